@@ -19,8 +19,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sutazai_core::domain::{AccessPolicy, ConcurrencyLimits, DocumentQuota, KeepTasks, MessageQuota};
-use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_core::admission_control::AdmissionControlConfig;
+use sutazai_core::domain::{AccessPolicy, ConcurrencyLimits, DocumentQuota, MessageQuota, RetentionPolicy};
 use sutazai_core::{Error, Result};
 use sutazai_http::{CorsOrigins, ServerConfig, TrustedProxies};
 
@@ -80,7 +80,7 @@ pub struct Config {
     pub argon2_memory_kib: u32,
     /// Passes of one password hash over its memory.
     pub argon2_iterations: u32,
-    /// Lanes of one password hash.
+    /// QueuePartitions of one password hash.
     pub argon2_parallelism: u32,
     /// Who is made an admin at the start, if there is nobody of that name.
     pub first_admin: Option<FirstAdmin>,
@@ -127,9 +127,9 @@ pub struct Config {
     /// Quotas of one user.
     pub quotas: UserQuotas,
     /// How long tasks are kept once they have ended.
-    pub keep_tasks: KeepTasks,
+    pub retention_policy: RetentionPolicy,
     /// How much the gate in front of the models lets through.
-    pub model_gate: ModelGateConfig,
+    pub admission_control: AdmissionControlConfig,
     /// How long a model server may keep silent before it is taken for stuck.
     pub model_idle_timeout: Duration,
     /// Name of this machine: the host of its samples in the metric history, and of analyses.
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_to_what_runs_are_read() {
+    fn concurrency_limits_are_read() {
         assert!(!read(&[], None, &[]).check().unwrap().limits.are_set());
         let set =
             [("MAX_TASKS_PER_USER", "3"), ("AGENT_CONCURRENCY", "hardware-optimizer=2, model-puller=1")];
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_strangers_may_do_depends_on_the_environment_unless_it_is_set() {
+    fn access_of_untrusted_callers_defaults_by_environment() {
         let secret = ("JWT_SECRET_KEY", "a secret of thirty-two bytes ...");
         let policy = |variables: &[(&str, &str)]| {
             let config = read(&[variables, &[secret]].concat(), None, &[]).check().unwrap();
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_user_may_have_is_read() {
+    fn user_quotas_are_read() {
         let quotas = read(&[], None, &[]).check().unwrap().quotas;
         assert_eq!(quotas.documents, DocumentQuota { documents: 1_000, bytes: 500_000_000 });
         assert_eq!((quotas.conversations, quotas.pending_tasks), (1_000, 10_000));
@@ -393,9 +393,9 @@ mod tests {
 
     #[test]
     fn tasks_are_kept_for_ever_unless_it_says_how_long() {
-        assert_eq!(read(&[], None, &[]).check().unwrap().keep_tasks, KeepTasks::default());
-        let keep = read(&[("TASKS_KEEP_DAYS", "30")], None, &[]).check().unwrap().keep_tasks;
-        assert_eq!(keep, KeepTasks { ended: Some(Duration::from_secs(30 * 86_400)), failed: None });
+        assert_eq!(read(&[], None, &[]).check().unwrap().retention_policy, RetentionPolicy::default());
+        let keep = read(&[("TASKS_KEEP_DAYS", "30")], None, &[]).check().unwrap().retention_policy;
+        assert_eq!(keep, RetentionPolicy { ended: Some(Duration::from_secs(30 * 86_400)), failed: None });
     }
 
     #[test]
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_of_workers_needs_workers_and_no_key() {
+    fn worker_process_needs_workers_but_no_key() {
         let production = [("ENVIRONMENT", "production"), ("LISTEN", "0.0.0.0:80"), ("WORKERS", "2")];
         let layers = read(&production, None, &[]);
         assert_eq!(layers.check_worker().unwrap().workers, 2);
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_server_may_keep_silent_for_two_minutes_unless_set() {
+    fn silent_model_server_times_out_after_two_minutes_by_default() {
         let config = read(&[], None, &[]).check().unwrap();
         assert_eq!(config.model_idle_timeout, Duration::from_secs(120));
         for bad in ["0", "86401", "1.5", "ever"] {
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_name_is_that_of_the_machine_unless_set() {
+    fn host_name_defaults_to_that_of_the_machine() {
         let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
         assert_eq!(read(&[], None, &[]).check().unwrap().host_name, kernel.trim());
         let set = read(&[("HOST_NAME", "web-1")], None, &[]).check().unwrap();
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_admin_has_a_name_and_a_password() {
+    fn first_admin_needs_a_name_and_a_password() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
         write_private(&file, "correct horse battery\n");
@@ -598,7 +598,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelled_variables_are_reported_and_change_nothing() {
+    fn misspelled_variables_are_reported_and_ignored() {
         let config = read(&[("DATABSE_URL", "x"), ("POSTGRES_HOST", "y"), ("WORKERSS", "")], None, &[])
             .check()
             .unwrap();
@@ -618,7 +618,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_unknown_or_ill_typed_keys_is_refused() {
+    fn file_with_unknown_or_mistyped_keys_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sutazai.toml");
         std::fs::write(&file, "workerz = 3\nlisten = [1]\n").unwrap();

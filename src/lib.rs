@@ -16,14 +16,15 @@ pub use sutazai_store as store;
 #[cfg(feature = "testing")]
 pub use sutazai_core::testing;
 pub use sutazai_core::{
-    Error, ErrorKind, Result, chat, documents, domain, engine, identity, memory, model_gate, ports, relay,
-    schedules, trace,
+    Error, ErrorKind, Result, admission_control, chat, documents, domain, engine, identity, memory, ports,
+    relay, schedules, trace,
 };
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use crate::admission_control::AdmissionControlConfig;
     use crate::chat::Chat;
     use crate::documents::Documents;
     use crate::domain::{Caller, MediaType, NewConversation, NewDocument, ScheduleQuery};
@@ -31,7 +32,6 @@ mod tests {
     use crate::memory::{
         MemoryConversationStore, MemoryDocumentStore, MemoryMessageBus, MemoryScheduleStore, MemoryTaskStore,
     };
-    use crate::model_gate::ModelGateConfig;
     use crate::ports::SystemClock;
     use crate::relay::Relay;
     use crate::schedules::Schedules;
@@ -41,8 +41,8 @@ mod tests {
     #[tokio::test]
     async fn services_over_an_engine_are_built_from_the_facade_alone() {
         let (tasks, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(SystemClock));
-        let gate = ModelGateConfig { slots: Some(2), ..ModelGateConfig::default() };
-        let engine = Engine::builder().task_store(tasks.clone()).model_gate(gate).build().unwrap();
+        let gate = AdmissionControlConfig { slots: Some(2), ..AdmissionControlConfig::default() };
+        let engine = Engine::builder().task_store(tasks.clone()).admission_control(gate).build().unwrap();
 
         let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
         let new = NewConversation { title: "disks".into(), model: None, system: None };

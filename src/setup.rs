@@ -18,14 +18,14 @@ use sutazai_agent::{agents, metrics};
 use sutazai_core::Result;
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
-use sutazai_core::domain::{Caller, KeepTasks, NewUser};
+use sutazai_core::domain::{Caller, NewUser, RetentionPolicy};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::identity::{Identity, IdentityConfig, UserData};
 use sutazai_core::ports::{Clock, MetricSource};
 use sutazai_core::relay::Relay;
 use sutazai_core::schedules::Schedules;
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
-use sutazai_http::{App, Monitoring, Protection, RateLimits};
+use sutazai_http::{App, Monitoring, RateLimits, SecuritySettings};
 use sutazai_store::Stores;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,11 +44,11 @@ pub use model_backends::{model_permissions, models};
 pub struct Service {
     engine: Engine,
     identity: Option<Identity>,
-    protection: Protection,
+    protection: SecuritySettings,
     chat: Chat,
     documents: Documents,
     schedules: Schedules,
-    keep_tasks: KeepTasks,
+    retention_policy: RetentionPolicy,
     history: Arc<History>,
     monitoring: Option<Monitoring>,
     shared: SharedParts,
@@ -114,7 +114,7 @@ impl Service {
             .workers(config.workers)
             .lease(config.lease)
             .limits(config.limits.clone())
-            .model_gate(config.model_gate.clone());
+            .admission_control(config.admission_control.clone());
         if let Some(manager) = models(config, clock.clone()).await? {
             builder = builder.model(manager);
         }
@@ -149,9 +149,9 @@ impl Service {
             chat,
             documents,
             schedules,
-            keep_tasks: config.keep_tasks,
+            retention_policy: config.retention_policy,
             history,
-            protection: Protection::default(),
+            protection: SecuritySettings::default(),
             monitoring: None,
             shared,
             relay,
@@ -193,8 +193,8 @@ impl Service {
         }
         let (schedules, stop) = (self.schedules.clone(), self.stop.clone());
         self.background.spawn(async move { schedules.run(stop).await });
-        let (engine, keep, stop) = (self.engine.clone(), self.keep_tasks, self.stop.clone());
-        self.background.spawn(async move { engine.keep_tasks(keep, stop).await });
+        let (engine, keep, stop) = (self.engine.clone(), self.retention_policy, self.stop.clone());
+        self.background.spawn(async move { engine.run_retention(keep, stop).await });
         let (history, stop) = (self.history.clone(), self.stop.clone());
         self.background.spawn(async move { history.run(&metric_sources(), stop).await });
         if let Some(monitoring) = self.monitoring.clone() {
@@ -329,12 +329,12 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
 }
 
 /// How the API treats strangers.
-fn protection(config: &Config, shared: &SharedParts, clock: &Arc<dyn Clock>) -> Protection {
+fn protection(config: &Config, shared: &SharedParts, clock: &Arc<dyn Clock>) -> SecuritySettings {
     let limits = config.rate_limits.map(|limits| RateLimits {
         sign_in: shared.limiter("sign-in", limits.sign_in, clock),
         calls: shared.limiter("calls", limits.calls, clock),
     });
-    Protection {
+    SecuritySettings {
         rate_limits: limits,
         trusted_proxies: config.trusted_proxies.clone(),
         cors_origins: config.cors_origins.clone(),
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_admin_is_there_after_the_start_and_kept_as_is() {
+    async fn first_admin_exists_after_the_start_and_is_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         let begin = [
             ("ADMIN_USERNAME", "root_1"),
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_limit_of_an_agent_that_there_is_not_names_the_setting() {
+    async fn limit_of_an_unknown_agent_names_the_setting() {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path(), &[("AGENT_CONCURRENCY", "hardware-optimizer=2")]).await.unwrap();
         let error = open(folder.path(), &[("AGENT_CONCURRENCY", "hardware-optimiser=2")]).await.unwrap_err();
@@ -415,7 +415,7 @@ mod tests {
 
     #[cfg(all(feature = "ollama", feature = "openai"))]
     #[tokio::test]
-    async fn a_model_server_that_keeps_silent_is_left_after_the_time_that_is_set() {
+    async fn silent_model_server_times_out_after_the_configured_time() {
         use sutazai_core::ports::ModelBackend;
 
         // The kernel takes the connection; nobody answers.
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_kept_key_that_others_can_read_is_refused() {
+    async fn key_file_readable_by_others_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path(), &[]).await.unwrap();
         let key = folder.path().join("jwt_secret_key");

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sutazai_core::Error;
+use sutazai_core::admission_control::AdmissionControlConfig;
 use sutazai_core::domain::AccessPolicy;
-use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_http::CorsOrigins;
 use sutazai_http::auth::JwtTokenSigner;
 
@@ -138,14 +138,14 @@ impl Layers {
     }
 
     /// How much the gate in front of the models lets through.
-    fn model_gate(&self, problems: &mut Vec<Error>) -> Option<ModelGateConfig> {
+    fn admission_control(&self, problems: &mut Vec<Error>) -> Option<AdmissionControlConfig> {
         let slots = self.number_if_set("MODEL_SLOTS", problems);
         let queue = self.number("MODEL_QUEUE", problems);
         let per_user = self.number("MODEL_REQUESTS_PER_USER", problems);
         let per_minute = self.number("MODEL_REQUESTS_PER_MINUTE", problems);
         let max_tokens = self.number("MODEL_MAX_TOKENS", problems);
         let timeout = self.seconds("MODEL_TIMEOUT_SECONDS", problems);
-        Some(ModelGateConfig {
+        Some(AdmissionControlConfig {
             slots: slots?,
             queue: queue?,
             per_user: per_user?,
@@ -170,8 +170,8 @@ impl Layers {
         let grace = self.seconds("SHUTDOWN_GRACE_SECONDS", problems);
         let limits = self.concurrency(problems);
         let quotas = self.quotas(problems);
-        let keep_tasks = self.keep_tasks(problems);
-        let model_gate = self.model_gate(problems);
+        let retention_policy = self.retention_policy(problems);
+        let admission_control = self.admission_control(problems);
         let model_auto_pull = self.switch("MODEL_AUTO_PULL", problems);
         let model_idle = self.seconds("MODEL_IDLE_TIMEOUT_SECONDS", problems);
         let model_memory: Option<Option<u64>> = self.number_if_set("MODEL_MEMORY_LIMIT_MB", problems);
@@ -283,8 +283,8 @@ impl Layers {
             shutdown_grace: grace?,
             limits: limits?,
             quotas: quotas?,
-            keep_tasks,
-            model_gate: model_gate?,
+            retention_policy,
+            admission_control: admission_control?,
             model_idle_timeout: model_idle?,
             host_name: host_name?,
             history_interval: interval?,

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_alias_of_a_setting_counts() {
+    fn first_alias_of_a_setting_applies() {
         let value = |name: &str| match name {
             "OLLAMA_BASE_URL" => Some("http://one:1"),
             "OLLAMA_HOST" => Some("two"),

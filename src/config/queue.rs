@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sutazai_core::Error;
-use sutazai_core::domain::{ConcurrencyLimits, DocumentQuota, KeepTasks, MessageQuota};
+use sutazai_core::domain::{ConcurrencyLimits, DocumentQuota, MessageQuota, RetentionPolicy};
 
 use super::UserQuotas;
 use super::layers::Layers;
@@ -52,8 +52,8 @@ impl Layers {
     }
 
     /// How long tasks are kept once they have ended.
-    pub(super) fn keep_tasks(&self, problems: &mut Vec<Error>) -> KeepTasks {
+    pub(super) fn retention_policy(&self, problems: &mut Vec<Error>) -> RetentionPolicy {
         let mut days = |name| self.text(name).and_then(|_| self.days(name, problems));
-        KeepTasks { ended: days("TASKS_KEEP_DAYS"), failed: days("DEAD_LETTER_KEEP_DAYS") }
+        RetentionPolicy { ended: days("TASKS_KEEP_DAYS"), failed: days("DEAD_LETTER_KEEP_DAYS") }
     }
 }

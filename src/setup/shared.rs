@@ -71,14 +71,14 @@ impl SharedParts {
         if let Some(bus) = self.bus.clone() {
             app = app.uses("rabbitmq", move || {
                 let bus = bus.clone();
-                async move { bus.reach().await }
+                async move { bus.ping().await }
             });
         }
         #[cfg(feature = "redis")]
         if let Some(redis) = self.redis.clone() {
             app = app.uses("redis", move || {
                 let redis = redis.clone();
-                async move { redis.reach().await }
+                async move { redis.ping().await }
             });
         }
         app

@@ -11,14 +11,14 @@
 //! * [`error`]: the error type that all ports share,
 //! * [`identity`]: registration, login, token refresh, roles and API keys,
 //! * [`memory`]: reference adapters over std collections,
-//! * [`model_gate`]: admission control in front of the models,
+//! * [`admission_control`]: admission control in front of the models,
 //! * [`ports`]: one trait per file, each with a `# Contract` that its conformance suite proves,
 //! * [`relay`]: publishes task events to a message bus,
 //! * [`schedules`]: tasks submitted at the times of a cron pattern,
 //! * [`testing`] (feature `testing`): conformance suites and mocks,
 //! * [`trace`]: the trace context of the running code.
 
-mod bounds;
+pub mod admission_control;
 pub mod chat;
 pub mod constraints;
 pub mod documents;
@@ -27,12 +27,12 @@ pub mod engine;
 pub mod error;
 pub mod identity;
 pub mod memory;
-pub mod model_gate;
 pub mod ports;
 pub mod relay;
 pub mod schedules;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
+mod validation;
 
 pub use error::{Error, ErrorKind, Result};

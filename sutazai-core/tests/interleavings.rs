@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use futures::future::{Either, select};
 use shuttle::future::{block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
+use sutazai_core::admission_control::{AdmissionControl, AdmissionControlConfig};
 use sutazai_core::domain::{Caller, Constraint, Embeddings, GenerateRequest, ModelInfo, UserId, UserRole};
-use sutazai_core::model_gate::{ModelGate, ModelGateConfig};
 use sutazai_core::ports::{ModelBackend, ModelStream};
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, ErrorKind, Result};
@@ -76,7 +76,7 @@ async fn a_while() {
 
 /// Runs one caller, every second of which may disconnect before its answer. Returns the answer, or `None` after a
 /// disconnect.
-async fn call(gate: ModelGate, n: u64) -> Option<Result<()>> {
+async fn call(gate: AdmissionControl, n: u64) -> Option<Result<()>> {
     a_while().await;
     let model = match n % 3 {
         0 => gate.model_for_task(None),
@@ -96,8 +96,9 @@ fn crowd() {
     block_on(async {
         let model = Arc::new(Model::default());
         // The queue is shorter than the number of callers, so some are rejected.
-        let config = ModelGateConfig { slots: Some(SLOTS), queue: 3, ..ModelGateConfig::default() };
-        let gate = ModelGate::new(model.clone(), Arc::new(ManualClock::new()), &config);
+        let config =
+            AdmissionControlConfig { slots: Some(SLOTS), queue: 3, ..AdmissionControlConfig::default() };
+        let gate = AdmissionControl::new(model.clone(), Arc::new(ManualClock::new()), &config);
         let callers: Vec<_> = (0..CALLERS).map(|n| spawn(call(gate.clone(), n))).collect();
         let mut answered = 0;
         for caller in callers {

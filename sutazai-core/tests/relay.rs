@@ -10,7 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sutazai_core::domain::{Claim, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskId, WorkerId};
+use sutazai_core::domain::{
+    Claim, ConcurrencyLimits, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskId,
+};
 use sutazai_core::memory::{MemoryMessageBus, MemoryRelayStore, MemoryTaskStore};
 use sutazai_core::ports::{BusMessage, ClaimRequest, Clock, MessageBus, RelayStore, SystemClock, TaskStore};
 use sutazai_core::relay::Relay;
@@ -35,7 +37,7 @@ impl MessageBus for Faulty {
         self.bus.publish(messages).await
     }
 
-    async fn reach(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         Ok(())
     }
 }
@@ -67,7 +69,7 @@ impl Stage {
         let new = |_| Task::pending(NewTask::new("counter", json!({})), None, None, now);
         let tasks = self.tasks.enqueue((0..count).map(new).collect()).await.unwrap();
         let request = ClaimRequest {
-            worker: WorkerId::new(),
+            worker: InstanceId::new(),
             agents: vec!["counter".into()],
             limit: u32::MAX,
             lease: Duration::from_secs(60),
@@ -76,11 +78,11 @@ impl Stage {
             after: None,
         };
         let claims = self.tasks.claim(&request).await.unwrap();
-        let finish = |claim: &Claim| Finish {
+        let record = |claim: &Claim| OutcomeRecord {
             claim: claim.key(),
             outcome: Outcome::Completed(json!({ "counted": 1 })),
         };
-        self.tasks.finish(claims.iter().map(finish).collect(), later(now)).await.unwrap();
+        self.tasks.record_outcomes(claims.iter().map(record).collect(), later(now)).await.unwrap();
         tasks.into_iter().map(|task| task.id).collect()
     }
 

@@ -17,17 +17,17 @@ use sutazai_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use crate::auth::tickets::Tickets;
-use crate::document::query_parameters::QueryParameters;
-use crate::live::streams::Streams;
 use crate::monitoring::Monitoring;
-use crate::monitoring::answers::Answers;
 use crate::monitoring::refresh::{Refreshed, refresh};
-use crate::protection::Protection;
-use crate::protection::log_throttle::LogThrottle;
-use crate::protection::request_memory::RequestMemory;
-use crate::protection::shut_out::ShutOut;
-use crate::protection::uploads::Uploads;
+use crate::monitoring::request_metrics::RequestMetrics;
+use crate::openapi::query_parameters::QueryParameters;
 use crate::readiness::{Readiness, ReadinessReport};
+use crate::security::SecuritySettings;
+use crate::security::address_lockout::AddressLockout;
+use crate::security::log_throttle::LogThrottle;
+use crate::security::request_memory::RequestMemory;
+use crate::security::uploads::Uploads;
+use crate::streaming::streams::Streams;
 
 /// Time for which one snapshot of the machine is served to all callers, so that polling clients do not repeat the
 /// measurement.
@@ -49,16 +49,16 @@ struct Parts {
     documents: Option<Documents>,
     schedules: Option<Schedules>,
     tickets: Arc<Tickets>,
-    shut_out: Arc<ShutOut>,
+    address_lockout: Arc<AddressLockout>,
     started: Instant,
     snapshot: Arc<Mutex<Option<(Instant, Bytes)>>>,
-    protection: Arc<Protection>,
+    protection: Arc<SecuritySettings>,
     request_memory: Arc<RequestMemory>,
     uploads: Arc<Uploads>,
     proxy_warnings: Arc<LogThrottle>,
     streams: Arc<Streams>,
     monitoring: Option<Monitoring>,
-    answers: Arc<Answers>,
+    answers: Arc<RequestMetrics>,
     refreshed: Arc<Refreshed>,
     readiness: Arc<Readiness>,
     document: Bytes,
@@ -76,7 +76,7 @@ impl App {
             documents: None,
             schedules: None,
             tickets: Arc::default(),
-            shut_out: Arc::default(),
+            address_lockout: Arc::default(),
             started: Instant::now(),
             snapshot: Arc::default(),
             monitoring: None,
@@ -84,7 +84,7 @@ impl App {
             refreshed: Arc::default(),
             readiness: Arc::default(),
             protection: Arc::default(),
-            request_memory: RequestMemory::new(Protection::default().body_memory).into(),
+            request_memory: RequestMemory::new(SecuritySettings::default().body_memory).into(),
             uploads: Arc::default(),
             proxy_warnings: Arc::default(),
             streams: Arc::default(),
@@ -95,7 +95,7 @@ impl App {
     }
 
     /// Replaces the security settings: rate limits, trusted proxies, CORS origins, timeouts and memory limits.
-    pub fn protected(self, protection: Protection) -> Self {
+    pub fn protected(self, protection: SecuritySettings) -> Self {
         self.with(|parts| {
             parts.request_memory = RequestMemory::new(protection.body_memory).into();
             parts.protection = Arc::new(protection);
@@ -122,7 +122,7 @@ impl App {
         &self.parts.uploads
     }
 
-    pub(crate) fn protection(&self) -> &Protection {
+    pub(crate) fn protection(&self) -> &SecuritySettings {
         &self.parts.protection
     }
 
@@ -152,7 +152,7 @@ impl App {
         self.with(|parts| parts.readiness = Arc::new(parts.readiness.with_folder(folder.into())))
     }
 
-    /// Adds a readiness check of an optional dependency under `name`. While `reach` fails, `/health/ready` reports
+    /// Adds a readiness check of an optional dependency under `name`. While `ping` fails, `/health/ready` reports
     /// the server as degraded, not as unhealthy.
     pub fn uses<F>(self, name: &'static str, reach: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -183,7 +183,7 @@ impl App {
     }
 
     /// Request metrics: counters and histograms by route, method and status.
-    pub(crate) fn answers(&self) -> &Answers {
+    pub(crate) fn answers(&self) -> &RequestMetrics {
         &self.parts.answers
     }
 
@@ -241,8 +241,8 @@ impl App {
     }
 
     /// Address lockout after too many failed authentications.
-    pub(crate) fn shut_out(&self) -> &ShutOut {
-        &self.parts.shut_out
+    pub(crate) fn address_lockout(&self) -> &AddressLockout {
+        &self.parts.address_lockout
     }
 
     /// Time since this state was created.

@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_of_an_internal_error_is_not_sent() {
+    fn text_of_an_internal_error_is_not_sent() {
         let source = std::io::Error::other("disk /dev/secret");
         let e = ApiError::from(Error::internal("row 7 of users").with_field("users").with_source(source));
         let body = serde_json::to_string(&e.body()).unwrap();

@@ -7,16 +7,16 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use sutazai_core::domain::EventPosition;
+use sutazai_core::domain::EventOffset;
 use sutazai_core::testing::mutated;
 
 use crate::dto::cursor::{read_cursor, read_number, write_cursor, write_number};
 use crate::dto::openai::chat::CreateChatCompletion;
 use crate::error::ApiError;
 use crate::extract::{FileForm, read_json};
-use crate::live::message;
-use crate::live::resume::read_id;
-use crate::protection::TrustedProxies;
+use crate::security::TrustedProxies;
+use crate::streaming::message;
+use crate::streaming::resume::read_id;
 
 /// Duration of each target under `cargo test`; libFuzzer sets its own.
 const TEST_DURATION: Duration = Duration::from_secs(2);
@@ -64,7 +64,7 @@ fn cursors_and_ids() {
         if let Ok(number) = read_number(&text) {
             assert_eq!(write_number(number), text);
         }
-        if let Err(e) = read_id::<EventPosition>(&text, "after") {
+        if let Err(e) = read_id::<EventOffset>(&text, "after") {
             assert_eq!(e.field(), Some("after"));
         }
     });

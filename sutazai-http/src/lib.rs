@@ -22,7 +22,6 @@
 
 mod app;
 pub mod auth;
-mod document;
 mod dto;
 mod envelope;
 mod error;
@@ -30,22 +29,23 @@ mod etag;
 mod extract;
 #[cfg(test)]
 mod fuzz;
-mod gateway;
-mod live;
 mod middleware;
 mod monitoring;
+mod openai_api;
+mod openapi;
 #[cfg(feature = "docs")]
 mod pages;
 mod private_file;
-mod protection;
 mod readiness;
 mod router;
 mod routes;
+mod security;
 mod server;
+mod streaming;
 
 pub use app::App;
 pub use monitoring::Monitoring;
 pub use private_file::{read_own_file, read_private_file};
-pub use protection::{CorsOrigins, GovernorRateLimiter, Protection, RateLimits, TrustedProxies};
 pub use router::router;
+pub use security::{CorsOrigins, GovernorRateLimiter, RateLimits, SecuritySettings, TrustedProxies};
 pub use server::{ServerConfig, TlsFiles, serve, serve_with};

@@ -10,17 +10,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::document::{access, api, envelope as envelope_schema, gateway as gateway_document};
 use crate::error::ApiError;
 use crate::middleware::body;
 use crate::middleware::{browser, compress, layers, parameters, permit, rate_limit, timeout};
+use crate::openapi::{access, api, envelope as envelope_schema, openai_api as openai_openapi};
 #[cfg(feature = "docs")]
 use crate::pages;
-use crate::protection::body_limit::BodyLimit;
 use crate::routes::{
-    admin, agents, auth, conversations, document, documents, events, gateway, health, metrics as figures,
-    models, schedules, system, tasks,
+    admin, agents, auth, conversations, documents, events, health, metrics as figures, models, openai_api,
+    openapi, schedules, system, tasks,
 };
+use crate::security::body_limit::BodyLimit;
 
 /// Builds the router of the whole API. It can be nested under any prefix, because it contains no absolute link.
 pub fn router(app: App) -> Router {
@@ -60,7 +60,7 @@ pub fn router(app: App) -> Router {
         &app,
         permitted(&app, Permission::UseModels, sized(&app, BodyLimit::MODEL, gateway())),
     ));
-    let bare = queried(&app, OpenApiRouter::new().routes(routes!(document::show::handle)));
+    let bare = queried(&app, OpenApiRouter::new().routes(routes!(openapi::show::handle)));
     let mut routes = open.merge(signed_in).merge(streams);
     access::queried(routes.get_openapi_mut());
     let routes = enveloped(routes).merge(gateway).merge(bare);
@@ -219,10 +219,10 @@ fn answers() -> OpenApiRouter<App> {
 /// OpenAI-compatible API. No request timeout: admission control in front of the models has its own limit.
 fn gateway() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(gateway::complete::handle))
-        .routes(routes!(gateway::embed::handle))
-        .routes(routes!(gateway::list_models::handle))
-        .routes(routes!(gateway::show_model::handle))
+        .routes(routes!(openai_api::complete::handle))
+        .routes(routes!(openai_api::embed::handle))
+        .routes(routes!(openai_api::list_models::handle))
+        .routes(routes!(openai_api::show_model::handle))
 }
 
 /// Restricts the routes to callers with `permission` and documents the requirement.
@@ -292,6 +292,6 @@ fn enveloped(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
 
 /// These routes, as they are once `middleware::envelope` has written their answers in the protocol's form.
 fn by_protocol(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
-    gateway_document::describe(routes.get_openapi_mut());
+    openai_openapi::describe(routes.get_openapi_mut());
     routes
 }

@@ -6,11 +6,11 @@
 //! publishes events to RabbitMQ for other programs.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod changes;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod detached;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod fault;
+mod error;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod fair_claiming;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod messages;
 pub mod migrations;
@@ -22,14 +22,14 @@ mod queued_times;
 pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod task_repository;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod traced;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod turns;
+mod unit_of_work;
 
 use std::sync::Arc;
 

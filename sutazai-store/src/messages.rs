@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use sutazai_core::Error;
 use sutazai_core::domain::AgentMessageContent;
 
-use crate::fault::Outcome;
+use crate::error::StoreResult;
 
 /// Splits the content of a message into its type and its JSON payload.
-pub(crate) fn column(content: &AgentMessageContent) -> Outcome<(&'static str, Cow<'_, Value>)> {
+pub(crate) fn column(content: &AgentMessageContent) -> StoreResult<(&'static str, Cow<'_, Value>)> {
     let payload = match content {
         AgentMessageContent::Task(payload) | AgentMessageContent::Result(payload) => Cow::Borrowed(payload),
         AgentMessageContent::Error(error) => Cow::Owned(serde_json::to_value(error)?),
@@ -19,7 +19,7 @@ pub(crate) fn column(content: &AgentMessageContent) -> Outcome<(&'static str, Co
 }
 
 /// Rebuilds the content that [`column`] has split.
-pub(crate) fn content(kind: &str, payload: Value) -> Outcome<AgentMessageContent> {
+pub(crate) fn content(kind: &str, payload: Value) -> StoreResult<AgentMessageContent> {
     let content = serde_json::from_value(json!({ "type": kind, "payload": payload }));
     Ok(content.map_err(|e| Error::internal(format!("a message between agents cannot be read: {e}")))?)
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sutazai_core::Error;
 
-use crate::fault::Outcome;
+use crate::error::StoreResult;
 
 /// Formats the times as JSON; equal times give equal text.
 pub(crate) fn queue_text(times: &[DateTime<Utc>]) -> String {
@@ -12,7 +12,7 @@ pub(crate) fn queue_text(times: &[DateTime<Utc>]) -> String {
 }
 
 /// Parses the text that [`queue_text`] has written.
-pub(crate) fn queue_of(text: &str) -> Outcome<Vec<DateTime<Utc>>> {
+pub(crate) fn queue_of(text: &str) -> StoreResult<Vec<DateTime<Utc>>> {
     let seconds: Vec<i64> = serde_json::from_str(text)?;
     let times = seconds.into_iter().map(|seconds| DateTime::from_timestamp(seconds, 0));
     let unreadable = || Error::internal("a queued time of a schedule is out of range");

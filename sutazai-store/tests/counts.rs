@@ -13,7 +13,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone, Utc};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde_json::json;
-use sutazai_core::domain::{ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskStatus, WorkerId};
+use sutazai_core::domain::{
+    ConcurrencyLimits, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskStatus,
+};
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, TaskStore};
 
@@ -47,9 +49,9 @@ fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
     counts.iter().map(|(status, times)| ((*status).to_owned(), *times)).collect()
 }
 
-async fn claim(store: &dyn TaskStore, agent: &str, limit: u32, now: DateTime<Utc>) -> Vec<Finish> {
+async fn claim(store: &dyn TaskStore, agent: &str, limit: u32, now: DateTime<Utc>) -> Vec<OutcomeRecord> {
     let request = ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec![agent.into()],
         limit,
         lease: Duration::from_secs(30),
@@ -58,9 +60,9 @@ async fn claim(store: &dyn TaskStore, agent: &str, limit: u32, now: DateTime<Utc
         after: None,
     };
     let claims = store.claim(&request).await.unwrap();
-    let finish =
-        |claim: sutazai_core::domain::Claim| Finish { claim: claim.key(), outcome: Outcome::HandBack };
-    claims.into_iter().map(finish).collect()
+    let record =
+        |claim: sutazai_core::domain::Claim| OutcomeRecord { claim: claim.key(), outcome: Outcome::Released };
+    claims.into_iter().map(record).collect()
 }
 
 async fn assert_each_status_is_counted_once(
@@ -81,10 +83,10 @@ async fn assert_each_status_is_counted_once(
     let parent = held[1].claim.task;
     held[1].outcome =
         Outcome::Wait { children: (0..3).map(|_| task(agent, None)).collect(), state: json!({}) };
-    assert!(store.finish(held.clone(), at(2)).await.unwrap().iter().all(Result::is_ok));
+    assert!(store.record_outcomes(held.clone(), at(2)).await.unwrap().iter().all(Result::is_ok));
     assert_eq!(entered(snapshotter, agent), expected(&[("completed", 1), ("pending", 4)]));
     assert!(
-        store.finish(held, at(2)).await.unwrap().iter().all(Result::is_err),
+        store.record_outcomes(held, at(2)).await.unwrap().iter().all(Result::is_err),
         "claims that no longer hold their tasks"
     );
     let mut running = claim(store, agent, 1, at(3)).await;
@@ -92,17 +94,14 @@ async fn assert_each_status_is_counted_once(
     other.cancel(parent, at(4)).await.unwrap();
     assert_eq!(entered(snapshotter, agent), expected(&[("cancelled", 3)]), "the parent and two children");
     running[0].outcome = Outcome::Cancelled;
-    store.finish(running, at(5)).await.unwrap();
+    store.record_outcomes(running, at(5)).await.unwrap();
     assert_eq!(entered(snapshotter, agent), expected(&[("cancelled", 1)]));
     // Expired leases: the task goes back to the queue once, then fails. A second reaper counts nothing.
     let lost = store.enqueue(vec![task(agent, None)]).await.unwrap()[0].id;
     for (begin, status) in [(10, "pending"), (100, "failed")] {
         entered(snapshotter, agent);
         assert_eq!(claim(store, agent, 1, at(begin)).await.len(), 1);
-        assert_eq!(
-            store.expire(at(begin + 31)).await.unwrap() + other.expire(at(begin + 31)).await.unwrap(),
-            1
-        );
+        assert_eq!(store.reap(at(begin + 31)).await.unwrap() + other.reap(at(begin + 31)).await.unwrap(), 1);
         assert_eq!(entered(snapshotter, agent), expected(&[("processing", 1), (status, 1)]));
     }
     store.retry(lost, at(200)).await.unwrap();

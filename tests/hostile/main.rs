@@ -31,7 +31,7 @@ const MAX_P99: Duration = Duration::from_millis(if cfg!(debug_assertions) { 5_00
 const MAX_MEMORY: u64 = 512 * 1_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_neighbor_does_not_notice_one_account_that_does_its_worst() {
+async fn hostile_account_does_not_affect_its_neighbor() {
     let place = Place::new();
     println!("SQLite");
     withstand(&place, place.settings()).await;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{Place, text};
 
 #[test]
-fn analyze_json_prints_one_object_and_nothing_else() {
+fn analyze_json_prints_exactly_one_object() {
     let place = Place::new();
     let output = place.run(&["analyze", "--json", "--no-model"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -25,7 +25,7 @@ fn analyze_json_prints_one_object_and_nothing_else() {
 }
 
 #[test]
-fn embedded_model_writes_what_it_was_permitted() {
+fn embedded_model_writes_within_its_permission() {
     let place = Place::new();
     let json = |arguments: &[&str]| -> Value {
         let output = place.sutazai(&place.with_model(), arguments).output().unwrap();

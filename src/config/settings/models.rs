@@ -1,6 +1,6 @@
 //! Settings: models and the requests to them.
 
-use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_core::admission_control::AdmissionControlConfig;
 
 use super::setting::{Fallback, Setting, Values, seconds};
 
@@ -87,6 +87,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
 ];
 
-fn models() -> ModelGateConfig {
-    ModelGateConfig::default()
+fn models() -> AdmissionControlConfig {
+    AdmissionControlConfig::default()
 }

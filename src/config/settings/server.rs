@@ -1,6 +1,6 @@
 //! Settings: the HTTP server and its limits.
 
-use sutazai_http::{Protection, ServerConfig};
+use sutazai_http::{SecuritySettings, ServerConfig};
 
 use super::setting::{Fallback, Setting, Values, seconds};
 
@@ -99,6 +99,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
 ];
 
-fn protection() -> Protection {
-    Protection::default()
+fn protection() -> SecuritySettings {
+    SecuritySettings::default()
 }

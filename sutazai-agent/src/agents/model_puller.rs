@@ -80,11 +80,11 @@ mod tests {
     use sutazai_core::ErrorKind;
     use sutazai_core::domain::EventKind;
     use sutazai_core::ports::{ModelBackend, PullProgress};
-    use sutazai_core::testing::{KeptEvents, ManualClock, MockModelBackend, agent, agent_context};
+    use sutazai_core::testing::{ManualClock, MockModelBackend, RecordedEvents, agent, agent_context};
 
     use super::*;
 
-    fn context(model: Option<Arc<dyn ModelBackend>>) -> (AgentContext, Arc<KeptEvents>) {
+    fn context(model: Option<Arc<dyn ModelBackend>>) -> (AgentContext, Arc<RecordedEvents>) {
         let payload = json!({ "model": "small" });
         let (mut context, events) = agent_context("model-puller", payload, Arc::new(ManualClock::new()));
         context.model = model;

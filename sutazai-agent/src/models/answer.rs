@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_are_told_apart_and_an_unknown_one_is_no_good_end() {
+    fn finish_reasons_are_distinguished_and_an_unknown_one_is_an_error() {
         assert_eq!(finish_reason("b", "SAFETY").unwrap(), FinishReason::ContentFilter);
         assert_eq!(finish_reason("b", "eos_token").unwrap(), FinishReason::Stop);
         assert!(finish_reason("b", "abort").unwrap_err().message().contains("\"abort\""));

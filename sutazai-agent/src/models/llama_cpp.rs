@@ -19,15 +19,15 @@ use sutazai_core::{Error, ErrorKind, Result, constraints};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use flights::Waiting;
-use process::{Supervised, Ticket};
+use in_flight::Waiting;
+use process::{RequestHandle, Supervised};
 use protocol::{Loaded, Purpose};
 use state::State;
 
 mod file;
-mod flights;
 #[cfg(test)]
 mod fuzz;
+mod in_flight;
 mod launcher;
 #[cfg(feature = "llama-cpp-native")]
 mod native;
@@ -202,7 +202,7 @@ impl ModelBackend for LlamaCppModelBackend {
         }
         let deadline = request.timeout.map(|timeout| (Instant::now() + timeout, timeout));
         let (sender, events) = mpsc::unbounded_channel();
-        let ticket = match &self.runner {
+        let handle = match &self.runner {
             Runner::Child(child) => Some(child.send(Waiting::Generate { request, events: sender })?),
             #[cfg(feature = "llama-cpp-native")]
             Runner::InProcess(model) => {
@@ -211,7 +211,7 @@ impl ModelBackend for LlamaCppModelBackend {
                 None
             }
         };
-        let mut answer = AnswerStream { events, deadline, _ticket: ticket };
+        let mut answer = AnswerStream { events, deadline, _ticket: handle };
         // Wait for the first event: a rejected request must fail here, where a chain of backends can still choose
         // another.
         let first = answer.next().await;
@@ -228,7 +228,7 @@ impl ModelBackend for LlamaCppModelBackend {
         }
         self.check_length("input", texts.iter().map(String::len).max().unwrap_or_default())?;
         let (answer, vectors) = oneshot::channel();
-        let _ticket: Option<Ticket> = match &self.runner {
+        let _ticket: Option<RequestHandle> = match &self.runner {
             Runner::Child(child) => Some(child.send(Waiting::Embed { texts: texts.to_vec(), answer })?),
             #[cfg(feature = "llama-cpp-native")]
             Runner::InProcess(model) => {
@@ -249,7 +249,7 @@ struct AnswerStream {
     events: mpsc::UnboundedReceiver<Result<ModelEvent>>,
     /// Enforced here as well as in the child, in case the child stops responding.
     deadline: Option<(Instant, Duration)>,
-    _ticket: Option<Ticket>,
+    _ticket: Option<RequestHandle>,
 }
 
 impl AnswerStream {

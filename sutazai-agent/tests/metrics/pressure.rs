@@ -10,7 +10,7 @@ use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use super::load::Load;
 
 /// Reads the kernel's own files; the processor has no `full` for the whole machine (the kernel's `psi.rst`).
-fn of_the_kernel() -> PressureMetrics {
+fn kernel_series() -> PressureMetrics {
     let pressure = |resource: &str| {
         let text = fs::read_to_string(format!("/proc/pressure/{resource}")).unwrap();
         let mean = |line: usize, field: usize| -> f64 {
@@ -32,11 +32,11 @@ async fn pressure_matches_the_kernel() {
     SystemClock.sleep(Duration::from_secs(3)).await;
     let source = PressureMetricSource::new();
     for _ in 0..20 {
-        let before = of_the_kernel();
+        let before = kernel_series();
         let SnapshotPart::Pressure(ours) = source.collect().await.unwrap() else {
             panic!("no section `pressure`")
         };
-        if before == of_the_kernel() {
+        if before == kernel_series() {
             assert_eq!(ours, before);
             assert!(ours.cpu.some_avg10 > 1.0, "two programs burn on each processor: {ours:?}");
             return;

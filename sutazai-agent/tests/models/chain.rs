@@ -61,7 +61,7 @@ async fn conforms() {
     .await;
 
     let nobody = FallbackChain::new(vec![away.clone(), away], Arc::new(SystemClock));
-    model_backend::a_backend_out_of_reach_is_unavailable(&nobody).await;
+    model_backend::unreachable_backend_is_unavailable(&nobody).await;
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn conforms() {
 
     let away = || Arc::new(OllamaModelBackend::new(&nowhere()).unwrap());
     let nobody = manager(vec![away(), away()]);
-    model_backend::a_backend_out_of_reach_is_unavailable(&nobody).await;
+    model_backend::unreachable_backend_is_unavailable(&nobody).await;
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn conforms() {
     let server = OllamaServer::start(&MODELS).await;
     model_backend::run_all(|| async { Arc::new(server.backend()) }).await;
     let away = OllamaModelBackend::new(&nowhere()).unwrap();
-    model_backend::a_backend_out_of_reach_is_unavailable(&away).await;
+    model_backend::unreachable_backend_is_unavailable(&away).await;
 }
 
 #[tokio::test]

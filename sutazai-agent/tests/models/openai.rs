@@ -158,7 +158,7 @@ async fn llama_server_accepts_the_key_and_makes_embeddings() {
 #[tokio::test]
 async fn unreachable_server_is_unavailable() {
     let backend = OpenAiModelBackend::new(&format!("{}/v1", nowhere()), Some(KEY)).unwrap();
-    model_backend::a_backend_out_of_reach_is_unavailable(&backend).await;
+    model_backend::unreachable_backend_is_unavailable(&backend).await;
     let (_, e) = failure(&backend, ask()).await;
     assert!(e.message().contains("cannot be reached") && !format!("{e} {e:?}").contains(KEY), "{e:?}");
 }

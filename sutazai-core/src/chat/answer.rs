@@ -37,15 +37,15 @@ impl Stream for Answer {
 
 /// Recorder of one answer in its conversation.
 #[derive(Debug)]
-pub(super) struct Notebook {
+pub(super) struct AnswerRecorder {
     pub(super) store: Arc<dyn ConversationStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) conversation: ConversationId,
 }
 
-impl Notebook {
+impl AnswerRecorder {
     /// Returns the answer stream, and the recording future, which must be run to its end.
-    pub(super) fn take_down(self, stream: ModelStream) -> (Answer, impl Future<Output = ()> + Send) {
+    pub(super) fn record(self, stream: ModelStream) -> (Answer, impl Future<Output = ()> + Send) {
         let (sender, events) = mpsc::unbounded_channel();
         (Answer { events }, self.write(stream, sender))
     }

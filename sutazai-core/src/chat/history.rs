@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_left_out_and_the_instructions_stay() {
+    fn oldest_messages_are_left_out_and_instructions_stay() {
         assert_eq!(shown(None, 3, 36), ["message 0000", "message 0001", "message 0002"]);
         assert_eq!(shown(None, 4, 36), ["message 0001", "message 0002", "message 0003"]);
         assert_eq!(shown(None, 3, 35), ["message 0002"], "an answer without its question is left out");
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_in_between_is_where_it_ends() {
+    fn history_ends_at_a_message_that_is_too_long() {
         let mut messages = said(4);
         messages[1].message.content = "long ".repeat(100);
         let shown = fit(&conversation(None), &messages, 60);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_is_the_models() {
+    fn model_has_the_whole_budget() {
         let model = |name: &str, context_length| ModelInfo { context_length, ..ModelInfo::new(name, "b") };
         let models = [model("small", Some(2_048)), model("large", Some(8_192)), model("mute", None)];
         assert_eq!(budget(&models, Some("large"), 512), 7_680);

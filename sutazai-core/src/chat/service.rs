@@ -5,9 +5,8 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::answer::{Answer, Notebook};
+use super::answer::{Answer, AnswerRecorder};
 use super::history;
-use crate::bounds::{length, page};
 use crate::domain::{
     Caller, ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, GenerateRequest,
     MessageId, MessagePage, MessageQuota, NewConversation, NewMessage, Role, StoredMessage,
@@ -15,6 +14,7 @@ use crate::domain::{
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{ConversationStore, ModelBackend, ModelStream};
+use crate::validation::{length, page};
 
 /// Maximum length of a title in characters.
 const TITLE: usize = 200;
@@ -175,8 +175,8 @@ impl Chat {
             ..GenerateRequest::new(Vec::new())
         };
         let stream = ask(&*model, &conversation, history, budget, request).await?;
-        let notebook = Notebook { store: self.store.clone(), clock, conversation: id };
-        let (answer, writing) = notebook.take_down(stream);
+        let notebook = AnswerRecorder { store: self.store.clone(), clock, conversation: id };
+        let (answer, writing) = notebook.record(stream);
         self.writing.spawn(writing.in_current_span());
         Ok((said, answer))
     }

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_told_with_its_place() {
+    fn invalid_utf_8_is_reported_with_its_offset() {
         let mut halved = bytes("a🦀", u16::to_le_bytes);
         halved.truncate(6);
         for (file, told) in [

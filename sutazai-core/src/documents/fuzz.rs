@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::service::chunks_of;
 use super::split::LONGEST;
-use super::words::{terms_to_find, words};
+use super::tokenizer::{terms_to_find, words};
 use crate::domain::{DocumentId, MediaType};
 use crate::testing::mutated;
 

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_read_as_it_is_seen() {
+    fn visible_text_of_a_page_is_read() {
         let page = "<!doctype html><html><head><title>A &amp; B</title><style>p { color: red }</style>\
             <script>if (a < b) { alert('</p>') }</script></head><body>\n<h1>One</h1><p>Two <b>th</b>ree\n four.</p>\
             <ul><li>a<li>b</ul><table><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr></table>\
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_does_not_see_is_not_read() {
+    fn hidden_text_is_not_read() {
         for page in [
             "a<p hidden>X</p>b",
             "a<p HIDDEN=''>X <b>Y</b></p>b",
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_stays() {
+    fn visible_text_stays() {
         for (page, text) in [
             ("<dialog open>a</dialog>b", "a\n\nb"),
             ("<details><summary>a</summary>b</details>", "a\n\nb"),

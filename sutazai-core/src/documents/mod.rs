@@ -13,9 +13,9 @@ mod file;
 #[cfg(all(test, feature = "testing"))]
 mod fuzz;
 mod html;
+mod keyed_semaphores;
 mod service;
 mod split;
-mod turns;
-pub mod words;
+pub mod tokenizer;
 
 pub use service::Documents;

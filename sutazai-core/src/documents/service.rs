@@ -7,15 +7,15 @@ use tokio::sync::Semaphore;
 
 use super::file::decode;
 use super::html::text_of;
+use super::keyed_semaphores::KeyedSemaphores;
 use super::split::split;
-use super::turns::Turns;
-use crate::bounds::{length, page};
 use crate::domain::{
     Caller, Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, MediaType, NewDocument,
     Passage, PassageQuery, UploadKey, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{Clock, DocumentStore};
+use crate::validation::{length, page};
 
 /// Maximum length of a title in characters, the longest file name of common file systems.
 const TITLE: usize = 255;
@@ -38,7 +38,7 @@ pub struct Documents {
     clock: Arc<dyn Clock>,
     quota: Option<DocumentQuota>,
     reading: Arc<Semaphore>,
-    searching: Arc<Turns<Option<UserId>>>,
+    searching: Arc<KeyedSemaphores<Option<UserId>>>,
 }
 
 impl Documents {
@@ -49,7 +49,7 @@ impl Documents {
             clock,
             quota: None,
             reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
-            searching: Arc::new(Turns::new(SEARCHES_OF_OWNER)),
+            searching: Arc::new(KeyedSemaphores::new(SEARCHES_OF_OWNER)),
         }
     }
 
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_as_what_it_is() {
+    fn file_is_read_by_its_media_type() {
         let page = "\u{feff}<title>T</title><p>One &lt; two</p>".as_bytes();
         assert_eq!(read(MediaType::Html, page).unwrap()[0].text, "T\n\nOne < two");
         assert_eq!(read(MediaType::Plain, page).unwrap()[0].text, "<title>T</title><p>One &lt; two</p>");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn unreadable_file_is_named() {
         for (file, told) in [
             (&b"abc\xff"[..], "at byte 3"),
             (b"a\0b", "zero character"),
@@ -254,7 +254,7 @@ mod tests {
 
     #[cfg(feature = "testing")]
     #[tokio::test]
-    async fn what_is_too_large_is_refused_before_it_is_read() {
+    async fn oversized_file_is_rejected_before_reading() {
         // The mock store fails the test if it is called at all.
         let store = Arc::new(crate::testing::MockDocumentStore::new());
         let documents = Documents::new(store, Arc::new(crate::ports::SystemClock));

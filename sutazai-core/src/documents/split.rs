@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_ends_where_the_text_ends_something() {
+    fn piece_ends_at_a_boundary_of_the_text() {
         let sentence = format!("{}. ", "word ".repeat(30).trim_end());
         let paragraph = sentence.repeat(4);
         let paragraphs = [paragraph.trim_end(); 4].join("\n\n");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_within_a_paragraph_is_seen_from_both_sides() {
+    fn cut_within_a_paragraph_is_marked_on_both_sides() {
         let text: String = (0..400).map(|n| format!("word{n} ")).collect();
         let found = pieces(&text, false);
         for two in found.windows(2) {

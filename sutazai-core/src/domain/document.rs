@@ -230,7 +230,7 @@ pub struct Passage {
     pub chunk: Chunk,
     /// Title of the document that contains it.
     pub title: String,
-    /// Relevance: the sum of the [weights](crate::documents::words::weight) of the matching words. Larger is better;
+    /// Relevance: the sum of the [weights](crate::documents::tokenizer::weight) of the matching words. Larger is better;
     /// scores are comparable within one search only.
     pub score: f64,
 }

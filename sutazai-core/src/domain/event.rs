@@ -67,15 +67,15 @@ impl EventKind {
 /// Offset of an event in the event log of all tasks of a store, written in decimal. Later events have larger offsets;
 /// there are gaps, and the numbers have no other meaning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventPosition(pub u128);
+pub struct EventOffset(pub u128);
 
-impl fmt::Display for EventPosition {
+impl fmt::Display for EventOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl FromStr for EventPosition {
+impl FromStr for EventOffset {
     type Err = Error;
 
     fn from_str(s: &str) -> Result<Self> {
@@ -89,9 +89,9 @@ impl FromStr for EventPosition {
 
 /// One entry of the event log that covers all tasks of a store in one order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FeedEvent {
+pub struct EventLogEntry {
     /// Offset in the event log.
-    pub position: EventPosition,
+    pub position: EventOffset,
     /// Owner of the task.
     pub owner: Option<UserId>,
     /// The event with its task and sequence number.

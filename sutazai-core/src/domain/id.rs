@@ -96,6 +96,6 @@ id!(
 );
 id!(
     /// Identifies a worker process (an engine instance) as the holder of its claims.
-    WorkerId,
+    InstanceId,
     "worker_id"
 );

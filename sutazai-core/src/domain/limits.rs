@@ -36,24 +36,24 @@ impl ConcurrencyLimits {
 
 /// Remaining concurrency under the per-owner and per-agent limits.
 #[derive(Debug)]
-pub struct Room<'l> {
+pub struct ConcurrencyBudget<'l> {
     limits: &'l ConcurrencyLimits,
     owners: HashMap<Option<UserId>, u32>,
     agents: HashMap<String, u32>,
 }
 
-impl<'l> Room<'l> {
+impl<'l> ConcurrencyBudget<'l> {
     /// Creates the remaining concurrency from the running tasks, counted by owner and agent.
     pub fn new(
         limits: &'l ConcurrencyLimits,
         running: impl IntoIterator<Item = (Option<UserId>, String, u32)>,
     ) -> Self {
-        let mut room = Self { limits, owners: HashMap::new(), agents: HashMap::new() };
+        let mut budget = Self { limits, owners: HashMap::new(), agents: HashMap::new() };
         for (owner, agent, count) in running {
-            *room.owners.entry(owner).or_default() += count;
-            *room.agents.entry(agent).or_default() += count;
+            *budget.owners.entry(owner).or_default() += count;
+            *budget.agents.entry(agent).or_default() += count;
         }
-        room
+        budget
     }
 
     /// Returns whether one more task of this owner and agent may run.
@@ -91,10 +91,11 @@ mod tests {
     fn running_tasks_reduce_remaining_concurrency() {
         let (ada, eve) = (Some(UserId::new()), Some(UserId::new()));
         let limits = ConcurrencyLimits { per_owner: Some(2), per_agent: [("echo".to_owned(), 2)].into() };
-        let mut room = Room::new(&limits, [(ada, "upper".to_owned(), 1), (eve, "echo".to_owned(), 1)]);
-        assert!(room.has(ada, "echo") && room.has(None, "upper"));
-        room.take(ada, "echo");
-        assert!(!room.has(ada, "upper"), "two of one owner");
-        assert!(!room.has(eve, "echo") && room.has(eve, "upper"), "two of one agent");
+        let mut budget =
+            ConcurrencyBudget::new(&limits, [(ada, "upper".to_owned(), 1), (eve, "echo".to_owned(), 1)]);
+        assert!(budget.has(ada, "echo") && budget.has(None, "upper"));
+        budget.take(ada, "echo");
+        assert!(!budget.has(ada, "upper"), "two of one owner");
+        assert!(!budget.has(eve, "echo") && budget.has(eve, "upper"), "two of one agent");
     }
 }

@@ -49,13 +49,13 @@ pub use cron::CronTimes;
 pub use document::{
     Chunk, Document, DocumentPage, DocumentQuery, MediaType, NewDocument, Passage, PassageQuery, UploadKey,
 };
-pub use event::{EventKind, EventPosition, FeedEvent, NewEvent, TaskEvent};
+pub use event::{EventKind, EventLogEntry, EventOffset, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use id::{
-    AgentMessageId, ApiKeyId, ConversationId, DocumentId, InvitationId, MessageId, ScheduleId, SessionId,
-    TaskId, UserId, WorkerId,
+    AgentMessageId, ApiKeyId, ConversationId, DocumentId, InstanceId, InvitationId, MessageId, ScheduleId,
+    SessionId, TaskId, UserId,
 };
-pub use limits::{ConcurrencyLimits, Room};
+pub use limits::{ConcurrencyBudget, ConcurrencyLimits};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeletedFiles, DeviceMetrics,
     DiskMetrics, EarlierValue, FileMetrics, GpuMetrics, HostMetrics, KernelLimit, KillInfo, KillMetrics,
@@ -64,18 +64,19 @@ pub use metric::{
     TemperatureMetrics, UnansweredMount, ZombieParent,
 };
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};
-pub use outcome::{Finish, Outcome};
+pub use outcome::{Outcome, OutcomeRecord};
 pub use page::{MAX_PAGE_BYTES, PageBounds};
 pub use quota::{DocumentQuota, MAX_API_KEYS, MAX_INVITATIONS, MAX_SCHEDULES, MAX_SESSIONS, MessageQuota};
 pub use report::{
     Analysis, Assertion, AssertionKind, CheckedText, GeneratedBy, Grounding, ModelUse, PriorityLevel,
     Recommendation, RefusedAttempt, RejectionReason,
 };
-pub use retention::{KeepTasks, Prune, Pruned};
+pub use retention::{Pruned, RetentionBatch, RetentionPolicy};
 pub use schedule::{MissedRuns, NewSchedule, OverlapPolicy, Schedule, SchedulePage, ScheduleQuery};
 pub use status::TaskStatus;
 pub use task::{
-    AGEING, Backlog, Claim, ClaimKey, NewTask, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics, rank,
+    Backlog, Claim, ClaimKey, NewTask, PRIORITY_AGING, Task, TaskCount, TaskPage, TaskQuery, TaskStatistics,
+    scheduling_key,
 };
 pub use task_error::TaskError;
 pub use trace::TraceContext;

@@ -28,14 +28,14 @@ pub enum Outcome {
         state: Value,
     },
     /// The worker shuts down and releases the claim; the task is due at once. Does not count as a failure.
-    HandBack,
+    Released,
     /// The attempt was cancelled on request.
     Cancelled,
 }
 
 /// Outcome of an attempt, fenced by its claim.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Finish {
+pub struct OutcomeRecord {
     /// Claim under which the task ran.
     pub claim: ClaimKey,
     /// Outcome to record for the claim.

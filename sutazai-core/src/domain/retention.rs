@@ -11,7 +11,7 @@ use super::status::TaskStatus;
 
 /// One retention batch: a range of tasks to scan, and the age beyond which ended ones are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prune {
+pub struct RetentionBatch {
     /// Scans only tasks with a later key: the last one of the previous batch.
     pub after: TaskId,
     /// Scans only tasks with an earlier key.
@@ -24,7 +24,7 @@ pub struct Prune {
     pub limit: u32,
 }
 
-impl Prune {
+impl RetentionBatch {
     /// Returns whether a task in this state is removed, provided that no other task needs it.
     pub fn takes(&self, status: TaskStatus, finished_at: Option<DateTime<Utc>>) -> bool {
         let before = if status == TaskStatus::Failed { self.failed_before } else { self.ended_before };
@@ -43,16 +43,16 @@ pub struct Pruned {
 
 /// Retention policy: how long ended tasks are kept; `None`: forever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct KeepTasks {
+pub struct RetentionPolicy {
     /// Retention of completed and cancelled tasks.
     pub ended: Option<Duration>,
     /// Retention of failed tasks, the dead letters.
     pub failed: Option<Duration>,
 }
 
-impl KeepTasks {
+impl RetentionPolicy {
     /// Returns the first batch that removes what has expired by `now`; `None` if everything is kept.
-    pub fn prune(&self, now: DateTime<Utc>, limit: u32) -> Option<Prune> {
+    pub fn prune(&self, now: DateTime<Utc>, limit: u32) -> Option<RetentionBatch> {
         let (ended_before, failed_before) =
             (self.ended.map(|keep| earlier(now, keep)), self.failed.map(|keep| earlier(now, keep)));
         let latest = ended_before.max(failed_before)?;
@@ -65,6 +65,6 @@ impl KeepTasks {
             0,
         );
         let before = TaskId(Uuid::new_v7(time));
-        Some(Prune { after: TaskId(Uuid::nil()), before, ended_before, failed_before, limit })
+        Some(RetentionBatch { after: TaskId(Uuid::nil()), before, ended_before, failed_before, limit })
     }
 }

@@ -6,17 +6,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::id::{TaskId, UserId, WorkerId};
+use super::id::{InstanceId, TaskId, UserId};
 use super::page::fill_page;
 use super::status::TaskStatus;
 use super::task_error::TaskError;
 use super::trace::TraceContext;
-use crate::bounds;
 use crate::error::{Error, Result};
+use crate::validation;
 
 /// Priority aging per level: a task of priority 0 that has waited 90 minutes precedes a new one of priority 9. Without
 /// aging a steady stream of urgent tasks would starve the others forever.
-pub const AGEING: Duration = Duration::from_secs(600);
+pub const PRIORITY_AGING: Duration = Duration::from_secs(600);
 
 /// Request to run a task: the agent, its payload and the priority.
 ///
@@ -35,7 +35,7 @@ pub struct NewTask {
     /// Longer description for people, at most 4,000 characters.
     #[serde(default)]
     pub description: String,
-    /// Priority among the owner's tasks, 0 (lowest) to 9 (highest), subject to [`AGEING`]; default 5.
+    /// Priority among the owner's tasks, 0 (lowest) to 9 (highest), subject to [`PRIORITY_AGING`]; default 5.
     #[serde(default = "default_priority")]
     pub priority: u8,
     /// Time limit of one attempt in seconds, 1 to 86,400; default 300.
@@ -130,7 +130,7 @@ impl NewTask {
     /// # Errors
     /// `InvalidInput` naming `run_at`.
     pub fn validate_times(&self, now: DateTime<Utc>) -> Result<()> {
-        self.run_at.map_or(Ok(()), |at| bounds::time("run_at", at, now))
+        self.run_at.map_or(Ok(()), |at| validation::time("run_at", at, now))
     }
 }
 
@@ -181,7 +181,7 @@ pub struct Task {
     /// Indicates that cancellation of the running task was requested; its worker is notified at the next heartbeat.
     pub cancel_requested: bool,
     /// Instance that holds the lease.
-    pub worker: Option<WorkerId>,
+    pub worker: Option<InstanceId>,
     /// Time at which the lease expires unless it is renewed.
     pub lease_until: Option<DateTime<Utc>>,
     /// Time at which the task was submitted.
@@ -233,7 +233,7 @@ impl Task {
     }
 
     /// Claims the task for this worker until `lease_until`: processing, with one more attempt.
-    pub fn claim(&mut self, worker: WorkerId, lease_until: DateTime<Utc>, now: DateTime<Utc>) {
+    pub fn claim(&mut self, worker: InstanceId, lease_until: DateTime<Utc>, now: DateTime<Utc>) {
         self.status = TaskStatus::Processing;
         self.attempt = self.attempt.saturating_add(1);
         self.worker = Some(worker);
@@ -257,8 +257,8 @@ impl Task {
     }
 
     /// Returns the scheduling key among the due tasks of its owner; the smallest is claimed first.
-    pub fn rank(&self) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
-        rank(self.priority, self.run_at, self.id)
+    pub fn scheduling_key(&self) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
+        scheduling_key(self.priority, self.run_at, self.id)
     }
 
     /// Returns the time limit of one attempt.
@@ -269,11 +269,15 @@ impl Task {
 
 /// Returns the scheduling key among the due tasks of an owner; the smallest is claimed first.
 ///
-/// It is the due time minus [`AGEING`] per priority level; ties go to the task that has waited longer. The key does not
+/// It is the due time minus [`PRIORITY_AGING`] per priority level; ties go to the task that has waited longer. The key does not
 /// depend on the current time, so an index on it stays valid while tasks age.
-pub fn rank(priority: u8, run_at: DateTime<Utc>, id: TaskId) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
-    let aged =
-        run_at.checked_sub_signed(TimeDelta::seconds(AGEING.as_secs().cast_signed() * i64::from(priority)));
+pub fn scheduling_key(
+    priority: u8,
+    run_at: DateTime<Utc>,
+    id: TaskId,
+) -> (DateTime<Utc>, DateTime<Utc>, TaskId) {
+    let aged = run_at
+        .checked_sub_signed(TimeDelta::seconds(PRIORITY_AGING.as_secs().cast_signed() * i64::from(priority)));
     (aged.unwrap_or(run_at), run_at, id)
 }
 
@@ -285,7 +289,7 @@ pub struct ClaimKey {
     /// Number of the attempt.
     pub attempt: u32,
     /// Instance that holds the claim.
-    pub worker: WorkerId,
+    pub worker: InstanceId,
 }
 
 /// A claimed task, with everything that its run needs.
@@ -303,7 +307,7 @@ impl Claim {
         ClaimKey {
             task: self.task.id,
             attempt: self.task.attempt,
-            worker: self.task.worker.unwrap_or(WorkerId(uuid::Uuid::nil())),
+            worker: self.task.worker.unwrap_or(InstanceId(uuid::Uuid::nil())),
         }
     }
 }

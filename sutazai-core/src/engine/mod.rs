@@ -17,5 +17,5 @@ mod worker;
 
 pub use client::builder::{DEFAULT_LEASE, EngineBuilder};
 pub use client::engine::Engine;
-pub use events::log::{Feed, FeedStream};
+pub use events::log::{EventLogStream, EventLogSubscription};
 pub use events::stream::EventStream;

@@ -13,8 +13,8 @@ use super::events::log::EventLog;
 use super::worker::attempt_duration::AttemptDurationEstimator;
 use super::worker::dispatch::LocalDispatch;
 use super::worker::in_flight::InFlightClaims;
-use crate::domain::{AccessPolicy, ConcurrencyLimits, WorkerId};
-use crate::model_gate::ModelGate;
+use crate::admission_control::AdmissionControl;
+use crate::domain::{AccessPolicy, ConcurrencyLimits, InstanceId};
 use crate::ports::{AgentStore, Cache, Clock, IdentityStore, MetricSource, MetricStore, TaskStore, Tracer};
 
 /// Ports and settings shared by the engine and its workers.
@@ -27,7 +27,7 @@ pub(crate) struct Parts {
     pub(crate) host: String,
     pub(crate) agent_store: Option<Arc<dyn AgentStore>>,
     pub(crate) cache: Option<Arc<dyn Cache>>,
-    pub(crate) model: Option<ModelGate>,
+    pub(crate) model: Option<AdmissionControl>,
     pub(crate) metric_sources: Vec<Arc<dyn MetricSource>>,
     pub(crate) registry: AgentRegistry,
     pub(crate) clock: Arc<dyn Clock>,
@@ -42,7 +42,7 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) parts: Parts,
-    pub(crate) worker: WorkerId,
+    pub(crate) worker: InstanceId,
     pub(crate) in_flight: InFlightClaims,
     pub(crate) slots: Arc<Semaphore>,
     /// Notified after outcomes commit, when a concurrency limit may have capacity again.
@@ -65,7 +65,7 @@ impl Shared {
         let (closing, tracker) = (CancellationToken::new(), TaskTracker::new());
         let (store, clock) = (parts.store.clone(), parts.clock.clone());
         Self {
-            worker: WorkerId::new(),
+            worker: InstanceId::new(),
             in_flight: InFlightClaims::default(),
             slots: Arc::new(Semaphore::new(parts.workers)),
             capacity_freed: Arc::default(),

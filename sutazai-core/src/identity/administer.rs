@@ -1,11 +1,11 @@
 //! Administration of users. Whether the caller is an admin is checked where requests come in, not here.
 
-use crate::bounds::page;
 use crate::domain::{
     Caller, NewUser, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, earlier,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
+use crate::validation::page;
 
 impl Identity {
     /// Returns one page of users, newest first.
@@ -76,7 +76,7 @@ impl Identity {
     pub(super) async fn change(&self, id: UserId, change: &UserChange) -> Result<User> {
         let changed = self.store.change_user(id, change, self.clock.now()).await?;
         self.refuse(&changed.ended).await;
-        self.known_keys.forget_user(id);
+        self.api_key_cache.forget_user(id);
         // The acting admin is in the `user_id` of the request's span.
         tracing::info!(target_user_id = %id, ?change, ended = changed.ended.len(), "a user was changed");
         Ok(changed.user)

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::domain::{ApiKey, ApiKeyId, Caller, NewApiKey, Scope, UserId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
-use crate::identity::api_key_text::ApiKeyText;
+use crate::identity::plaintext_api_key::PlaintextApiKey;
 
 /// Maximum length of a name in characters.
 const MAX_NAME: usize = 100;
@@ -49,7 +49,7 @@ impl Identity {
                 format!("expected no {scope}, which only admins have here"),
             ));
         }
-        let text = ApiKeyText::generate();
+        let text = PlaintextApiKey::generate();
         let key = ApiKey {
             id: ApiKeyId::new(),
             user,
@@ -81,21 +81,21 @@ impl Identity {
     /// `NotFound`, also for a key of another user.
     pub async fn delete_api_key(&self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.keys.delete(user, id).await?;
-        self.known_keys.forget(id);
+        self.api_key_cache.forget(id);
         tracing::info!(user_id = %user, api_key_id = %id, "an API key was removed");
         Ok(())
     }
 
     /// Returns whether the text has the prefix of an API key, and so is no access token.
     pub fn is_api_key(text: &str) -> bool {
-        ApiKeyText::is_meant(text)
+        PlaintextApiKey::has_api_key_prefix(text)
     }
 
     /// Returns whether this token or key is unknown, as far as can be determined without the store: it is no token
     /// signed by us, however old, and no key that was recently valid here.
-    pub fn is_guess(&self, text: &str) -> bool {
+    pub fn is_failed_auth(&self, text: &str) -> bool {
         match Self::is_api_key(text) {
-            true => ApiKeyText::parse(text).is_none_or(|key| !self.known_keys.knew(&key.hash())),
+            true => PlaintextApiKey::parse(text).is_none_or(|key| !self.api_key_cache.knew(&key.hash())),
             false => !self.signer.is_own(text),
         }
     }
@@ -106,15 +106,15 @@ impl Identity {
     /// `Unauthenticated`, without a reason; those of the store.
     pub async fn authenticate_key(&self, text: &str) -> Result<Caller> {
         let now = self.clock.now();
-        let hash = ApiKeyText::parse(text).ok_or_else(refused)?.hash();
-        let key = match self.known_keys.get(&hash, now) {
+        let hash = PlaintextApiKey::parse(text).ok_or_else(refused)?.hash();
+        let key = match self.api_key_cache.get(&hash, now) {
             Some(key) => key,
             None => self.look_up(&hash, now).await?,
         };
         if key.expires_at.is_some_and(|end| end <= now) {
             return Err(refused());
         }
-        if self.known_keys.counts(&hash, now)
+        if self.api_key_cache.counts(&hash, now)
             && let Err(e) = self.keys.record_use(key.id, now).await
         {
             tracing::warn!(api_key_id = %key.id, error = %e, "the use of an API key could not be recorded");
@@ -133,7 +133,7 @@ impl Identity {
         let allowed = |scope: &Scope| self.config.access.allows(user.role, scope.permission());
         let scopes = key.scopes.iter().copied().filter(allowed).collect();
         let key = Arc::new(ApiKey { scopes, ..key });
-        self.known_keys.add(key.clone(), now);
+        self.api_key_cache.add(key.clone(), now);
         Ok(key)
     }
 }

@@ -46,7 +46,7 @@ impl Identity {
         let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;
         self.refuse(&changed.ended).await;
         let revoked_keys = if revoke_keys { self.keys.delete_all(user.id).await? } else { 0 };
-        self.known_keys.forget_user(user.id);
+        self.api_key_cache.forget_user(user.id);
         tracing::info!(user_id = %user.id, ended = changed.ended.len(), revoked_keys, "a password was changed");
         Ok(ChangedPassword { ended_sessions: changed.ended.len(), revoked_keys })
     }

@@ -49,7 +49,7 @@ impl Identity {
     async fn remove_user(&self, id: UserId) -> Result<()> {
         self.change(id, &UserChange::Disabled(true)).await?;
         self.keys.delete_all(id).await?;
-        self.known_keys.forget_user(id);
+        self.api_key_cache.forget_user(id);
         if let Some(UserData { tasks, schedules, conversations, documents }) = &self.data {
             let schedules = schedules.delete_all(id).await?;
             let tasks = tasks.delete_all(id).await?;

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_from_many_addresses_holds_others_up_for_one_round() {
+    fn flood_from_many_addresses_delays_others_by_one_round() {
         let queue = HashQueue::of(1);
         let mut running = queue.enter(from(0)).now_or_never().unwrap().unwrap();
         let mut flood = Vec::new();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn where_everything_is_full_a_new_source_takes_the_place_of_the_longest() {
+    fn new_source_replaces_the_longest_when_full() {
         let queue = HashQueue::of(1);
         let running = queue.enter(from(0)).now_or_never().unwrap().unwrap();
         let full = 1..=(MAX_WAITING / MAX_PER_SOURCE) as u32;

@@ -13,22 +13,22 @@
 //! An *API key* is a random secret for programs; it is looked up in the store once per 30 s.
 
 mod administer;
-mod api_key_text;
+mod api_key_cache;
 mod api_keys;
 mod authenticate;
 mod change_password;
 mod client;
 mod confirm;
 mod delete_user;
-mod follow;
 mod hash_queue;
 mod invitations;
-mod known_keys;
 mod login;
 mod password;
+mod plaintext_api_key;
 mod refresh;
 mod refresh_token;
 mod register;
+mod revocation_poller;
 mod revoked;
 mod secret;
 mod service;

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn good_ones() {
+    fn valid_seeds() {
         for good in [
             "correct horse battery",
             "tr0ub4dor&3",
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_common_passwords_are_refused() {
+    fn most_common_passwords_are_rejected() {
         let listed: Vec<&str> = COMMON_PASSWORDS.lines().collect();
         assert!(listed.len() >= 3_000 && listed.is_sorted(), "{} of them", listed.len());
         assert!(listed.iter().all(|password| tried(password).is_err()));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_does_not_repeat_the_password() {
+    fn error_does_not_repeat_the_password() {
         assert!(!tried("Password1!").unwrap_err().to_string().contains("Password1!"));
     }
 }

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_reads_what_it_wrote_and_nothing_else() {
+    fn only_written_values_are_read() {
         let token = RefreshToken::generate(SessionId::new());
         let text = token.expose();
         assert_eq!(RefreshToken::parse(&text), Some(token.clone()));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_sha_256_and_debug_hides_the_secret() {
+    fn hash_is_sha_256_and_debug_hides_the_secret() {
         let token = RefreshToken { session: SessionId(Uuid::nil()), secret: [7; SECRET_BYTES] };
         // printf '%032d.%s' 0 $(printf '07%.0s' {1..32}) | sha256sum
         assert_eq!(token.hash(), "26fc16170abe8a661dd233e8dc12c032ed1e7ad3712d6aa2dea4f58e0af42972");

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_forgets_what_has_expired() {
+    fn expired_entries_are_evicted() {
         let set = RevokedSessions::default();
         let now = Utc.timestamp_opt(1_767_225_600, 0).unwrap();
         let (old, new) = (SessionId::new(), SessionId::new());

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::domain::{AccessPolicy, Caller, User, UserId};
 use crate::error::{Error, Result};
+use crate::identity::api_key_cache::ApiKeyCache;
 use crate::identity::delete_user::UserData;
 use crate::identity::hash_queue::HashQueue;
-use crate::identity::known_keys::KnownKeys;
 use crate::identity::revoked::RevokedSessions;
 use crate::identity::throttle::AccountThrottle;
 use crate::ports::{AccessClaims, ApiKeyStore, Cache, Clock, IdentityStore, PasswordHasher, TokenSigner};
@@ -86,7 +86,7 @@ pub struct Identity {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: IdentityConfig,
     pub(super) revoked: Arc<RevokedSessions>,
-    pub(super) known_keys: Arc<KnownKeys>,
+    pub(super) api_key_cache: Arc<ApiKeyCache>,
     pub(super) cache: Option<Arc<dyn Cache>>,
     pub(super) data: Option<UserData>,
     pub(super) hashing: HashQueue,
@@ -111,7 +111,7 @@ impl Identity {
             clock,
             config,
             revoked: Arc::default(),
-            known_keys: Arc::default(),
+            api_key_cache: Arc::default(),
             cache: None,
             data: None,
             hashing: HashQueue::new(),

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_has_few_spellings_and_most_have_one() {
+    fn password_has_few_spellings_and_usually_one() {
         assert_eq!(spellings("correct horse"), ["correct horse"]);
         assert_eq!(spellings("caf\u{e9}"), ["caf\u{e9}", "cafe\u{301}"]);
         assert_eq!(spellings("cafe\u{301}"), ["caf\u{e9}", "cafe\u{301}"]);

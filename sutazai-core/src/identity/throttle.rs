@@ -19,7 +19,7 @@ const FREE_FAILURES: u32 = 10;
 /// Time after which one failure is forgotten.
 const FORGET_INTERVAL: TimeDelta = TimeDelta::seconds(60);
 /// Interval between attempts on an account with too many failures.
-const GUESS_INTERVAL: TimeDelta = TimeDelta::seconds(2);
+const FAILED_AUTH_INTERVAL: TimeDelta = TimeDelta::seconds(2);
 /// Maximum delay of an attempt.
 const MAX_DELAY: TimeDelta = TimeDelta::seconds(10);
 /// Time for which the address of a successful sign-in is known.
@@ -71,7 +71,7 @@ impl AccountThrottle {
             let retry_after = (delay - MAX_DELAY).to_std().unwrap_or_default();
             return Err(Error::new(ErrorKind::RateLimited, busy).with_retry_after(retry_after));
         }
-        account.next_guess = later(now, (delay + GUESS_INTERVAL).to_std().unwrap_or_default());
+        account.next_guess = later(now, (delay + FAILED_AUTH_INTERVAL).to_std().unwrap_or_default());
         Ok(delay.to_std().unwrap_or_default())
     }
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn many_failures_slow_an_account_down_and_lock_it_for_nobody() {
+    fn repeated_failures_delay_an_account_without_locking_it() {
         let throttle = AccountThrottle::default();
         throttle.succeeded("ada", address(1), at(0));
         for n in 0..10 {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn kept_keys_are_bounded() {
         let throttle = AccountThrottle::default();
         for n in 0..MAX_ACCOUNTS + 10 {
             throttle.failed(&n.to_string(), at(0));

@@ -28,7 +28,7 @@ impl MemoryAgentStore {
 
 #[async_trait]
 impl AgentStore for MemoryAgentStore {
-    async fn seen(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
+    async fn record_heartbeats(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
         let mut seen = self.lock();
         for agent in agents {
             let last = seen.entry(agent.clone()).or_insert(at);
@@ -37,7 +37,7 @@ impl AgentStore for MemoryAgentStore {
         Ok(())
     }
 
-    async fn last_seen(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
+    async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
         let seen = self.lock();
         Ok(agents.iter().map(|agent| seen.get(agent).copied()).collect())
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::documents::words::{score, terms_to_find, weight, words};
+use crate::documents::tokenizer::{score, terms_to_find, weight, words};
 use crate::domain::{
     Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
     quota,

@@ -35,7 +35,7 @@ impl MessageBus for MemoryMessageBus {
         Ok(())
     }
 
-    async fn reach(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         Ok(())
     }
 }

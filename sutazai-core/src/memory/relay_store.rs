@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{EventPosition, WorkerId, later};
+use crate::domain::{EventOffset, InstanceId, later};
 use crate::error::{Error, Result};
-use crate::ports::{BusMessage, LeftMessage, RelayClaim, RelayStore};
+use crate::ports::{BusMessage, OutboxMessage, RelayClaim, RelayStore};
 
 /// Relay state of a store in memory ([`MemoryTaskStore::relays`](super::MemoryTaskStore::relays)), lost when the
 /// process ends.
@@ -19,15 +19,15 @@ pub struct MemoryRelayStore {
 
 #[derive(Debug, Default)]
 struct State {
-    position: Option<EventPosition>,
-    held: Option<(WorkerId, DateTime<Utc>)>,
+    position: Option<EventOffset>,
+    held: Option<(InstanceId, DateTime<Utc>)>,
     left: u64,
     outbox: BTreeMap<u64, BusMessage>,
 }
 
 impl MemoryRelayStore {
     /// Keeps the messages about a deleted task in the outbox, unless all its events have been published.
-    pub(super) fn keep(&self, last: EventPosition, messages: impl FnOnce() -> Vec<BusMessage>) {
+    pub(super) fn keep(&self, last: EventOffset, messages: impl FnOnce() -> Vec<BusMessage>) {
         let mut state = self.lock();
         if state.position.is_none_or(|position| last <= position) {
             return;
@@ -46,7 +46,7 @@ impl MemoryRelayStore {
 
 #[async_trait]
 impl RelayStore for MemoryRelayStore {
-    async fn hold(&self, claim: &RelayClaim, begin: EventPosition) -> Result<Option<EventPosition>> {
+    async fn acquire(&self, claim: &RelayClaim, begin: EventOffset) -> Result<Option<EventOffset>> {
         let mut state = self.lock();
         let position = *state.position.get_or_insert(begin);
         if state.held.is_some_and(|(holder, until)| holder != claim.holder && until > claim.now) {
@@ -56,7 +56,7 @@ impl RelayStore for MemoryRelayStore {
         Ok(Some(position))
     }
 
-    async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()> {
+    async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()> {
         let mut state = self.lock();
         if state.held.is_none_or(|(holder, _)| holder != claim.holder) {
             return Err(Error::conflict("another process passes the events on"));
@@ -66,13 +66,15 @@ impl RelayStore for MemoryRelayStore {
         Ok(())
     }
 
-    async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>> {
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>> {
         let state = self.lock();
         let left = state.outbox.iter().take(limit as usize);
-        Ok(left.map(|(number, message)| LeftMessage { number: *number, message: message.clone() }).collect())
+        Ok(left
+            .map(|(number, message)| OutboxMessage { number: *number, message: message.clone() })
+            .collect())
     }
 
-    async fn take_out(&self, numbers: &[u64]) -> Result<()> {
+    async fn delete_published(&self, numbers: &[u64]) -> Result<()> {
         let mut state = self.lock();
         for number in numbers {
             state.outbox.remove(number);
@@ -80,7 +82,7 @@ impl RelayStore for MemoryRelayStore {
         Ok(())
     }
 
-    async fn let_go(&self, holder: WorkerId) -> Result<()> {
+    async fn release(&self, holder: InstanceId) -> Result<()> {
         let mut state = self.lock();
         state.held = state.held.filter(|(held_by, _)| *held_by != holder);
         Ok(())

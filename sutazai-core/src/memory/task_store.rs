@@ -11,8 +11,8 @@ use tokio::sync::broadcast;
 
 use super::MemoryRelayStore;
 use crate::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
-    Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Pruned,
+    RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -103,14 +103,21 @@ impl TaskStore for MemoryTaskStore {
         Ok(self.change(|queue| claims.iter().map(|claim| queue.renew(claim, lease_until, now)).collect()))
     }
 
-    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+    async fn record_outcomes(
+        &self,
+        finished: Vec<OutcomeRecord>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Result<()>>> {
         Ok(self.change(|queue| {
-            finished.into_iter().map(|finish| queue.finish(&finish.claim, finish.outcome, now)).collect()
+            finished
+                .into_iter()
+                .map(|record| queue.record_outcomes(&record.claim, record.outcome, now))
+                .collect()
         }))
     }
 
-    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
-        Ok(self.change(|queue| queue.expire(now)))
+    async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
+        Ok(self.change(|queue| queue.reap(now)))
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
@@ -133,7 +140,7 @@ impl TaskStore for MemoryTaskStore {
         Ok(self.change(|queue| queue.delete_all(owner, &self.relays)))
     }
 
-    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+    async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
         Ok(self.change(|queue| queue.prune(look, &self.relays)))
     }
 
@@ -152,21 +159,21 @@ impl TaskStore for MemoryTaskStore {
         Ok(self.lock().agent_messages(id, after, limit))
     }
 
-    async fn feed_after(
+    async fn event_log_after(
         &self,
         owner: Option<UserId>,
-        after: EventPosition,
+        after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<FeedEvent>> {
-        Ok(self.lock().feed_after(owner, after, limit))
+    ) -> Result<Vec<EventLogEntry>> {
+        Ok(self.lock().event_log_after(owner, after, limit))
     }
 
-    async fn feed_end(&self) -> Result<EventPosition> {
-        Ok(self.lock().feed_end())
+    async fn event_log_end(&self) -> Result<EventOffset> {
+        Ok(self.lock().event_log_end())
     }
 
-    async fn feed_begin(&self) -> Result<EventPosition> {
-        Ok(self.lock().feed_begin())
+    async fn event_log_begin(&self) -> Result<EventOffset> {
+        Ok(self.lock().event_log_begin())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {

@@ -11,7 +11,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 ///
 /// # Contract
 /// - `now` never goes back between two calls of one thread, unless the clock is set.
-/// - `steady` grows with the elapsed time and never goes back, even if the clock is set.
+/// - `monotonic` grows with the elapsed time and never goes back, even if the clock is set.
 /// - `sleep` ends no earlier than the given duration after its call, as measured by `now`.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
@@ -22,7 +22,7 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Time elapsed since an arbitrary instant that is fixed for the life of the process. Differences of two readings
     /// are elapsed time even if the wall clock is set; leases and their expiry are judged by it. The default suits
     /// clocks that cannot be set.
-    fn steady(&self) -> Duration {
+    fn monotonic(&self) -> Duration {
         (self.now() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
     }
 
@@ -42,7 +42,7 @@ impl Clock for SystemClock {
         Utc::now().trunc_subsecs(6)
     }
 
-    fn steady(&self) -> Duration {
+    fn monotonic(&self) -> Duration {
         static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
         BEGIN.elapsed()
     }

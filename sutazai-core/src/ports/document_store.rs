@@ -22,7 +22,7 @@ use crate::error::Result;
 /// - `list` returns the documents of one owner, or of all, newest first, page by page.
 /// - `chunks` returns the chunks of one document in their order, from a given index.
 /// - `search` finds the chunks with at least one of the words or phrases, as whole words by the rules of
-///   [`words`](crate::documents::words::words); the words of a phrase must be adjacent.
+///   [`words`](crate::documents::tokenizer::words); the words of a phrase must be adjacent.
 /// - `search` sorts by more or rarer matching words, then by their frequency, then by newer document, then by earlier
 ///   chunk, and returns at most `limit`.
 /// - `search` accepts every text as words and phrases: other signs and operators have no meaning, and no words find

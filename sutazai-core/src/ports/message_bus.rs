@@ -26,7 +26,7 @@ pub struct BusMessage {
 /// - Published messages reach their subscribers unchanged and in order.
 /// - An unroutable message does not block later ones.
 /// - Messages of concurrent calls are all delivered, each call's in its order.
-/// - `reach` reports whether the bus can be reached.
+/// - `ping` reports whether the bus can be reached.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait MessageBus: Debug + Send + Sync + 'static {
@@ -40,5 +40,5 @@ pub trait MessageBus: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unavailable` if it does not respond.
-    async fn reach(&self) -> Result<()>;
+    async fn ping(&self) -> Result<()>;
 }

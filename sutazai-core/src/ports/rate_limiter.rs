@@ -41,7 +41,7 @@ pub enum RateKey {
     /// Requests from one address, or from one network named by its first address.
     Address(IpAddr),
     /// Requests with unknown tokens or API keys from one address, or from one network.
-    Guesses(IpAddr),
+    FailedAuth(IpAddr),
     /// Requests of one user, through any session or API key.
     User(UserId),
     /// Requests with one API key that has a limit of its own.
@@ -71,7 +71,7 @@ impl fmt::Display for RateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => write!(f, "address:{address}"),
-            Self::Guesses(address) => write!(f, "guesses:{address}"),
+            Self::FailedAuth(address) => write!(f, "failed_auth:{address}"),
             Self::User(user) => write!(f, "user:{user}"),
             Self::Key { id, .. } => write!(f, "key:{id}"),
         }
@@ -80,7 +80,7 @@ impl fmt::Display for RateKey {
 
 /// Rate-limit decision for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Allowance {
+pub enum RateLimitDecision {
     /// The request may pass.
     Granted {
         /// Number of further requests that may follow at once.
@@ -115,5 +115,5 @@ pub trait RateLimiter: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unavailable` if the storage of the counters cannot be reached.
-    async fn take(&self, key: &RateKey) -> Result<Allowance>;
+    async fn take(&self, key: &RateKey) -> Result<RateLimitDecision>;
 }

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::message_bus::BusMessage;
-use crate::domain::{EventPosition, WorkerId};
+use crate::domain::{EventOffset, InstanceId};
 use crate::error::Result;
 
 /// Claim of an instance to the relay, with its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayClaim {
     /// Instance that claims the relay.
-    pub holder: WorkerId,
+    pub holder: InstanceId,
     /// Duration of the lease from `now`, unless it is renewed.
     pub lease: Duration,
     /// Current time, by the clock of the store.
@@ -23,7 +23,7 @@ pub struct RelayClaim {
 
 /// Outbox message about a task that has been deleted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LeftMessage {
+pub struct OutboxMessage {
     /// Number of the message; later messages of the same task have larger numbers.
     pub number: u64,
     /// The message to publish.
@@ -33,34 +33,34 @@ pub struct LeftMessage {
 /// State of the one relay of a store: of all processes one at a time publishes events.
 ///
 /// # Contract
-/// - The first `hold` ever starts at the position that it names; every later one continues where `advance` was last.
-/// - Of several concurrent calls of `hold` one succeeds; the holder may call it again, which renews its lease, and
+/// - The first `acquire` ever starts at the position that it names; every later one continues where `advance` was last.
+/// - Of several concurrent calls of `acquire` one succeeds; the holder may call it again, which renews its lease, and
 ///   others may not.
 /// - After the lease has expired or was released, another instance may hold the relay and continues at its position.
 /// - `advance` by the holder moves the position and renews the lease; by anybody else it is `Conflict` and changes
 ///   nothing.
 /// - Deleting a task of which an event lies behind the position leaves the messages about all its events in the outbox,
-///   in their order; `take_out` removes the named ones only.
+///   in their order; `delete_published` removes the named ones only.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait RelayStore: Debug + Send + Sync + 'static {
     /// Acquires or renews the relay and returns its position, or `None` if another instance holds it.
-    async fn hold(&self, claim: &RelayClaim, begin: EventPosition) -> Result<Option<EventPosition>>;
+    async fn acquire(&self, claim: &RelayClaim, begin: EventOffset) -> Result<Option<EventOffset>>;
 
     /// Records that all events up to this position have been published.
     ///
     /// # Errors
     /// `Conflict` if another instance holds the relay.
-    async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()>;
+    async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()>;
 
     /// Returns the first messages in the outbox, by ascending number, at most `limit`. `delete` and `prune` of the
     /// [`TaskStore`](super::TaskStore) of the same database write them; a task whose events have all been published
-    /// leaves none, nor does any task deleted before the first `hold` ever.
-    async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>>;
+    /// leaves none, nor does any task deleted before the first `acquire` ever.
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>>;
 
     /// Removes published messages from the outbox.
-    async fn take_out(&self, numbers: &[u64]) -> Result<()>;
+    async fn delete_published(&self, numbers: &[u64]) -> Result<()>;
 
     /// Releases the relay if this instance holds it, so that another need not wait for the lease to expire.
-    async fn let_go(&self, holder: WorkerId) -> Result<()>;
+    async fn release(&self, holder: InstanceId) -> Result<()>;
 }

@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, ConcurrencyLimits, EventPosition, FeedEvent, Finish,
-    NewEvent, Prune, Pruned, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus,
-    UserId, WorkerId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, ConcurrencyLimits, EventLogEntry, EventOffset, InstanceId,
+    NewEvent, OutcomeRecord, Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
+    TaskStatistics, TaskStatus, UserId,
 };
 use crate::error::{Error, Result};
 
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimRequest {
     /// Instance that will hold the claims.
-    pub worker: WorkerId,
+    pub worker: InstanceId,
     /// Only tasks of these agents.
     pub agents: Vec<String>,
     /// Maximum number of claims.
@@ -73,7 +73,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - With `max_pending`, a task that gives its owner more pending tasks than that, not counting those that wait for
 ///   children, is `RateLimited` with its whole batch, also under concurrency; known keys and tasks without an owner are
 ///   exempt.
-/// - The tasks of an owner are claimed in the order of their scheduling key ([`Task::rank`]), never before `run_at`,
+/// - The tasks of an owner are claimed in the order of their scheduling key ([`Task::scheduling_key`]), never before `run_at`,
 ///   never for other agents than requested, never while they wait for children.
 /// - Claiming is round-robin across owners in the order of their keys, starting after `after`, one task per owner and
 ///   round, until `limit` is reached or nothing is due; tasks without an owner form one owner that comes first.
@@ -82,17 +82,17 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - A task is claimed by one instance at a time, also under concurrency; the claim counts an attempt, sets the lease
 ///   and adds the event `processing`.
 /// - `renew` extends a held lease, reports a requested cancellation, and reports that a spent or foreign claim is lost.
-/// - `finish` under a valid claim records the outcome and its event in one step; under a spent claim it is `Conflict`
+/// - `record_outcomes` under a valid claim records the outcome and its event in one step; under a spent claim it is `Conflict`
 ///   and changes nothing; one bad entry of a batch does not affect the others.
 /// - `Completed`, `Failed` and `Cancelled` end the task and set `finished_at`; `Retry` makes it pending at its time and
-///   counts a failure; `HandBack` makes it pending at once without counting one.
+///   counts a failure; `Released` makes it pending at once without counting one.
 /// - `Wait` enqueues the children and keeps the parent from being claimed until the last child has ended; then its
 ///   claim has the state and the children in order. Ending the parent cancels its unfinished children.
 /// - Parents and children exchange messages, each written in the step that it reports: `TASK` once per requested child,
 ///   `RESULT` or `ERROR` when it has ended, and `HEARTBEAT` with each renewal, of which only the latest is kept;
 ///   `agent_messages` lists those of a task in their order, page by page.
 /// - A page of `agent_messages` with several messages holds at most a megabyte of payloads; a larger message has a page of its own.
-/// - `expire` makes tasks with expired leases pending and counts a failure; without an attempt left it ends them as
+/// - `reap` makes tasks with expired leases pending and counts a failure; without an attempt left it ends them as
 ///   failed (kind `timeout`), with a requested cancellation as cancelled.
 /// - `cancel` ends a pending task and its children at once, marks a running one, and is `Conflict` for an ended one,
 ///   which stays unchanged.
@@ -102,10 +102,10 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - `delete_all` removes all tasks of one owner in any status with their events and messages and returns their number;
 ///   their claims are lost.
 /// - `prune` removes tasks that ended before the given times, with their events, page by page in the order of their
-///   keys, except those that an unfinished task waits for; `feed_begin` then is the position of the last removed event.
+///   keys, except those that an unfinished task waits for; `event_log_begin` then is the position of the last removed event.
 /// - Event sequences are 1, 2, 3 ... without gaps within a task, also under concurrent appends; `append` under a spent
 ///   claim is `Conflict` and adds nothing.
-/// - The feed has every event once, of one owner or of all, in an order in which no event appears before a position
+/// - The event log contains every event once, of one owner or of all, in an order in which no event appears before a position
 ///   that was already returned, however many write.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or repeating a task while
 ///   others are added.
@@ -155,10 +155,14 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     ) -> Result<Vec<LeaseState>>;
 
     /// Records outcomes; one result per outcome, in order. `Ok` means durable.
-    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>>;
+    async fn record_outcomes(
+        &self,
+        finished: Vec<OutcomeRecord>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Result<()>>>;
 
     /// Reaps expired leases; returns the number of tasks.
-    async fn expire(&self, now: DateTime<Utc>) -> Result<u64>;
+    async fn reap(&self, now: DateTime<Utc>) -> Result<u64>;
 
     /// Returns when the next pending task is due or the next lease expires, if there is one: the longest time a claimer
     /// may sleep. It may be too early, because of a lease whose task has ended meanwhile, but not too late.
@@ -178,7 +182,7 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
 
     /// Removes one batch of tasks that ended long ago. If several processes call it concurrently, one may do all the
     /// work while the others find nothing to do.
-    async fn prune(&self, look: &Prune) -> Result<Pruned>;
+    async fn prune(&self, look: &RetentionBatch) -> Result<Pruned>;
 
     /// Appends events of a running task under its claim.
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()>;
@@ -194,27 +198,27 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Returns at most `limit` events of the event log after this position, in its order, fewer only at its end: those
     /// of the tasks of `owner`, or of all tasks. An event written after another was acknowledged comes after it;
     /// concurrently written events come in either order. Continuing after the last returned position, or after
-    /// [`feed_end`](Self::feed_end), neither misses nor repeats an event. An event may appear here a moment later than
+    /// [`event_log_end`](Self::event_log_end), neither misses nor repeats an event. An event may appear here a moment later than
     /// in its task.
-    async fn feed_after(
+    async fn event_log_after(
         &self,
         owner: Option<UserId>,
-        after: EventPosition,
+        after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<FeedEvent>>;
+    ) -> Result<Vec<EventLogEntry>>;
 
     /// Returns the end of the event log: no event was returned at a later position, and all later events will be.
-    async fn feed_end(&self) -> Result<EventPosition>;
+    async fn event_log_end(&self) -> Result<EventOffset>;
 
     /// Returns the position after which the event log is complete: events up to it may have been removed by
     /// [`prune`](Self::prune). The default position if none were.
-    async fn feed_begin(&self) -> Result<EventPosition>;
+    async fn event_log_begin(&self) -> Result<EventOffset>;
 
     /// Returns a stream of wake-ups from now on. A receiver that lags has missed some and must read everything again.
     fn subscribe(&self) -> broadcast::Receiver<WakeUp>;
 }
 
 /// Returns the error for a retry whose unique key belongs to another unfinished task. All stores share it.
-pub fn unique_key_taken(by: TaskId) -> Error {
+pub fn deduplication_key_taken(by: TaskId) -> Error {
     Error::conflict(format!("task {by} has the same key and has not ended")).with_field("unique_key")
 }

@@ -10,7 +10,7 @@
 //! * [`message`](fn@message): the bus message for an event.
 
 mod message;
-mod order;
+mod reorder_buffer;
 mod service;
 
 pub use message::message;

@@ -12,8 +12,8 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::message::message;
-use super::order::Order;
-use crate::domain::{EventPosition, FeedEvent, Task, TaskId, WorkerId};
+use super::reorder_buffer::ReorderBuffer;
+use crate::domain::{EventLogEntry, EventOffset, InstanceId, Task, TaskId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{BusMessage, Clock, MessageBus, RelayClaim, RelayStore, TaskStore, WakeUp};
 
@@ -37,13 +37,13 @@ pub struct Relay {
     relays: Arc<dyn RelayStore>,
     bus: Arc<dyn MessageBus>,
     clock: Arc<dyn Clock>,
-    holder: WorkerId,
+    holder: InstanceId,
 }
 
 /// Progress of the current holder.
-struct Standing {
-    read: EventPosition,
-    order: Order,
+struct HolderProgress {
+    read: EventOffset,
+    buffer: ReorderBuffer,
 }
 
 impl Relay {
@@ -55,7 +55,7 @@ impl Relay {
         bus: Arc<dyn MessageBus>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { tasks, relays, bus, clock, holder: WorkerId::new() }
+        Self { tasks, relays, bus, clock, holder: InstanceId::new() }
     }
 
     /// Ensures that all events from now on are published: the first call ever sets the start of the relay.
@@ -63,9 +63,9 @@ impl Relay {
     /// # Errors
     /// Those of the stores.
     pub async fn begin(&self) -> Result<()> {
-        let end = self.tasks.feed_end().await?;
-        if self.relays.hold(&self.claim(), end).await?.is_some() {
-            self.relays.let_go(self.holder).await?;
+        let end = self.tasks.event_log_end().await?;
+        if self.relays.acquire(&self.claim(), end).await?.is_some() {
+            self.relays.release(self.holder).await?;
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Relay {
                 // The lease expired during a delay, and another process has taken over.
                 Some(Err(e)) if e.kind() == ErrorKind::Conflict => STANDBY_INTERVAL,
                 Some(Err(e)) => {
-                    self.let_go().await;
+                    self.release().await;
                     if !away {
                         tracing::warn!(error = %e, "publishing events failed; they are kept and retried");
                         away = true;
@@ -100,16 +100,16 @@ impl Relay {
             };
             stop.run_until_cancelled(self.clock.sleep(pause)).await;
         }
-        self.let_go().await;
+        self.release().await;
     }
 
     /// Publishes events as long as this process holds the relay and nothing fails.
     async fn pass(&self, wake_ups: &mut broadcast::Receiver<WakeUp>, away: &mut bool) -> Result<()> {
-        let end = self.tasks.feed_end().await?;
-        let Some(read) = self.relays.hold(&self.claim(), end).await? else { return Ok(()) };
-        let mut standing = Standing { read, order: Order::default() };
+        let end = self.tasks.event_log_end().await?;
+        let Some(read) = self.relays.acquire(&self.claim(), end).await? else { return Ok(()) };
+        let mut progress = HolderProgress { read, buffer: ReorderBuffer::default() };
         // A process that cannot reach the bus must not keep the relay from one that can.
-        self.bus.reach().await?;
+        self.bus.ping().await?;
         if std::mem::take(away) {
             tracing::info!("publishing events resumed");
         }
@@ -125,14 +125,14 @@ impl Relay {
             }
             // Drains the wake-ups: one read covers them all.
             while matches!(wake_ups.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-            let page = self.tasks.feed_after(None, standing.read, PAGE_SIZE).await?;
+            let page = self.tasks.event_log_after(None, progress.read, PAGE_SIZE).await?;
             let (more, news) = (page.len() >= PAGE_SIZE as usize, !page.is_empty());
             if news {
-                self.publish(&mut standing, page, !more).await?;
-                self.relays.advance(&self.claim(), standing.order.given_up_to(standing.read)).await?;
+                self.publish(&mut progress, page, !more).await?;
+                self.relays.advance(&self.claim(), progress.buffer.given_up_to(progress.read)).await?;
                 held_at = self.clock.now();
             } else if (self.clock.now() - held_at).to_std().is_ok_and(|since| since >= LEASE / 3) {
-                if self.relays.hold(&self.claim(), end).await?.is_none() {
+                if self.relays.acquire(&self.claim(), end).await?.is_none() {
                     return Ok(());
                 }
                 held_at = self.clock.now();
@@ -143,9 +143,14 @@ impl Relay {
         }
     }
 
-    async fn publish(&self, standing: &mut Standing, page: Vec<FeedEvent>, end: bool) -> Result<()> {
-        standing.read = page.last().map_or(standing.read, |entry| entry.position);
-        let ready = standing.order.arrange(page, end);
+    async fn publish(
+        &self,
+        progress: &mut HolderProgress,
+        page: Vec<EventLogEntry>,
+        end: bool,
+    ) -> Result<()> {
+        progress.read = page.last().map_or(progress.read, |entry| entry.position);
+        let ready = progress.buffer.arrange(page, end);
         let tasks = self.tasks_of(&ready).await?;
         let messages_of_events =
             ready.iter().filter_map(|entry| Some(message(&entry.event, tasks.get(&entry.event.task_id)?)));
@@ -162,10 +167,10 @@ impl Relay {
             let (numbers, messages): (Vec<u64>, Vec<BusMessage>) =
                 left.into_iter().map(|left| (left.number, left.message)).unzip();
             self.say(&messages).await?;
-            self.relays.take_out(&numbers).await?;
+            self.relays.delete_published(&numbers).await?;
             // Renews the lease before the next page, unless another process has taken over.
-            let end = self.tasks.feed_end().await?;
-            if self.relays.hold(&self.claim(), end).await?.is_none() {
+            let end = self.tasks.event_log_end().await?;
+            if self.relays.acquire(&self.claim(), end).await?.is_none() {
                 return Err(Error::conflict("another process passes the events on"));
             }
         }
@@ -180,7 +185,7 @@ impl Relay {
     }
 
     /// Reads the tasks of these events. A task deleted meanwhile has left its messages in the outbox.
-    async fn tasks_of(&self, entries: &[FeedEvent]) -> Result<HashMap<TaskId, Task>> {
+    async fn tasks_of(&self, entries: &[EventLogEntry]) -> Result<HashMap<TaskId, Task>> {
         let mut ids: Vec<TaskId> = entries.iter().map(|entry| entry.event.task_id).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -203,8 +208,8 @@ impl Relay {
         }
     }
 
-    async fn let_go(&self) {
-        if let Err(e) = self.relays.let_go(self.holder).await
+    async fn release(&self) {
+        if let Err(e) = self.relays.release(self.holder).await
             && e.kind() != ErrorKind::Unavailable
         {
             tracing::warn!(error = %e, "releasing the relay failed; others wait until its lease expires");

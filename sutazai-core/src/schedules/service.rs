@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::bounds::page;
 use crate::domain::{
     Caller, CronTimes, NewSchedule, NewTask, Schedule, ScheduleId, SchedulePage, ScheduleQuery,
 };
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::ports::ScheduleStore;
+use crate::validation::page;
 
 /// Schedules for tasks of an engine. Cheap to clone; all clones share their state.
 #[derive(Debug, Clone)]

@@ -14,14 +14,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs every check of the contract that an agent alone can satisfy; `payload` must fit its schema.
 pub async fn run_all(agent: Arc<dyn Agent>, payload: serde_json::Value) {
-    its_descriptor_is_good(agent.as_ref());
-    its_schema_takes_the_payload(agent.as_ref(), &payload);
-    it_names_the_same_permissions_each_time(agent.as_ref(), &payload);
-    run_ends_soon_after_cancellation(agent, payload).await;
+    descriptor_is_valid(agent.as_ref());
+    schema_accepts_the_payload(agent.as_ref(), &payload);
+    permissions_are_the_same_each_time(agent.as_ref(), &payload);
+    run_ends_promptly_after_cancellation(agent, payload).await;
 }
 
 /// Its descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON Schema.
-pub fn its_descriptor_is_good(agent: &dyn Agent) {
+pub fn descriptor_is_valid(agent: &dyn Agent) {
     let descriptor = agent.descriptor();
     let name = &descriptor.name;
     let word =
@@ -39,7 +39,7 @@ pub fn its_descriptor_is_good(agent: &dyn Agent) {
 }
 
 /// The schema accepts the given payload and rejects anything but objects.
-pub fn its_schema_takes_the_payload(agent: &dyn Agent, payload: &serde_json::Value) {
+pub fn schema_accepts_the_payload(agent: &dyn Agent, payload: &serde_json::Value) {
     let descriptor = agent.descriptor();
     let schema = jsonschema::validator_for(&descriptor.input_schema).unwrap();
     if let Err(e) = schema.validate(payload) {
@@ -51,7 +51,7 @@ pub fn its_schema_takes_the_payload(agent: &dyn Agent, payload: &serde_json::Val
 }
 
 /// `permissions` names what a run needs, and always returns the same for the same payload.
-pub fn it_names_the_same_permissions_each_time(agent: &dyn Agent, payload: &serde_json::Value) {
+pub fn permissions_are_the_same_each_time(agent: &dyn Agent, payload: &serde_json::Value) {
     let named = agent.permissions(payload);
     let name = agent.descriptor().name;
     assert!(!named.is_empty(), "{name} asks nothing of its callers");
@@ -59,7 +59,7 @@ pub fn it_names_the_same_permissions_each_time(agent: &dyn Agent, payload: &serd
 }
 
 /// `run` ends soon after the context is cancelled.
-pub async fn run_ends_soon_after_cancellation(agent: Arc<dyn Agent>, payload: serde_json::Value) {
+pub async fn run_ends_promptly_after_cancellation(agent: Arc<dyn Agent>, payload: serde_json::Value) {
     let descriptor = agent.descriptor();
     for cancelled_first in [true, false] {
         let clock = Arc::new(ManualClock::new());

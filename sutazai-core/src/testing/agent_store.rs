@@ -14,34 +14,37 @@ where
     S: AgentStore + ?Sized,
     F: Future<Output = Arc<S>>,
 {
-    what_was_seen_is_given(&*make().await).await;
-    the_latest_time_counts(&*make().await).await;
+    recorded_heartbeats_are_returned(&*make().await).await;
+    latest_time_applies(&*make().await).await;
 }
 
-/// `last_seen` returns the time recorded by `seen` for each agent, in the given order, and `None` for an agent without
+/// `last_heartbeats` returns the time recorded by `record_heartbeats` for each agent, in the given order, and `None` for an agent without
 /// one.
-pub async fn what_was_seen_is_given<S: AgentStore + ?Sized>(store: &S) {
+pub async fn recorded_heartbeats_are_returned<S: AgentStore + ?Sized>(store: &S) {
     let all = names(&["upper", "actor", "echo"]);
-    assert_eq!(store.last_seen(&all).await.unwrap(), [None, None, None]);
-    store.seen(&all[..2], at(1)).await.unwrap();
-    store.seen(&all[1..2], at(2)).await.unwrap();
-    assert_eq!(store.last_seen(&all).await.unwrap(), [Some(at(1)), Some(at(2)), None]);
+    assert_eq!(store.last_heartbeats(&all).await.unwrap(), [None, None, None]);
+    store.record_heartbeats(&all[..2], at(1)).await.unwrap();
+    store.record_heartbeats(&all[1..2], at(2)).await.unwrap();
+    assert_eq!(store.last_heartbeats(&all).await.unwrap(), [Some(at(1)), Some(at(2)), None]);
     let backward = names(&["echo", "actor", "upper", "actor"]);
-    assert_eq!(store.last_seen(&backward).await.unwrap(), [None, Some(at(2)), Some(at(1)), Some(at(2))]);
-    store.seen(&[], at(3)).await.unwrap();
-    assert_eq!(store.last_seen(&[]).await.unwrap(), []);
+    assert_eq!(
+        store.last_heartbeats(&backward).await.unwrap(),
+        [None, Some(at(2)), Some(at(1)), Some(at(2))]
+    );
+    store.record_heartbeats(&[], at(3)).await.unwrap();
+    assert_eq!(store.last_heartbeats(&[]).await.unwrap(), []);
 }
 
 /// The latest of all recorded times of an agent counts, in whichever order they were recorded.
-pub async fn the_latest_time_counts<S: AgentStore + ?Sized>(store: &S) {
+pub async fn latest_time_applies<S: AgentStore + ?Sized>(store: &S) {
     let (forward, backward) = (names(&["actor", "echo", "upper"]), names(&["upper", "echo", "actor"]));
     let told = (0..20).map(|second| {
         let agents = if second % 2 == 0 { &forward } else { &backward };
-        store.seen(agents, at((second * 7) % 20))
+        store.record_heartbeats(agents, at((second * 7) % 20))
     });
     join_all(told).await.into_iter().for_each(|told| told.unwrap());
-    store.seen(&forward, at(3)).await.unwrap();
-    assert_eq!(store.last_seen(&forward).await.unwrap(), [Some(at(19)); 3]);
+    store.record_heartbeats(&forward, at(3)).await.unwrap();
+    assert_eq!(store.last_heartbeats(&forward).await.unwrap(), [Some(at(19)); 3]);
 }
 
 fn names(names: &[&str]) -> Vec<String> {

@@ -18,9 +18,9 @@ where
     F: Future<Output = (Arc<S>, UserId, UserId)>,
 {
     let (store, ada, _) = make().await;
-    a_created_key_is_found_by_its_hash(&*store, ada).await;
+    created_key_is_found_by_hash(&*store, ada).await;
     let (store, ada, eve) = make().await;
-    a_second_key_of_the_same_hash_is_a_conflict(&*store, ada, eve).await;
+    second_key_with_the_same_hash_is_a_conflict(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
     api_keys_gives_one_users_keys(&*store, ada, eve).await;
     let (store, ada, _) = make().await;
@@ -28,13 +28,13 @@ where
     let (store, ada, eve) = make().await;
     delete_removes_a_key_of_this_user(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
-    a_user_has_so_many_keys(&*store, ada, eve).await;
+    keys_of_a_user_are_limited(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
     delete_all_removes_the_keys_of_one_user(&*store, ada, eve).await;
 }
 
 /// A created key is found by its hash with all its fields; an unknown hash finds none.
-pub async fn a_created_key_is_found_by_its_hash<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId) {
+pub async fn created_key_is_found_by_hash<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId) {
     let one = key(ada, 'a');
     let other = ApiKey {
         name: "grüezi 🦀".into(),
@@ -54,7 +54,7 @@ pub async fn a_created_key_is_found_by_its_hash<S: ApiKeyStore + ?Sized>(store: 
 }
 
 /// A second key with the same hash is `Conflict` and changes nothing.
-pub async fn a_second_key_of_the_same_hash_is_a_conflict<S: ApiKeyStore + ?Sized>(
+pub async fn second_key_with_the_same_hash_is_a_conflict<S: ApiKeyStore + ?Sized>(
     store: &S,
     ada: UserId,
     eve: UserId,
@@ -107,7 +107,7 @@ pub async fn delete_removes_a_key_of_this_user<S: ApiKeyStore + ?Sized>(store: &
 }
 
 /// A user has at most [`MAX_API_KEYS`], also under concurrent creation: one more is `Conflict`.
-pub async fn a_user_has_so_many_keys<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId, eve: UserId) {
+pub async fn keys_of_a_user_are_limited<S: ApiKeyStore + ?Sized>(store: &S, ada: UserId, eve: UserId) {
     let numbered = |n: u32| ApiKey { hash: format!("{n:064}"), ..key(ada, 'a') };
     for n in 0..MAX_API_KEYS - 5 {
         store.create(&numbered(n)).await.unwrap();

@@ -15,10 +15,10 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// Runs every check of the contract; `pass` advances the clock of the cache. Keys of earlier runs may still exist.
 pub async fn run_all<C: Cache + ?Sized>(cache: Arc<C>, pass: impl AsyncFn(Duration)) {
     get_gives_what_was_put_last(&*cache).await;
-    a_value_is_gone_after_its_lifetime(&*cache, &pass).await;
+    value_expires_after_its_lifetime(&*cache, &pass).await;
     put_begins_a_new_lifetime(&*cache, &pass).await;
     add_keeps_what_is_there(&*cache, &pass).await;
-    of_several_who_add_one_is_heard(&*cache).await;
+    one_of_several_additions_wins(&*cache).await;
 }
 
 /// `get` returns the value stored last under this key, unchanged, and `None` under another key.
@@ -33,7 +33,7 @@ pub async fn get_gives_what_was_put_last<C: Cache + ?Sized>(cache: &C) {
 }
 
 /// A value expires after its time to live, and not before.
-pub async fn a_value_is_gone_after_its_lifetime<C: Cache + ?Sized>(cache: &C, pass: &impl AsyncFn(Duration)) {
+pub async fn value_expires_after_its_lifetime<C: Cache + ?Sized>(cache: &C, pass: &impl AsyncFn(Duration)) {
     let (short, long) = (key(), key());
     cache.put(&long, "long", TTL).await.unwrap();
     cache.put(&short, "short", SHORT_TTL).await.unwrap();
@@ -65,7 +65,7 @@ pub async fn add_keeps_what_is_there<C: Cache + ?Sized>(cache: &C, pass: &impl A
 }
 
 /// Of several concurrent calls of `add` exactly one is effective.
-pub async fn of_several_who_add_one_is_heard<C: Cache + ?Sized>(cache: &C) {
+pub async fn one_of_several_additions_wins<C: Cache + ?Sized>(cache: &C) {
     let key = key();
     let add = async |value: usize| {
         cache.add(&key, &value.to_string(), TTL).await.unwrap();

@@ -24,21 +24,21 @@ pub fn now_never_goes_back(clock: &dyn Clock) {
     }
 }
 
-/// `steady` grows with the elapsed time and never goes back, even if the clock is set.
+/// `monotonic` grows with the elapsed time and never goes back, even if the clock is set.
 pub async fn steady_grows_with_the_time_that_passes<F: Future<Output = ()>>(
     clock: &dyn Clock,
     go_on: &impl Fn(Duration) -> F,
 ) {
-    let mut before = clock.steady();
+    let mut before = clock.monotonic();
     for _ in 0..10_000 {
-        let now = clock.steady();
-        assert!(now >= before, "the steady reading went back from {before:?} to {now:?}");
+        let now = clock.monotonic();
+        assert!(now >= before, "the monotonic reading went back from {before:?} to {now:?}");
         before = now;
     }
     let span = Duration::from_millis(20);
     tokio::join!(clock.sleep(span), go_on(span));
-    let passed = clock.steady() - before;
-    // `now`, which the sleep is measured by, and the steady reading may be rounded differently by up to 1 microsecond.
+    let passed = clock.monotonic() - before;
+    // `now`, which the sleep is measured by, and the monotonic reading may be rounded differently by up to 1 microsecond.
     assert!(passed + Duration::from_micros(1) >= span, "only {passed:?} passed");
 }
 
@@ -76,13 +76,13 @@ mod tests {
     #[test]
     fn setting_the_clock_does_not_change_the_steady_reading() {
         let clock = ManualClock::new();
-        let (now, steady) = (clock.now(), clock.steady());
+        let (now, monotonic) = (clock.now(), clock.monotonic());
         clock.set_by(TimeDelta::minutes(10));
-        assert_eq!((clock.now() - now, clock.steady()), (TimeDelta::minutes(10), steady));
+        assert_eq!((clock.now() - now, clock.monotonic()), (TimeDelta::minutes(10), monotonic));
         clock.set_by(TimeDelta::minutes(-15));
         clock.advance(Duration::from_secs(60));
         assert_eq!(
-            (clock.now() - now, clock.steady() - steady),
+            (clock.now() - now, clock.monotonic() - monotonic),
             (TimeDelta::minutes(-4), Duration::from_secs(60))
         );
     }

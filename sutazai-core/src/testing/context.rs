@@ -12,8 +12,12 @@ use crate::ports::{AgentContext, Clock, EventSink, MetricSource};
 
 /// Creates the context of a first attempt at a task of this agent with this payload: no model, no metrics, no history,
 /// and a sink that records events. Tests fill in what they need.
-pub fn agent_context(agent: &str, payload: Value, clock: Arc<dyn Clock>) -> (AgentContext, Arc<KeptEvents>) {
-    let events = Arc::new(KeptEvents::default());
+pub fn agent_context(
+    agent: &str,
+    payload: Value,
+    clock: Arc<dyn Clock>,
+) -> (AgentContext, Arc<RecordedEvents>) {
+    let events = Arc::new(RecordedEvents::default());
     let context = AgentContext {
         task: Task::pending(NewTask::new(agent, payload), None, None, clock.now()),
         children: Vec::new(),
@@ -30,9 +34,9 @@ pub fn agent_context(agent: &str, payload: Value, clock: Arc<dyn Clock>) -> (Age
 
 /// An [`EventSink`] that records all events.
 #[derive(Debug, Default)]
-pub struct KeptEvents(Mutex<Vec<NewEvent>>);
+pub struct RecordedEvents(Mutex<Vec<NewEvent>>);
 
-impl KeptEvents {
+impl RecordedEvents {
     /// Returns the events emitted so far, in order.
     pub fn all(&self) -> Vec<NewEvent> {
         self.lock().clone()
@@ -43,7 +47,7 @@ impl KeptEvents {
     }
 }
 
-impl EventSink for KeptEvents {
+impl EventSink for RecordedEvents {
     fn emit(&self, event: NewEvent) {
         self.lock().push(event);
     }

@@ -20,7 +20,7 @@ where
     F: Future<Output = (Arc<S>, UserId, UserId)>,
 {
     let (store, ada, _) = make().await;
-    a_created_conversation_is_found_by_its_id(&*store, ada).await;
+    created_conversation_is_found_by_id(&*store, ada).await;
     let (store, ada, eve) = make().await;
     list_gives_conversations_page_by_page(&*store, ada, eve).await;
     let (store, ada, _) = make().await;
@@ -36,18 +36,15 @@ where
     let (store, ada, _) = make().await;
     delete_removes_a_conversation_with_its_messages(&*store, ada).await;
     let (store, ada, eve) = make().await;
-    a_limit_holds_however_many_are_added_at_once(&*store, ada, eve).await;
+    limit_holds_under_concurrent_additions(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
-    a_quota_of_messages_holds_however_many_are_added_at_once(&*store, ada, eve).await;
+    message_quota_holds_under_concurrent_additions(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
     delete_all_removes_what_is_one_owners(&*store, ada, eve).await;
 }
 
 /// A created conversation is found by its id with all its fields; an unknown id finds none.
-pub async fn a_created_conversation_is_found_by_its_id<S: ConversationStore + ?Sized>(
-    store: &S,
-    ada: UserId,
-) {
+pub async fn created_conversation_is_found_by_id<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
     let plain = conversation(Some(ada));
     let full = Conversation {
         title: "grüezi 🦀 'quoted'".into(),
@@ -212,7 +209,7 @@ pub async fn delete_removes_a_conversation_with_its_messages<S: ConversationStor
 
 /// With a limit, a conversation beyond it is `Conflict` and is not added, also under concurrent creation. Conversations
 /// without an owner have no limit.
-pub async fn a_limit_holds_however_many_are_added_at_once<S: ConversationStore + ?Sized>(
+pub async fn limit_holds_under_concurrent_additions<S: ConversationStore + ?Sized>(
     store: &S,
     ada: UserId,
     eve: UserId,
@@ -232,7 +229,7 @@ pub async fn a_limit_holds_however_many_are_added_at_once<S: ConversationStore +
 }
 
 /// With a quota a message after which the conversations of its owner would have more messages or bytes is `Conflict` and is not added, however many are added at once. What was deleted does not count, and nobody's conversations have no quota.
-pub async fn a_quota_of_messages_holds_however_many_are_added_at_once<S: ConversationStore + ?Sized>(
+pub async fn message_quota_holds_under_concurrent_additions<S: ConversationStore + ?Sized>(
     store: &S,
     ada: UserId,
     eve: UserId,

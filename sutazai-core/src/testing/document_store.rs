@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeZone, Utc};
 use futures::future::join_all;
 
-use crate::documents::words::{score, weight};
+use crate::documents::tokenizer::{score, weight};
 use crate::domain::{
     Chunk, Document, DocumentId, DocumentQuery, DocumentQuota, MediaType, Passage, PassageQuery, UploadKey,
     UserId,
@@ -21,7 +21,7 @@ where
     F: Future<Output = (Arc<S>, UserId, UserId)>,
 {
     let (store, ada, _) = make().await;
-    an_added_document_is_found_by_its_id(&*store, ada).await;
+    added_document_is_found_by_id(&*store, ada).await;
     let (store, ada, _) = make().await;
     add_adds_a_document_with_all_its_chunks_or_not_at_all(&*store, ada).await;
     let (store, ada, eve) = make().await;
@@ -43,15 +43,15 @@ where
     let (store, ada, _) = make().await;
     delete_removes_a_document_and_its_chunks(&*store, ada).await;
     let (store, ada, eve) = make().await;
-    a_quota_holds_however_many_are_added_at_once(&*store, ada, eve).await;
+    quota_holds_under_concurrent_additions(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
-    an_upload_key_names_one_document(&*store, ada, eve).await;
+    upload_key_identifies_one_document(&*store, ada, eve).await;
     let (store, ada, eve) = make().await;
     delete_all_removes_what_is_one_owners(&*store, ada, eve).await;
 }
 
 /// An added document is found by its id with all its fields and chunks; an unknown id finds none.
-pub async fn an_added_document_is_found_by_its_id<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
+pub async fn added_document_is_found_by_id<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
     let plain = document(Some(ada), 1);
     let odd = Document {
         title: "ä 🦀 \"it's\" \0 \u{10ffff}".into(),
@@ -158,7 +158,7 @@ pub async fn chunks_gives_the_chunks_of_one_document_in_their_order<S: DocumentS
 }
 
 /// `search` finds the chunks with at least one of the words or phrases, as whole words by the rules of
-/// [`words`](crate::documents::words::words); the words of a phrase must be adjacent.
+/// [`words`](crate::documents::tokenizer::words); the words of a phrase must be adjacent.
 pub async fn search_finds_chunks_that_have_one_of_the_words<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -394,7 +394,7 @@ async fn add<S: DocumentStore + ?Sized>(store: &S, owner: Option<UserId>, texts:
 
 /// With a quota, a document that exceeds the owner's number or space is `Conflict` and is not added, also under
 /// concurrent uploads. Documents without an owner have no quota.
-pub async fn a_quota_holds_however_many_are_added_at_once<S: DocumentStore + ?Sized>(
+pub async fn quota_holds_under_concurrent_additions<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
     eve: UserId,
@@ -423,7 +423,7 @@ pub async fn a_quota_holds_however_many_are_added_at_once<S: DocumentStore + ?Si
 /// `add_within` returns the added document. If a document of the owner has the same upload key, it adds nothing and
 /// returns that one for an equal digest, else `Conflict` naming `idempotency_key`, also under concurrent uploads and
 /// whatever the quota. The key of another owner, or of a deleted document, is free.
-pub async fn an_upload_key_names_one_document<S: DocumentStore + ?Sized>(
+pub async fn upload_key_identifies_one_document<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
     eve: UserId,

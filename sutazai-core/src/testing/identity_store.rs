@@ -14,8 +14,8 @@ use crate::error::ErrorKind;
 use crate::ports::IdentityStore;
 
 pub use accounts::{
-    an_admin_is_left, an_invitation_is_good_once, delete_user_removes_what_is_theirs,
-    invitations_are_bounded, spent_token_tells_exchanged_hashes, the_oldest_sessions_end,
+    delete_user_removes_what_is_theirs, invitation_is_valid_once, invitations_are_bounded,
+    last_admin_cannot_be_removed, oldest_sessions_are_revoked, spent_token_tells_exchanged_hashes,
 };
 
 /// Runs every check of the contract, each against a store of its own.
@@ -24,28 +24,28 @@ where
     S: IdentityStore + ?Sized,
     F: Future<Output = Arc<S>>,
 {
-    a_created_user_can_be_read(make().await).await;
-    a_second_user_of_the_same_name_is_a_conflict(make().await).await;
+    created_user_can_be_read(make().await).await;
+    second_user_of_the_same_name_is_a_conflict(make().await).await;
     record_login_sets_nothing_else(make().await).await;
     users_is_newest_first_and_finds_text(make().await).await;
     change_user_ends_what_may_not_outlive_it(make().await).await;
-    an_admin_is_left(make().await).await;
+    last_admin_cannot_be_removed(make().await).await;
     delete_user_removes_what_is_theirs(make().await).await;
-    an_invitation_is_good_once(make().await).await;
+    invitation_is_valid_once(make().await).await;
     invitations_are_bounded(make().await).await;
     count_users_counts(make().await).await;
-    a_created_session_can_be_read(make().await).await;
-    the_oldest_sessions_end(make().await).await;
+    created_session_can_be_read(make().await).await;
+    oldest_sessions_are_revoked(make().await).await;
     sessions_gives_what_is_good(make().await).await;
     rotate_exchanges_the_hash_once(make().await).await;
     spent_token_tells_exchanged_hashes(make().await).await;
-    a_revoked_session_does_not_rotate(make().await).await;
+    revoked_session_does_not_rotate(make().await).await;
     revoke_all_ends_the_sessions_of_one_user(make().await).await;
     revoked_since_gives_what_ended(make().await).await;
 }
 
 /// A created user is found by id, by username and by e-mail, the latter two regardless of case.
-pub async fn a_created_user_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>) {
+pub async fn created_user_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let ada = user("Ada", "Ada@Example.org");
     let eve = User {
         role: UserRole::Admin,
@@ -68,7 +68,7 @@ pub async fn a_created_user_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>
 
 /// A second user with the same username or e-mail, regardless of case, is `Conflict` naming the field, and changes
 /// nothing.
-pub async fn a_second_user_of_the_same_name_is_a_conflict<S: IdentityStore + ?Sized>(store: Arc<S>) {
+pub async fn second_user_of_the_same_name_is_a_conflict<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let ada = user("ada", "ada@example.org");
     store.create_user(&ada).await.unwrap();
     for (field, second) in
@@ -229,7 +229,7 @@ pub async fn count_users_counts<S: IdentityStore + ?Sized>(store: Arc<S>) {
 
 /// A created session is found by its id; one of a disabled or unknown user is `Conflict`; the user's expired sessions
 /// are removed with it.
-pub async fn a_created_session_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>) {
+pub async fn created_session_can_be_read<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let other = Session { id: SessionId::new(), refresh_hash: hash('b'), ..session.clone() };
     store.create_session(&other).await.unwrap();
@@ -302,7 +302,7 @@ pub async fn rotate_exchanges_the_hash_once<S: IdentityStore + ?Sized>(store: Ar
 }
 
 /// `revoke` keeps the time of the first revocation; a revoked session does not rotate.
-pub async fn a_revoked_session_does_not_rotate<S: IdentityStore + ?Sized>(store: Arc<S>) {
+pub async fn revoked_session_does_not_rotate<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let session = begin(&*store).await;
     let other = Session { id: SessionId::new(), ..session.clone() };
     store.create_session(&other).await.unwrap();

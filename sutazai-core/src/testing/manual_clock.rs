@@ -17,25 +17,25 @@ pub struct ManualClock {
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     now: DateTime<Utc>,
-    steady: Duration,
+    monotonic: Duration,
 }
 
 impl ManualClock {
     /// Creates a clock at 2026-01-01 00:00:00 UTC.
     pub fn new() -> Self {
         let now = Utc.timestamp_opt(1_767_225_600, 0).single().unwrap_or_default();
-        Self { reading: watch::Sender::new(Reading { now, steady: Duration::ZERO }) }
+        Self { reading: watch::Sender::new(Reading { now, monotonic: Duration::ZERO }) }
     }
 
     /// Advances both readings and wakes the sleepers that are due.
     pub fn advance(&self, by: Duration) {
         self.reading.send_modify(|reading| {
             reading.now += by;
-            reading.steady += by;
+            reading.monotonic += by;
         });
     }
 
-    /// Sets `now` forward or back without advancing the steady reading, as an administrator or a time service does.
+    /// Sets `now` forward or back without advancing the monotonic reading, as an administrator or a time service does.
     pub fn set_by(&self, by: TimeDelta) {
         self.reading.send_modify(|reading| reading.now += by);
     }
@@ -53,14 +53,14 @@ impl Clock for ManualClock {
         self.reading.borrow().now
     }
 
-    fn steady(&self) -> Duration {
-        self.reading.borrow().steady
+    fn monotonic(&self) -> Duration {
+        self.reading.borrow().monotonic
     }
 
     async fn sleep(&self, duration: Duration) {
-        let until = self.steady() + duration;
+        let until = self.monotonic() + duration;
         let mut reading = self.reading.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail while a caller sleeps.
-        let _ = reading.wait_for(|reading| reading.steady >= until).await;
+        let _ = reading.wait_for(|reading| reading.monotonic >= until).await;
     }
 }

@@ -14,14 +14,14 @@ pub async fn run_all<B: MessageBus + ?Sized>(
     topic: &str,
     mut next_message: impl AsyncFnMut() -> BusMessage,
 ) {
-    who_listens_hears_in_order(&*bus, topic, &mut next_message).await;
-    what_nobody_listens_for_hinders_none(&*bus, topic, &mut next_message).await;
-    what_many_publish_is_all_heard(&*bus, topic, &mut next_message).await;
-    bus.reach().await.unwrap();
+    subscriber_receives_messages_in_order(&*bus, topic, &mut next_message).await;
+    unroutable_message_does_not_block_others(&*bus, topic, &mut next_message).await;
+    concurrent_messages_are_all_delivered(&*bus, topic, &mut next_message).await;
+    bus.ping().await.unwrap();
 }
 
 /// Published messages reach their subscribers unchanged and in order.
-pub async fn who_listens_hears_in_order<B: MessageBus + ?Sized>(
+pub async fn subscriber_receives_messages_in_order<B: MessageBus + ?Sized>(
     bus: &B,
     topic: &str,
     next_message: &mut impl AsyncFnMut() -> BusMessage,
@@ -40,7 +40,7 @@ pub async fn who_listens_hears_in_order<B: MessageBus + ?Sized>(
 }
 
 /// An unroutable message does not block later ones.
-pub async fn what_nobody_listens_for_hinders_none<B: MessageBus + ?Sized>(
+pub async fn unroutable_message_does_not_block_others<B: MessageBus + ?Sized>(
     bus: &B,
     topic: &str,
     next_message: &mut impl AsyncFnMut() -> BusMessage,
@@ -58,7 +58,7 @@ pub async fn what_nobody_listens_for_hinders_none<B: MessageBus + ?Sized>(
 }
 
 /// Messages of concurrent calls are all delivered, each call's in its order.
-pub async fn what_many_publish_is_all_heard<B: MessageBus + ?Sized>(
+pub async fn concurrent_messages_are_all_delivered<B: MessageBus + ?Sized>(
     bus: &B,
     topic: &str,
     next_message: &mut impl AsyncFnMut() -> BusMessage,

@@ -9,13 +9,13 @@ use crate::ports::MetricSource;
 /// Runs every check of the contract for a source that has something to measure here; for others see
 /// [`nothing_to_measure_is_unavailable`].
 pub async fn run_all<S: MetricSource + ?Sized>(source: Arc<S>) {
-    the_name_is_in_snake_case(source.clone()).await;
-    it_contributes_the_same_part(source.clone()).await;
+    name_is_in_snake_case(source.clone()).await;
+    source_contributes_the_same_part(source.clone()).await;
     two_collections_at_once(source).await;
 }
 
 /// `name` is in snake case and never changes.
-pub async fn the_name_is_in_snake_case<S: MetricSource + ?Sized>(source: Arc<S>) {
+pub async fn name_is_in_snake_case<S: MetricSource + ?Sized>(source: Arc<S>) {
     let name = source.name().to_owned();
     assert!(name.starts_with(|first: char| first.is_ascii_lowercase()), "{name:?}");
     assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{name:?}");
@@ -24,7 +24,7 @@ pub async fn the_name_is_in_snake_case<S: MetricSource + ?Sized>(source: Arc<S>)
 }
 
 /// A source always contributes the same part of the snapshot.
-pub async fn it_contributes_the_same_part<S: MetricSource + ?Sized>(source: Arc<S>) {
+pub async fn source_contributes_the_same_part<S: MetricSource + ?Sized>(source: Arc<S>) {
     for _ in 0..3 {
         let part = source.collect().await.unwrap();
         assert_eq!(section(&part), source.name());

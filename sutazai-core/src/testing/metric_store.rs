@@ -20,7 +20,7 @@ where
     hosts_are_separate(make().await).await;
     samples_read_back_in_order(make().await).await;
     more_samples_than_points_are_means(make().await).await;
-    a_second_sample_replaces_the_first(make().await).await;
+    second_sample_replaces_the_first(make().await).await;
     compact_keeps_one_a_minute(make().await).await;
     series_lists_by_prefix(make().await).await;
 }
@@ -122,7 +122,7 @@ pub async fn more_samples_than_points_are_means<S: MetricStore + ?Sized>(store: 
 }
 
 /// A second sample of the same host, series and instant replaces the first.
-pub async fn a_second_sample_replaces_the_first<S: MetricStore + ?Sized>(store: Arc<S>) {
+pub async fn second_sample_replaces_the_first<S: MetricStore + ?Sized>(store: Arc<S>) {
     store.append(&[sample("a", 5, 1.0), sample("b", 5, 2.0)]).await.unwrap();
     store.append(&[sample("a", 5, 3.0)]).await.unwrap();
     assert_eq!(read(&*store, "a", 0, 10, 10).await, [sample("a", 5, 3.0)]);

@@ -38,7 +38,7 @@ pub mod task_store;
 pub mod token_signer;
 pub mod tracer;
 
-pub use context::{KeptEvents, agent_context, sources_of};
+pub use context::{RecordedEvents, agent_context, sources_of};
 pub(crate) use large_json::large_json;
 pub use manual_clock::ManualClock;
 pub use mutation::mutated;

@@ -36,13 +36,13 @@ where
     models_lists_what_is_there(&*make().await).await;
     generate_streams_text_and_one_done(&*make().await).await;
     max_tokens_bounds_the_answer(&*make().await).await;
-    an_unknown_model_is_not_found(&*make().await).await;
-    a_json_schema_is_enforced(&*make().await).await;
-    a_denied_constraint_is_unsupported(&*make().await).await;
-    the_stream_ends_when_the_timeout_runs_out(&*make().await).await;
-    a_dropped_stream_stops_the_model(&*make().await).await;
-    several_requests_at_once_all_end(&*make().await).await;
-    a_loaded_model_answers_as_before(&*make().await).await;
+    unknown_model_is_not_found(&*make().await).await;
+    json_schema_is_enforced(&*make().await).await;
+    denied_constraint_is_unsupported(&*make().await).await;
+    stream_ends_at_the_timeout(&*make().await).await;
+    dropped_stream_stops_the_model(&*make().await).await;
+    concurrent_requests_all_end(&*make().await).await;
+    loaded_model_answers_as_before(&*make().await).await;
     embed_gives_a_vector_a_text_or_is_unsupported(&*make().await).await;
 }
 
@@ -57,7 +57,7 @@ where
     assert!(made.is_some(), "{} makes no embeddings", backend.name());
     embeddings_of_an_unknown_model_are_not_found(&*make().await).await;
     texts_are_embedded_alone_as_in_company(&*make().await).await;
-    several_embeddings_at_once_all_end(&*make().await).await;
+    concurrent_embeddings_all_end(&*make().await).await;
 }
 
 /// `models` lists the models that are available: each can be requested by its name, and answers under it.
@@ -77,7 +77,7 @@ pub async fn models_lists_what_is_there<B: ModelBackend + ?Sized>(backend: &B) {
 
 /// An unreachable backend is `Unavailable`. Not part of [`run_all`], because only a backend behind a network can be
 /// unreachable; `backend` must be.
-pub async fn a_backend_out_of_reach_is_unavailable<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn unreachable_backend_is_unavailable<B: ModelBackend + ?Sized>(backend: &B) {
     assert_eq!(backend.models().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(answer(backend, story(2)).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
@@ -115,7 +115,7 @@ pub async fn max_tokens_bounds_the_answer<B: ModelBackend + ?Sized>(backend: &B)
 }
 
 /// An unknown model is `NotFound` and names the available ones.
-pub async fn an_unknown_model_is_not_found<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn unknown_model_is_not_found<B: ModelBackend + ?Sized>(backend: &B) {
     let request = GenerateRequest { model: Some(NO_SUCH_MODEL.into()), ..story(2) };
     let e = answer(backend, request).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
@@ -179,7 +179,7 @@ pub async fn texts_are_embedded_alone_as_in_company<B: ModelBackend + ?Sized>(ba
 }
 
 /// Several concurrent requests all end, also for embeddings, and a dropped one does not affect the others.
-pub async fn several_embeddings_at_once_all_end<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn concurrent_embeddings_all_end<B: ModelBackend + ?Sized>(backend: &B) {
     let texts: Vec<_> = (0..6).map(|number| [format!("{number} cats sat by the sea.")]).collect();
     let alone = in_time(backend.embed(None, &texts[5])).await.unwrap();
     let dropped = tokio::time::timeout(Duration::from_millis(1), backend.embed(None, &texts[0])).await;
@@ -197,7 +197,7 @@ fn same_direction(one: &[f32], other: &[f32]) -> bool {
 }
 
 /// A JSON Schema is enforced or the answer is an error: a text that ends with `Stop` conforms to the schema.
-pub async fn a_json_schema_is_enforced<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn json_schema_is_enforced<B: ModelBackend + ?Sized>(backend: &B) {
     let constraint = schema();
     if !backend.supports(&constraint) {
         return;
@@ -218,7 +218,7 @@ pub async fn a_json_schema_is_enforced<B: ModelBackend + ?Sized>(backend: &B) {
 
 /// A constraint that `supports` rejects is `Unsupported`; an accepted grammar or text is enforced, and the fluency of
 /// the text is measured.
-pub async fn a_denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backend: &B) {
     let grammar = Constraint::Grammar("start: \"yes\" | \"no\"".into());
     let whole = "Water makes other things wet.";
     for constraint in [schema(), grammar.clone(), Constraint::Text(whole.into())] {
@@ -239,7 +239,7 @@ pub async fn a_denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backen
 }
 
 /// Checks that the stream ends with `Timeout` when the request's timeout expires.
-pub async fn the_stream_ends_when_the_timeout_runs_out<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn stream_ends_at_the_timeout<B: ModelBackend + ?Sized>(backend: &B) {
     let timeout = Duration::from_millis(150);
     let begun = Instant::now();
     let result = answer(backend, GenerateRequest { timeout: Some(timeout), ..story(1_000) }).await;
@@ -253,7 +253,7 @@ pub async fn the_stream_ends_when_the_timeout_runs_out<B: ModelBackend + ?Sized>
 }
 
 /// Dropping the stream stops the model; the backend serves the next request.
-pub async fn a_dropped_stream_stops_the_model<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn dropped_stream_stops_the_model<B: ModelBackend + ?Sized>(backend: &B) {
     for _ in 0..3 {
         let mut stream = in_time(backend.generate(story(1_000))).await.unwrap();
         in_time(stream.next()).await.unwrap().unwrap();
@@ -263,7 +263,7 @@ pub async fn a_dropped_stream_stops_the_model<B: ModelBackend + ?Sized>(backend:
 }
 
 /// Several concurrent requests all end.
-pub async fn several_requests_at_once_all_end<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn concurrent_requests_all_end<B: ModelBackend + ?Sized>(backend: &B) {
     let answers = join_all((0..4).map(|_| answer(backend, story(6)))).await;
     for answer in answers {
         let (text, usage) = answer.unwrap();
@@ -272,7 +272,7 @@ pub async fn several_requests_at_once_all_end<B: ModelBackend + ?Sized>(backend:
 }
 
 /// `load` of an available model succeeds and the model answers as before; of another it is `NotFound`.
-pub async fn a_loaded_model_answers_as_before<B: ModelBackend + ?Sized>(backend: &B) {
+pub async fn loaded_model_answers_as_before<B: ModelBackend + ?Sized>(backend: &B) {
     let first = backend.models().await.unwrap()[0].name.clone();
     for model in [None, Some(first.clone())] {
         in_time(backend.load(model)).await.unwrap();

@@ -14,15 +14,15 @@ where
     H: PasswordHasher + ?Sized,
     F: Future<Output = Arc<H>>,
 {
-    a_password_verifies_against_its_own_hash_only(&*make().await).await;
+    password_verifies_against_its_own_hash_only(&*make().await).await;
     two_hashes_differ(&*make().await).await;
-    a_hash_never_contains_the_password(&*make().await).await;
-    a_hash_of_ones_own_is_not_outdated(&*make().await).await;
-    no_hash_costs_as_much(&*make().await).await;
+    hash_never_contains_the_password(&*make().await).await;
+    own_hash_is_not_outdated(&*make().await).await;
+    missing_hash_costs_the_same_time(&*make().await).await;
 }
 
 /// A password verifies against its own hash and against no other.
-pub async fn a_password_verifies_against_its_own_hash_only<H: PasswordHasher + ?Sized>(hasher: &H) {
+pub async fn password_verifies_against_its_own_hash_only<H: PasswordHasher + ?Sized>(hasher: &H) {
     for password in [PASSWORD, "pässwörter, 長い", " spaces at both ends ", &"x".repeat(1_024)] {
         let hash = hasher.hash(password).await.unwrap();
         assert!(hasher.verify(password, Some(hash.clone())).await.unwrap());
@@ -57,14 +57,14 @@ pub async fn two_hashes_differ<H: PasswordHasher + ?Sized>(hasher: &H) {
 }
 
 /// A hash never contains the password.
-pub async fn a_hash_never_contains_the_password<H: PasswordHasher + ?Sized>(hasher: &H) {
+pub async fn hash_never_contains_the_password<H: PasswordHasher + ?Sized>(hasher: &H) {
     let hash = hasher.hash(PASSWORD).await.unwrap();
     assert!(hash.starts_with('$'), "not in PHC form: {hash}");
     assert!(!hash.contains(PASSWORD));
 }
 
 /// A hash made with the current cost is not outdated; any other text is.
-pub async fn a_hash_of_ones_own_is_not_outdated<H: PasswordHasher + ?Sized>(hasher: &H) {
+pub async fn own_hash_is_not_outdated<H: PasswordHasher + ?Sized>(hasher: &H) {
     assert!(!hasher.is_outdated(&hasher.hash(PASSWORD).await.unwrap()));
     for other in ["", "no hash", "$2b$12$C6UzMDM.H6dfI/f/IKcEeO7ZbNcPrNWu5cPjMOZbTMCs7RGQWzZ5K"] {
         assert!(hasher.is_outdated(other), "{other:?}");
@@ -72,7 +72,7 @@ pub async fn a_hash_of_ones_own_is_not_outdated<H: PasswordHasher + ?Sized>(hash
 }
 
 /// `verify` without a hash costs as much as with one, and is false.
-pub async fn no_hash_costs_as_much<H: PasswordHasher + ?Sized>(hasher: &H) {
+pub async fn missing_hash_costs_the_same_time<H: PasswordHasher + ?Sized>(hasher: &H) {
     let hash = hasher.hash(PASSWORD).await.unwrap();
     let (mut with, mut without) = (Vec::new(), Vec::new());
     // Both variants alternate in changing order, so that other load on the machine affects them equally and neither

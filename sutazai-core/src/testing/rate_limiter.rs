@@ -10,7 +10,7 @@ use futures::future::join_all;
 
 use super::ManualClock;
 use crate::domain::{ApiKeyId, UserId};
-use crate::ports::{Allowance, Quota, RateKey, RateLimiter};
+use crate::ports::{Quota, RateKey, RateLimitDecision, RateLimiter};
 
 /// Quota that restores one request every 12 s.
 const QUOTA: Quota = Quota { limit: 5, window: Duration::from_secs(60) };
@@ -28,27 +28,27 @@ where
         (make(QUOTA, clock.clone()).await, clock)
     };
     let (limiter, _) = fresh().await;
-    as_many_pass_as_the_quota_says(&*limiter).await;
+    requests_within_the_quota_pass(&*limiter).await;
     let (limiter, clock) = fresh().await;
-    what_was_used_comes_back_evenly(&*limiter, &clock).await;
+    used_quota_is_restored_evenly(&*limiter, &clock).await;
     let (limiter, clock) = fresh().await;
-    a_refused_request_passes_after_the_time_it_was_told(&*limiter, &clock).await;
+    rejected_request_passes_after_its_retry_delay(&*limiter, &clock).await;
     let (limiter, clock) = fresh().await;
-    a_refused_request_uses_nothing_up(&*limiter, &clock).await;
+    rejected_request_consumes_no_quota(&*limiter, &clock).await;
     let (limiter, _) = fresh().await;
-    one_key_takes_nothing_from_another(&*limiter).await;
+    keys_are_independent(&*limiter).await;
     let (limiter, clock) = fresh().await;
-    a_lower_limit_of_its_own_counts(&*limiter, &clock).await;
+    lower_limit_of_a_key_applies(&*limiter, &clock).await;
     let (limiter, _) = fresh().await;
     requests_at_the_same_time_get_no_more(&*limiter).await;
 }
 
 /// A key may send a burst of as many requests as the quota allows, and no more.
-pub async fn as_many_pass_as_the_quota_says<L: RateLimiter + ?Sized>(limiter: &L) {
+pub async fn requests_within_the_quota_pass<L: RateLimiter + ?Sized>(limiter: &L) {
     assert_eq!(limiter.quota(), QUOTA);
     let key = address(1);
     for used in 1..=QUOTA.limit {
-        let Allowance::Granted { remaining, whole_after } = limiter.take(&key).await.unwrap() else {
+        let RateLimitDecision::Granted { remaining, whole_after } = limiter.take(&key).await.unwrap() else {
             panic!("request {used} of {} was refused", QUOTA.limit);
         };
         assert_eq!(remaining, QUOTA.limit - used);
@@ -57,14 +57,14 @@ pub async fn as_many_pass_as_the_quota_says<L: RateLimiter + ?Sized>(limiter: &L
             "{whole_after:?}"
         );
     }
-    let Allowance::Refused { retry_after } = limiter.take(&key).await.unwrap() else {
+    let RateLimitDecision::Refused { retry_after } = limiter.take(&key).await.unwrap() else {
         panic!("request {} passed", QUOTA.limit + 1);
     };
     assert!(retry_after > Duration::ZERO && retry_after <= RESTORE_INTERVAL, "{retry_after:?}");
 }
 
 /// Used requests are restored evenly over the window, never beyond the quota.
-pub async fn what_was_used_comes_back_evenly<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
+pub async fn used_quota_is_restored_evenly<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
     let key = address(1);
     assert_eq!(granted(limiter, &key, 10).await, QUOTA.limit);
     for (pause, back) in
@@ -76,13 +76,13 @@ pub async fn what_was_used_comes_back_evenly<L: RateLimiter + ?Sized>(limiter: &
 }
 
 /// A rejected request passes after the announced time, and not before.
-pub async fn a_refused_request_passes_after_the_time_it_was_told<L: RateLimiter + ?Sized>(
+pub async fn rejected_request_passes_after_its_retry_delay<L: RateLimiter + ?Sized>(
     limiter: &L,
     clock: &ManualClock,
 ) {
     let key = address(1);
     granted(limiter, &key, QUOTA.limit).await;
-    let Allowance::Refused { retry_after } = limiter.take(&key).await.unwrap() else {
+    let RateLimitDecision::Refused { retry_after } = limiter.take(&key).await.unwrap() else {
         panic!("more passed than the quota says");
     };
     clock.advance(retry_after - MARGIN);
@@ -92,7 +92,7 @@ pub async fn a_refused_request_passes_after_the_time_it_was_told<L: RateLimiter 
 }
 
 /// A rejected request uses nothing up.
-pub async fn a_refused_request_uses_nothing_up<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
+pub async fn rejected_request_consumes_no_quota<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
     let key = address(1);
     granted(limiter, &key, 100).await;
     clock.advance(RESTORE_INTERVAL + MARGIN);
@@ -100,22 +100,22 @@ pub async fn a_refused_request_uses_nothing_up<L: RateLimiter + ?Sized>(limiter:
 }
 
 /// Requests of one key take nothing from another.
-pub async fn one_key_takes_nothing_from_another<L: RateLimiter + ?Sized>(limiter: &L) {
+pub async fn keys_are_independent<L: RateLimiter + ?Sized>(limiter: &L) {
     let users = [UserId::new(), UserId::new()].map(RateKey::User);
     let keys = [key_of(QUOTA.limit), key_of(QUOTA.limit)];
-    let guesses = RateKey::Guesses(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
-    for key in [address(1), address(2), guesses, users[0], users[1], keys[0], keys[1]] {
+    let failed_auth = RateKey::FailedAuth(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    for key in [address(1), address(2), failed_auth, users[0], users[1], keys[0], keys[1]] {
         assert_eq!(granted(limiter, &key, 10).await, QUOTA.limit, "{key}");
     }
 }
 
 /// A key with a lower limit of its own has that instead of the quota's.
-pub async fn a_lower_limit_of_its_own_counts<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
+pub async fn lower_limit_of_a_key_applies<L: RateLimiter + ?Sized>(limiter: &L, clock: &ManualClock) {
     for (limit, passed) in [(1, 1), (3, 3), (3, 3), (QUOTA.limit, QUOTA.limit), (1_000_000, QUOTA.limit)] {
         assert_eq!(granted(limiter, &key_of(limit), 10).await, passed, "{limit}");
     }
     let key = key_of(2);
-    let Allowance::Granted { remaining, whole_after } = limiter.take(&key).await.unwrap() else {
+    let RateLimitDecision::Granted { remaining, whole_after } = limiter.take(&key).await.unwrap() else {
         panic!("the first was refused");
     };
     assert_eq!((remaining, whole_after), (1, QUOTA.window / 2));
@@ -128,7 +128,7 @@ pub async fn a_lower_limit_of_its_own_counts<L: RateLimiter + ?Sized>(limiter: &
 pub async fn requests_at_the_same_time_get_no_more<L: RateLimiter + ?Sized>(limiter: &L) {
     let key = address(1);
     let all = join_all((0..50).map(|_| limiter.take(&key))).await;
-    let passed = all.into_iter().filter(|one| matches!(one, Ok(Allowance::Granted { .. }))).count();
+    let passed = all.into_iter().filter(|one| matches!(one, Ok(RateLimitDecision::Granted { .. }))).count();
     assert_eq!(passed, 5);
 }
 
@@ -136,7 +136,7 @@ pub async fn requests_at_the_same_time_get_no_more<L: RateLimiter + ?Sized>(limi
 async fn granted<L: RateLimiter + ?Sized>(limiter: &L, key: &RateKey, requests: u32) -> u32 {
     let mut passed = 0;
     for _ in 0..requests {
-        passed += u32::from(matches!(limiter.take(key).await.unwrap(), Allowance::Granted { .. }));
+        passed += u32::from(matches!(limiter.take(key).await.unwrap(), RateLimitDecision::Granted { .. }));
     }
     passed
 }

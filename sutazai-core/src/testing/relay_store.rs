@@ -10,8 +10,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::domain::{
-    Claim, ConcurrencyLimits, EventKind, EventPosition, Finish, NewEvent, NewTask, Outcome, Prune, Task,
-    TaskId, TraceContext, WorkerId,
+    Claim, ConcurrencyLimits, EventKind, EventOffset, InstanceId, NewEvent, NewTask, Outcome, OutcomeRecord,
+    RetentionBatch, Task, TaskId, TraceContext,
 };
 use crate::error::ErrorKind;
 use crate::ports::{BusMessage, ClaimRequest, RelayClaim, RelayStore, TaskStore};
@@ -19,97 +19,100 @@ use crate::relay::message;
 use crate::testing::task_store::read_on;
 
 const LEASE: Duration = Duration::from_secs(15);
-const BEGIN: EventPosition = EventPosition(7);
+const BEGIN: EventOffset = EventOffset(7);
 /// A position near the maximum that stores support.
-const LATE: EventPosition = EventPosition((u64::MAX as u128) << 64 | 5);
+const LATE: EventOffset = EventOffset((u64::MAX as u128) << 64 | 5);
 
 /// Runs every check of the contract; `fresh` returns the stores of a database whose relay has never been held.
 pub async fn run_all<F>(fresh: impl Fn() -> F)
 where
     F: Future<Output = (Arc<dyn TaskStore>, Arc<dyn RelayStore>)>,
 {
-    it_begins_once_and_goes_on(&*fresh().await.1).await;
-    one_of_several_holds(&*fresh().await.1).await;
-    another_holds_after_the_lease_or_when_it_was_let_go(&*fresh().await.1).await;
-    only_who_holds_advances(&*fresh().await.1).await;
+    position_is_set_once_and_continues(&*fresh().await.1).await;
+    one_of_several_acquires(&*fresh().await.1).await;
+    another_acquires_after_the_lease_or_a_release(&*fresh().await.1).await;
+    only_the_holder_advances(&*fresh().await.1).await;
     let (tasks, relays) = fresh().await;
-    what_is_removed_untold_is_left_in_the_outbox(&*tasks, &*relays).await;
+    deleted_task_leaves_unpublished_messages_in_the_outbox(&*tasks, &*relays).await;
 }
 
-/// The first `hold` ever starts at the position that it names; every later one continues where `advance` was last.
-pub async fn it_begins_once_and_goes_on(store: &dyn RelayStore) {
+/// The first `acquire` ever starts at the position that it names; every later one continues where `advance` was last.
+pub async fn position_is_set_once_and_continues(store: &dyn RelayStore) {
     let claim = claim(0);
-    assert_eq!(store.hold(&claim, BEGIN).await.unwrap(), Some(BEGIN));
-    assert_eq!(store.hold(&claim, LATE).await.unwrap(), Some(BEGIN));
+    assert_eq!(store.acquire(&claim, BEGIN).await.unwrap(), Some(BEGIN));
+    assert_eq!(store.acquire(&claim, LATE).await.unwrap(), Some(BEGIN));
     store.advance(&claim, LATE).await.unwrap();
-    assert_eq!(store.hold(&claim, BEGIN).await.unwrap(), Some(LATE));
+    assert_eq!(store.acquire(&claim, BEGIN).await.unwrap(), Some(LATE));
 }
 
-/// Of several concurrent calls of `hold` one succeeds; the holder may call it again, which renews its lease, and others
+/// Of several concurrent calls of `acquire` one succeeds; the holder may call it again, which renews its lease, and others
 /// may not.
-pub async fn one_of_several_holds(store: &dyn RelayStore) {
+pub async fn one_of_several_acquires(store: &dyn RelayStore) {
     let claims: Vec<RelayClaim> = (0..10).map(|_| claim(0)).collect();
-    let held = join_all(claims.iter().map(|claim| store.hold(claim, BEGIN))).await;
+    let held = join_all(claims.iter().map(|claim| store.acquire(claim, BEGIN))).await;
     let held: Vec<bool> = held.into_iter().map(|held| held.unwrap().is_some()).collect();
     assert_eq!(held.iter().filter(|held| **held).count(), 1, "{held:?}");
     let (ours, other) = (held.iter().position(|held| *held).unwrap(), held.iter().position(|held| !held));
     let (ours, other) = (claims[ours], claims[other.unwrap()]);
-    assert!(store.hold(&later(ours, 10), BEGIN).await.unwrap().is_some());
-    assert_eq!(store.hold(&later(other, 20), BEGIN).await.unwrap(), None);
+    assert!(store.acquire(&later(ours, 10), BEGIN).await.unwrap().is_some());
+    assert_eq!(store.acquire(&later(other, 20), BEGIN).await.unwrap(), None);
 }
 
 /// After the lease has expired or was released, another instance may hold the relay and continues at its position.
-pub async fn another_holds_after_the_lease_or_when_it_was_let_go(store: &dyn RelayStore) {
+pub async fn another_acquires_after_the_lease_or_a_release(store: &dyn RelayStore) {
     let (first, second, third) = (claim(0), claim(0), claim(0));
-    store.hold(&first, BEGIN).await.unwrap();
-    store.advance(&first, EventPosition(20)).await.unwrap();
-    assert_eq!(store.hold(&later(second, 14), BEGIN).await.unwrap(), None);
-    assert_eq!(store.hold(&later(second, 16), BEGIN).await.unwrap(), Some(EventPosition(20)));
-    store.let_go(third.holder).await.unwrap();
-    assert_eq!(store.hold(&later(third, 17), BEGIN).await.unwrap(), None);
-    store.let_go(second.holder).await.unwrap();
-    assert_eq!(store.hold(&later(third, 18), BEGIN).await.unwrap(), Some(EventPosition(20)));
+    store.acquire(&first, BEGIN).await.unwrap();
+    store.advance(&first, EventOffset(20)).await.unwrap();
+    assert_eq!(store.acquire(&later(second, 14), BEGIN).await.unwrap(), None);
+    assert_eq!(store.acquire(&later(second, 16), BEGIN).await.unwrap(), Some(EventOffset(20)));
+    store.release(third.holder).await.unwrap();
+    assert_eq!(store.acquire(&later(third, 17), BEGIN).await.unwrap(), None);
+    store.release(second.holder).await.unwrap();
+    assert_eq!(store.acquire(&later(third, 18), BEGIN).await.unwrap(), Some(EventOffset(20)));
 }
 
 /// `advance` by the holder moves the position and renews the lease; by anybody else it is `Conflict` and changes
 /// nothing.
-pub async fn only_who_holds_advances(store: &dyn RelayStore) {
+pub async fn only_the_holder_advances(store: &dyn RelayStore) {
     let (first, second) = (claim(0), claim(0));
     let refused = async |claim: &RelayClaim| {
         let refused = store.advance(claim, LATE).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Conflict);
     };
     refused(&first).await;
-    store.hold(&first, BEGIN).await.unwrap();
-    store.advance(&later(first, 10), EventPosition(8)).await.unwrap();
+    store.acquire(&first, BEGIN).await.unwrap();
+    store.advance(&later(first, 10), EventOffset(8)).await.unwrap();
     refused(&second).await;
-    assert_eq!(store.hold(&later(second, 20), BEGIN).await.unwrap(), None);
-    assert_eq!(store.hold(&later(second, 26), BEGIN).await.unwrap(), Some(EventPosition(8)));
+    assert_eq!(store.acquire(&later(second, 20), BEGIN).await.unwrap(), None);
+    assert_eq!(store.acquire(&later(second, 26), BEGIN).await.unwrap(), Some(EventOffset(8)));
     refused(&first).await;
-    assert_eq!(store.hold(&later(second, 27), BEGIN).await.unwrap(), Some(EventPosition(8)));
+    assert_eq!(store.acquire(&later(second, 27), BEGIN).await.unwrap(), Some(EventOffset(8)));
 }
 
 /// Deleting a task of which an event lies behind the position leaves the messages about all its events in the outbox,
-/// in their order; `take_out` removes the named ones only.
-pub async fn what_is_removed_untold_is_left_in_the_outbox(tasks: &dyn TaskStore, relays: &dyn RelayStore) {
+/// in their order; `delete_published` removes the named ones only.
+pub async fn deleted_task_leaves_unpublished_messages_in_the_outbox(
+    tasks: &dyn TaskStore,
+    relays: &dyn RelayStore,
+) {
     let early = ended(tasks, 1).await;
     tasks.delete(early[0]).await.unwrap();
     assert_eq!(relays.outbox(100).await.unwrap(), [], "nobody wants to hear of it");
 
     let before = ended(tasks, 1).await;
-    let feed = read_on(tasks, None, EventPosition::default(), 100, 4).await;
-    let (claim, begin) = (claim(0), feed[3].position);
-    relays.hold(&claim, begin).await.unwrap();
+    let log = read_on(tasks, None, EventOffset::default(), 100, 4).await;
+    let (claim, begin) = (claim(0), log[3].position);
+    relays.acquire(&claim, begin).await.unwrap();
     tasks.delete(before[0]).await.unwrap();
     assert_eq!(relays.outbox(100).await.unwrap(), [], "it ended before the relay began");
     let told = ended(tasks, 3).await;
-    let feed = read_on(tasks, None, begin, 100, 12).await;
+    let log = read_on(tasks, None, begin, 100, 12).await;
     let last = |task: TaskId| {
-        let of_task = feed.iter().filter(|entry| entry.event.task_id == task);
+        let of_task = log.iter().filter(|entry| entry.event.task_id == task);
         of_task.map(|entry| entry.position).max().unwrap()
     };
     // All three ended in one transaction, and the relay has published up to the end of the second.
-    let mut positions: Vec<EventPosition> = told.iter().map(|task| last(*task)).collect();
+    let mut positions: Vec<EventOffset> = told.iter().map(|task| last(*task)).collect();
     positions.sort_unstable();
     let position = positions[1];
     relays.advance(&claim, position).await.unwrap();
@@ -137,7 +140,7 @@ pub async fn what_is_removed_untold_is_left_in_the_outbox(tasks: &dyn TaskStore,
         let events = tasks.events_after(id, 0, 100).await.unwrap();
         expected.extend(events.iter().map(|event| message(event, &task)));
     }
-    let look = Prune {
+    let look = RetentionBatch {
         after: TaskId(Uuid::nil()),
         before: TaskId(Uuid::max()),
         ended_before: Some(at(1_000)),
@@ -150,8 +153,8 @@ pub async fn what_is_removed_untold_is_left_in_the_outbox(tasks: &dyn TaskStore,
     assert_eq!(first.len(), 5);
     let numbers: Vec<u64> = first.iter().map(|left| left.number).collect();
     assert!(numbers.is_sorted());
-    relays.take_out(&[numbers[0], numbers[2]]).await.unwrap();
-    relays.take_out(&[numbers[0]]).await.unwrap();
+    relays.delete_published(&[numbers[0], numbers[2]]).await.unwrap();
+    relays.delete_published(&[numbers[0]]).await.unwrap();
     expected.remove(2);
     expected.remove(0);
     assert_eq!(messages(relays).await, expected);
@@ -169,7 +172,7 @@ async fn ended(tasks: &dyn TaskStore, count: usize) -> Vec<TaskId> {
     let new = |_| Task { trace: trace.clone(), ..Task::pending(new.clone(), None, None, at(0)) };
     let added = tasks.enqueue((0..count).map(new).collect()).await.unwrap();
     let request = ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec!["echo".into()],
         limit: 100,
         lease: LEASE,
@@ -182,16 +185,18 @@ async fn ended(tasks: &dyn TaskStore, count: usize) -> Vec<TaskId> {
         let said = NewEvent { at: at(1), kind: EventKind::Text { text: "a\0b".into() } };
         tasks.append(&claim.key(), vec![said]).await.unwrap();
     }
-    let finish =
-        |claim: &Claim| Finish { claim: claim.key(), outcome: Outcome::Completed(json!({ "said": "a\0b" })) };
-    for answer in tasks.finish(claims.iter().map(finish).collect(), at(2)).await.unwrap() {
+    let record = |claim: &Claim| OutcomeRecord {
+        claim: claim.key(),
+        outcome: Outcome::Completed(json!({ "said": "a\0b" })),
+    };
+    for answer in tasks.record_outcomes(claims.iter().map(record).collect(), at(2)).await.unwrap() {
         answer.unwrap();
     }
     added.into_iter().map(|task| task.id).collect()
 }
 
 fn claim(seconds: i64) -> RelayClaim {
-    RelayClaim { holder: WorkerId::new(), lease: LEASE, now: at(seconds) }
+    RelayClaim { holder: InstanceId::new(), lease: LEASE, now: at(seconds) }
 }
 
 fn later(claim: RelayClaim, seconds: i64) -> RelayClaim {

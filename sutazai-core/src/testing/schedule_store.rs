@@ -21,12 +21,12 @@ where
     S: ScheduleStore + ?Sized,
     F: Future<Output = Arc<S>>,
 {
-    a_created_schedule_is_found_by_its_id(&*make().await).await;
+    created_schedule_is_found_by_id(&*make().await).await;
     list_gives_schedules_page_by_page(&*make().await).await;
     list_ends_pages_before_they_are_large(&*make().await).await;
     replace_changes_what_can_be_changed(&*make().await).await;
     delete_removes_a_schedule(&*make().await).await;
-    an_owner_has_so_many_schedules(&*make().await).await;
+    schedules_of_an_owner_are_limited(&*make().await).await;
     delete_all_removes_what_is_one_owners(&*make().await).await;
     upcoming_gives_the_earliest_first(&*make().await).await;
     advance_lets_one_fire(&*make().await).await;
@@ -34,7 +34,7 @@ where
 }
 
 /// A created schedule is found by its id with all its fields; an unknown id finds none.
-pub async fn a_created_schedule_is_found_by_its_id<S: ScheduleStore + ?Sized>(store: &S) {
+pub async fn created_schedule_is_found_by_id<S: ScheduleStore + ?Sized>(store: &S) {
     let plain = schedule(None);
     let full = Schedule {
         plan: NewSchedule {
@@ -235,7 +235,7 @@ pub async fn waiting_gives_those_with_queued_times<S: ScheduleStore + ?Sized>(st
 
 /// An owner has at most [`MAX_SCHEDULES`], also under concurrent creation: one more is `Conflict`. Schedules without an
 /// owner have no limit.
-pub async fn an_owner_has_so_many_schedules<S: ScheduleStore + ?Sized>(store: &S) {
+pub async fn schedules_of_an_owner_are_limited<S: ScheduleStore + ?Sized>(store: &S) {
     let ada = UserId::new();
     let many: Vec<Schedule> = (0..MAX_SCHEDULES + 9).map(|_| schedule(Some(ada))).collect();
     let outcomes = join_all(many.iter().map(|new| store.create(new))).await;

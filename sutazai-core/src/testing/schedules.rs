@@ -130,15 +130,15 @@ impl World {
                 0..=3 => self.submit().await?,
                 4..=8 => self.claim(worker).await?,
                 9..=11 => self.append(worker).await?,
-                12..=17 => self.finish(worker).await?,
+                12..=17 => self.record_outcomes(worker).await?,
                 18..=19 => self.renew(worker).await?,
                 20..=22 => self.let_time_pass(),
-                23 => self.expire().await?,
+                23 => self.reap().await?,
                 24..=25 => self.cancel().await?,
                 26 => self.retry().await?,
                 27 => self.delete().await?,
                 28 => self.crash(worker),
-                _ => self.lose_wake_ups(worker),
+                _ => self.lose_notifications_of_wake_ups(worker),
             }
             if step % 16 == 0 {
                 self.touched.extend(self.model.entries.keys().copied());
@@ -159,10 +159,10 @@ impl World {
             // Like the engine: a due task may be held back by limits until the lease of a crashed worker expires.
             let wait = (due - self.now()).to_std().unwrap_or_default();
             self.clock.advance(wait.max(Duration::from_millis(100)));
-            self.expire().await?;
+            self.reap().await?;
             for worker in 0..self.workers.len() {
                 self.claim(worker).await?;
-                self.finish(worker).await?;
+                self.record_outcomes(worker).await?;
             }
             self.compare().await?;
         }
@@ -185,11 +185,11 @@ impl World {
         self.tell(format!("{} ms pass", by.as_millis()));
     }
 
-    async fn expire(&mut self) -> Check {
+    async fn reap(&mut self) -> Check {
         let now = self.now();
-        let expected = self.model.expire(now, &mut self.touched);
+        let expected = self.model.reap(now, &mut self.touched);
         self.tell(format!("expire: {expected}"));
-        match self.store.expire(now).await {
+        match self.store.reap(now).await {
             Ok(n) if n == expected => Ok(()),
             other => Err(format!("expire: expected {expected}, got {other:?}")),
         }

@@ -16,22 +16,22 @@ pub fn run_all<T: TokenSigner + ?Sized>(
     make: impl Fn() -> Arc<T>,
     forge: impl Fn(&AccessClaims) -> (Arc<T>, Vec<String>),
 ) {
-    what_was_signed_verifies(&*make());
-    a_changed_token_does_not_verify(&*make());
-    a_token_of_another_key_does_not_verify(&*make(), &*make());
+    signed_token_verifies(&*make());
+    altered_token_does_not_verify(&*make());
+    token_of_another_key_does_not_verify(&*make(), &*make());
     let (signer, forged) = forge(&claims());
-    a_forged_token_does_not_verify(&*signer, &forged);
-    an_expired_token_does_not_verify(&*make());
-    a_token_of_the_future_does_not_verify(&*make());
+    forged_token_does_not_verify(&*signer, &forged);
+    expired_token_does_not_verify(&*make());
+    token_from_the_future_does_not_verify(&*make());
     another_type_does_not_verify(&*make());
     another_issuer_or_audience_does_not_verify(&*make());
-    what_was_signed_is_its_own(&*make(), &*make());
+    signed_token_is_recognized_as_own(&*make(), &*make());
     let (signer, forged) = forge(&claims());
     assert!(forged.iter().all(|token| !signer.is_own(token)), "a forged token");
 }
 
 /// A signed token verifies and yields the same claims.
-pub fn what_was_signed_verifies<T: TokenSigner + ?Sized>(signer: &T) {
+pub fn signed_token_verifies<T: TokenSigner + ?Sized>(signer: &T) {
     for role in [UserRole::User, UserRole::Admin] {
         let claims = AccessClaims { role, ..claims() };
         assert_eq!(signer.verify(&signer.sign(&claims).unwrap(), NOW).unwrap(), claims);
@@ -39,7 +39,7 @@ pub fn what_was_signed_verifies<T: TokenSigner + ?Sized>(signer: &T) {
 }
 
 /// A token that was changed in any byte does not verify.
-pub fn a_changed_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
+pub fn altered_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     let token = signer.sign(&claims()).unwrap();
     for position in 0..token.len() {
         for replacement in [b'A', b'z', b'.', b'='] {
@@ -56,12 +56,12 @@ pub fn a_changed_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
 }
 
 /// A token with another key does not verify.
-pub fn a_token_of_another_key_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, other: &T) {
+pub fn token_of_another_key_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, other: &T) {
     refuse(signer, &other.sign(&claims()).unwrap(), "another key");
 }
 
 /// A token with another algorithm or none does not verify.
-pub fn a_forged_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, forged: &[String]) {
+pub fn forged_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, forged: &[String]) {
     assert!(!forged.is_empty(), "nothing was forged");
     for token in forged {
         refuse(signer, token, "a forged token");
@@ -69,7 +69,7 @@ pub fn a_forged_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T, forge
 }
 
 /// An expired token does not verify, judged by the caller's `now`.
-pub fn an_expired_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
+pub fn expired_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     let claims = claims();
     let token = signer.sign(&claims).unwrap();
     assert!(signer.verify(&token, claims.exp - 1).is_ok());
@@ -80,7 +80,7 @@ pub fn an_expired_token_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
 
 /// A token issued more than one minute after `now` does not verify; one minute is the tolerated clock skew between
 /// servers.
-pub fn a_token_of_the_future_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
+pub fn token_from_the_future_does_not_verify<T: TokenSigner + ?Sized>(signer: &T) {
     let claims = claims();
     let token = signer.sign(&claims).unwrap();
     assert!(signer.verify(&token, claims.iat - 60).is_ok());
@@ -90,7 +90,7 @@ pub fn a_token_of_the_future_does_not_verify<T: TokenSigner + ?Sized>(signer: &T
 }
 
 /// A signed token is recognized as the signer's own at any age; a changed one or one of another key is not.
-pub fn what_was_signed_is_its_own<T: TokenSigner + ?Sized>(signer: &T, other: &T) {
+pub fn signed_token_is_recognized_as_own<T: TokenSigner + ?Sized>(signer: &T, other: &T) {
     let token = signer.sign(&claims()).unwrap();
     let old = signer.sign(&AccessClaims { exp: 1, iat: 0, ..claims() }).unwrap();
     assert!(signer.is_own(&token) && signer.is_own(&old));

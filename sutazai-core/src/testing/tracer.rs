@@ -8,12 +8,12 @@ use crate::trace;
 
 /// Runs every check of the contract.
 pub fn run_all(tracer: &dyn Tracer) {
-    a_span_goes_on_with_the_trace_of_its_parent(tracer);
-    what_is_recorded_stands_at_a_place_of_its_own(tracer);
+    span_continues_the_trace_of_its_parent(tracer);
+    recorded_events_have_distinct_offsets(tracer);
 }
 
 /// A started span continues the trace of its parent, even of a parent without a span, and keeps the request id.
-pub fn a_span_goes_on_with_the_trace_of_its_parent(tracer: &dyn Tracer) {
+pub fn span_continues_the_trace_of_its_parent(tracer: &dyn Tracer) {
     let above = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let named = TraceContext::of_request("order-17").unwrap();
     for parent in [TraceContext::from_traceparent(above).unwrap(), named, TraceContext::generate()] {
@@ -24,7 +24,7 @@ pub fn a_span_goes_on_with_the_trace_of_its_parent(tracer: &dyn Tracer) {
 }
 
 /// Two recorded spans with the same parent have different span ids, and neither has that of the parent.
-pub fn what_is_recorded_stands_at_a_place_of_its_own(tracer: &dyn Tracer) {
+pub fn recorded_events_have_distinct_offsets(tracer: &dyn Tracer) {
     let parent = TraceContext::generate();
     let [a, b] = [info_span!("a"), info_span!("b")].map(|span| trace::start(tracer, &span, parent.clone()));
     let nothing_is_recorded = a == parent && b == parent;

@@ -73,14 +73,14 @@ async fn unreachable_or_invalid_liveness_data_is_ignored() {
     let away = || Error::unavailable("away");
     let broken_store = || {
         let mut store = MockAgentStore::new();
-        store.expect_seen().returning(move |_, _| Err(away()));
-        store.expect_last_seen().returning(move |_| Err(away()));
+        store.expect_record_heartbeats().returning(move |_, _| Err(away()));
+        store.expect_last_heartbeats().returning(move |_| Err(away()));
         Some(Arc::new(store) as Arc<dyn AgentStore>)
     };
     let good_store = || {
         let mut store = MockAgentStore::new();
-        store.expect_seen().returning(|_, _| Ok(()));
-        store.expect_last_seen().returning(move |_| Ok(vec![Some(seen)]));
+        store.expect_record_heartbeats().returning(|_, _| Ok(()));
+        store.expect_last_heartbeats().returning(move |_| Ok(vec![Some(seen)]));
         Some(Arc::new(store) as Arc<dyn AgentStore>)
     };
     let cache = |kept: Option<&'static str>| {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Outcome, Prune,
-    Pruned, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, Outcome, OutcomeRecord,
+    Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -76,20 +76,24 @@ impl TaskStore for FaultyTaskStore {
         self.fault()?;
         self.store.renew(keys, until, now).await
     }
-    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+    async fn record_outcomes(
+        &self,
+        finished: Vec<OutcomeRecord>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Result<()>>> {
         self.fault()?;
-        if finished.iter().any(|finish| finish.outcome == Outcome::Completed(json!("poison"))) {
+        if finished.iter().any(|record| record.outcome == Outcome::Completed(json!("poison"))) {
             return Err(Error::internal("the store chokes on it"));
         }
-        self.store.finish(finished, now).await
+        self.store.record_outcomes(finished, now).await
     }
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         self.store.append(claim, events).await?;
         inject(&self.lost_answers)
     }
-    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
+    async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
         assert!(inject(&self.panics).is_ok(), "as asked");
-        self.store.expire(now).await
+        self.store.reap(now).await
     }
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
         self.store.next_due(agents).await
@@ -120,28 +124,28 @@ impl TaskStore for FaultyTaskStore {
     async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
         self.store.agent_messages(id, after, limit).await
     }
-    async fn feed_after(
+    async fn event_log_after(
         &self,
         owner: Option<UserId>,
-        after: EventPosition,
+        after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<FeedEvent>> {
+    ) -> Result<Vec<EventLogEntry>> {
         self.feed_readings.fetch_add(1, Ordering::SeqCst);
         self.fault()?;
-        self.store.feed_after(owner, after, limit).await
+        self.store.event_log_after(owner, after, limit).await
     }
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.store.delete_all(owner).await
     }
-    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+    async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
         self.fault()?;
         self.store.prune(look).await
     }
-    async fn feed_begin(&self) -> Result<EventPosition> {
-        self.store.feed_begin().await
+    async fn event_log_begin(&self) -> Result<EventOffset> {
+        self.store.event_log_begin().await
     }
-    async fn feed_end(&self) -> Result<EventPosition> {
-        self.store.feed_end().await
+    async fn event_log_end(&self) -> Result<EventOffset> {
+        self.store.event_log_end().await
     }
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<WakeUp> {
         self.store.subscribe()

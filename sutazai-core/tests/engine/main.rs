@@ -5,8 +5,8 @@
 
 mod actor;
 mod agent_status;
+mod event_log;
 mod faulty_task_store;
-mod feed;
 mod hand_over;
 mod limits;
 mod panics;

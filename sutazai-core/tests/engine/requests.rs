@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Caller, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskCount, TaskError, TaskQuery, TaskStatus,
-    TraceContext, UserId, UserRole, WorkerId,
+    Caller, ConcurrencyLimits, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskCount, TaskError,
+    TaskQuery, TaskStatus, TraceContext, UserId, UserRole,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
@@ -20,7 +20,7 @@ use super::actor::Actor;
 use super::stage::{ME, Stage};
 
 #[tokio::test]
-async fn invalid_request_names_the_field_and_adds_nothing() {
+async fn invalid_request_names_the_field_and_stores_nothing() {
     let stage = Stage::new(1);
     for (new, field) in [
         (NewTask::new("nobody", json!({})), "agent"),
@@ -76,7 +76,7 @@ async fn retry_failed_retries_only_tasks_of_the_caller() {
     }
     let good = stage.store.enqueue(vec![new("other")]).await.unwrap().remove(0);
     let request = ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec!["actor".into(), "gone".into()],
         limit: 1_000,
         lease: Duration::from_secs(30),
@@ -87,9 +87,10 @@ async fn retry_failed_retries_only_tasks_of_the_caller() {
     let fail = async || {
         let error = TaskError { kind: ErrorKind::Internal, message: "no".into() };
         let claims = stage.store.claim(&request).await.unwrap();
-        let finished =
-            claims.iter().map(|claim| Finish { claim: claim.key(), outcome: Outcome::Failed(error.clone()) });
-        stage.store.finish(finished.collect(), stage.clock.now()).await.unwrap();
+        let finished = claims
+            .iter()
+            .map(|claim| OutcomeRecord { claim: claim.key(), outcome: Outcome::Failed(error.clone()) });
+        stage.store.record_outcomes(finished.collect(), stage.clock.now()).await.unwrap();
         claims.len()
     };
     let retried = async |caller: &Caller, agent: Option<&str>| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde_json::json;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{EventPosition, KeepTasks, NewTask, TaskId, TaskQuery, TaskStatus};
+use sutazai_core::domain::{EventOffset, NewTask, RetentionPolicy, TaskId, TaskQuery, TaskStatus};
 use sutazai_core::ports::{Clock, TaskStore};
 use tokio_util::sync::CancellationToken;
 
@@ -35,16 +35,16 @@ async fn ended_and_failed_tasks_are_removed_by_their_retention() {
     stage.engine.start();
     advance_to_system_time(&stage).await;
     let (engine, stop) = (stage.engine.clone(), CancellationToken::new());
-    let keep = KeepTasks { ended: Some(DAY), failed: Some(3 * DAY) };
+    let keep = RetentionPolicy { ended: Some(DAY), failed: Some(3 * DAY) };
     let stopped = stop.clone();
-    let keeping = tokio::spawn(async move { engine.keep_tasks(keep, stopped).await });
+    let keeping = tokio::spawn(async move { engine.run_retention(keep, stopped).await });
 
     let many = vec![NewTask::new("actor", json!({})); 1_200];
     let last = stage.engine.submit_all(&ME, many).await.unwrap().pop().unwrap();
     let failed = stage.submit("refuse").await;
     stage.engine.wait(&ME, last.id).await.unwrap();
     assert_eq!(stage.until_ended(&failed).await.status, TaskStatus::Failed);
-    let seen = stage.store.feed_after(None, EventPosition(0), 5_000).await.unwrap();
+    let seen = stage.store.event_log_after(None, EventOffset(0), 5_000).await.unwrap();
     let (early, late) = (seen[100].position, seen.last().unwrap().position);
 
     let pass = async |of: Duration| {
@@ -60,18 +60,20 @@ async fn ended_and_failed_tasks_are_removed_by_their_retention() {
     };
     pass(DAY / 2).await;
     assert_eq!(left(&stage).await, 100, "nothing is old enough: a full page");
-    assert_eq!(stage.store.feed_begin().await.unwrap(), EventPosition(0));
+    assert_eq!(stage.store.event_log_begin().await.unwrap(), EventOffset(0));
     pass(DAY).await;
     assert_eq!(left(&stage).await, 1, "the dead letter");
     assert_eq!(stage.engine.task(&ME, last.id).await.unwrap_err().kind(), ErrorKind::NotFound);
 
     // A reader that continues before the removed events gets an error; others are not affected.
-    let Err(gone) = stage.engine.feed(&ME, Some(early)).await else { panic!("a gap that nobody told of") };
+    let Err(gone) = stage.engine.event_log(&ME, Some(early)).await else {
+        panic!("a gap that nobody told of")
+    };
     assert_eq!((gone.kind(), gone.field()), (ErrorKind::Conflict, Some("after")), "{gone}");
-    for after in [None, Some(EventPosition(0)), Some(late)] {
-        assert!(stage.engine.feed(&ME, after).await.is_ok(), "{after:?}");
+    for after in [None, Some(EventOffset(0)), Some(late)] {
+        assert!(stage.engine.event_log(&ME, after).await.is_ok(), "{after:?}");
     }
-    let mut all = stage.engine.feed(&ME, Some(EventPosition(0))).await.unwrap().events;
+    let mut all = stage.engine.event_log(&ME, Some(EventOffset(0))).await.unwrap().events;
     assert_eq!(all.next().await.unwrap().unwrap().event.task_id, failed.id, "what is left is given");
 
     pass(2 * DAY).await;
@@ -90,7 +92,7 @@ async fn nothing_is_removed_without_a_policy() {
     stage.until_ended(&task).await;
     stage.clock.advance(20 * 365 * DAY);
     // Returns at once without being stopped, because there is nothing to do.
-    let keeping = stage.engine.keep_tasks(KeepTasks::default(), CancellationToken::new());
+    let keeping = stage.engine.run_retention(RetentionPolicy::default(), CancellationToken::new());
     tokio::time::timeout(HANG_LIMIT, keeping).await.expect("it waits for something to remove");
     assert_eq!(left(&stage).await, 1, "a task was removed");
     stage.shut_down(Duration::from_secs(1)).await;

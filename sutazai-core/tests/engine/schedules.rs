@@ -270,7 +270,7 @@ async fn user_has_at_most_a_hundred_schedules() {
 }
 
 #[tokio::test]
-async fn schedules_of_a_disabled_user_submit_nothing() {
+async fn schedules_of_a_disabled_user_do_not_fire() {
     let identity = Arc::new(MemoryIdentityStore::new());
     let table = Timetable::of_users(identity.clone());
     let ada = identity_store::user_named("ada");

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::TaskStatus::{Cancelled, Completed, Failed, Pending, Processing};
-use sutazai_core::domain::{ConcurrencyLimits, EventKind, NewTask, WorkerId};
+use sutazai_core::domain::{ConcurrencyLimits, EventKind, InstanceId, NewTask};
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, Clock, TaskStore};
@@ -241,7 +241,7 @@ async fn task_of_a_dead_worker_is_reaped_after_a_clock_jump() {
     let stage = Stage::new(1);
     stage.submit("finish").await;
     let request = ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec!["actor".into()],
         limit: 1,
         lease: Duration::from_secs(10),
@@ -280,7 +280,7 @@ async fn outcome_of_a_lost_lease_is_discarded() {
     let task = stage.submit("hang").await;
     stage.until_processing(&task).await;
     // As if this process had been suspended for longer than its lease.
-    stage.store.expire(stage.clock.now() + Duration::from_secs(3_600)).await.unwrap();
+    stage.store.reap(stage.clock.now() + Duration::from_secs(3_600)).await.unwrap();
     stage.store.cancel(task.id, stage.clock.now()).await.unwrap();
     for _ in 0..20 {
         stage.clock.advance(Duration::from_secs(1));

@@ -42,8 +42,8 @@ impl Credential {
     }
 
     /// Whether the credential is unknown, as far as this process can tell without a query.
-    pub(crate) fn is_guess(&self, identity: &Identity) -> bool {
-        identity.is_guess(&self.0)
+    pub(crate) fn is_failed_auth(&self, identity: &Identity) -> bool {
+        identity.is_failed_auth(&self.0)
     }
 
     /// Resolves the credential to its caller.

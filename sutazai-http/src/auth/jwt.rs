@@ -13,7 +13,7 @@ use sutazai_core::{Error, ErrorKind, Result};
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
-use super::known_tokens::KnownTokens;
+use super::verified_token_cache::VerifiedTokenCache;
 
 /// Minimum length of a secret in bytes: that of the hash (RFC 7518, 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -33,7 +33,7 @@ const KEY_ID_DIGITS: usize = 16;
 pub struct JwtTokenSigner {
     current: Key,
     previous: Option<Key>,
-    known: KnownTokens,
+    known: VerifiedTokenCache,
 }
 
 struct Key {
@@ -53,7 +53,11 @@ impl JwtTokenSigner {
     /// `InvalidInput` naming `JWT_SECRET_KEY` for a secret of less than 32 bytes, and for PEM of any other kind of
     /// key.
     pub fn new(key: &[u8]) -> Result<Self> {
-        Ok(Self { current: Key::new(key, "JWT_SECRET_KEY")?, previous: None, known: KnownTokens::default() })
+        Ok(Self {
+            current: Key::new(key, "JWT_SECRET_KEY")?,
+            previous: None,
+            known: VerifiedTokenCache::default(),
+        })
     }
 
     /// Also accepts tokens of the previous key, so that rotating the key, or changing the algorithm, ends no session.

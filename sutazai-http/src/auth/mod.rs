@@ -3,8 +3,8 @@
 mod argon2;
 pub(crate) mod credential;
 mod jwt;
-mod known_tokens;
 pub(crate) mod tickets;
+mod verified_token_cache;
 
 pub use self::argon2::{Argon2Cost, Argon2PasswordHasher};
 pub use jwt::JwtTokenSigner;

@@ -9,8 +9,8 @@ use sutazai_core::domain::{ApiKey, ApiKeyId, NewApiKey, Scope, Session, SessionI
 use sutazai_core::identity::{ChangedPassword, CreatedApiKey};
 use utoipa::ToSchema;
 
-use crate::document::words::ScopeWord;
 use crate::dto::time::time;
+use crate::openapi::vocabulary::ScopeWord;
 
 /// Request to change the password.
 #[derive(Deserialize, ToSchema)]

@@ -11,9 +11,9 @@ use sutazai_core::domain::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::document::words::RoleWord;
 use crate::dto::auth::UserView;
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::openapi::vocabulary::RoleWord;
 
 /// Query parameters of a list of users.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -9,9 +9,9 @@ use sutazai_core::domain::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::document::words::AgentMessageTypeWord;
 use crate::dto::cursor::{DEFAULT_LIMIT, read_number, write_number};
 use crate::dto::task::TaskErrorView;
+use crate::openapi::vocabulary::AgentMessageTypeWord;
 
 /// Message from one agent to another.
 #[derive(Debug, Serialize, ToSchema)]

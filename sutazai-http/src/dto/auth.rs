@@ -8,7 +8,7 @@ use sutazai_core::domain::{NewUser, User, UserId, UserRole};
 use sutazai_core::identity::SignedIn;
 use utoipa::ToSchema;
 
-use crate::document::words::RoleWord;
+use crate::openapi::vocabulary::RoleWord;
 
 /// Request to create a user.
 #[derive(Deserialize, ToSchema)]

@@ -9,8 +9,8 @@ use sutazai_core::domain::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::document::words::{FinishReasonWord, RoleOfSpeakerWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::openapi::vocabulary::{FinishReasonWord, RoleOfSpeakerWord};
 
 /// Request to create a conversation. Fields that are null or left out get their default.
 #[derive(Debug, Default, Deserialize, ToSchema)]

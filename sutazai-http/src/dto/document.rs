@@ -9,8 +9,8 @@ use sutazai_core::domain::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::document::words::MediaTypeWord;
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::openapi::vocabulary::MediaTypeWord;
 
 /// Multipart form with a file to store as a document.
 #[derive(Debug, ToSchema)]

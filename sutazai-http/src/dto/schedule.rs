@@ -9,9 +9,9 @@ use sutazai_core::domain::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::document::words::{MissedRunsWord, OverlapPolicyWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 use crate::dto::payload::Payload;
+use crate::openapi::vocabulary::{MissedRunsWord, OverlapPolicyWord};
 
 /// Plan of a schedule. Fields that are null or left out get their default.
 #[derive(Debug, Deserialize, ToSchema)]

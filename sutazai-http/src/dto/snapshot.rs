@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::measured::{Kind, SECTIONS, TYPES};
+use super::metric_schemas::{Kind, SECTIONS, TYPES};
 
 /// Schema of `Snapshot` in the OpenAPI description.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use sutazai_core::domain::{
 use sutazai_core::{ErrorKind, Result};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::document::words::{KindWord, StatusWord};
 use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
 use crate::dto::payload::Payload;
 use crate::dto::time::time;
+use crate::openapi::vocabulary::{KindWord, StatusWord};
 
 /// Request to submit a task. Fields that are null or left out get their default.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -8,7 +8,7 @@ mod json;
 mod path;
 mod protocol;
 mod query;
-mod stream_place;
+mod stream_permit;
 mod user_agent;
 
 pub(crate) use account::{Account, Administration};

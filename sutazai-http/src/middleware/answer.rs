@@ -16,7 +16,7 @@ use sutazai_core::{Error, ErrorKind};
 use crate::app::App;
 use crate::envelope::Content;
 use crate::error::ApiError;
-use crate::protection::request_memory::TakenMemory;
+use crate::security::request_memory::AcquiredMemory;
 
 /// Responses of fewer bytes are not counted, because the buffer of a connection holds as much anyway.
 const MIN_COUNTED: usize = 64 * 1_024;
@@ -28,8 +28,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Memory of a response whose envelope has not been written yet.
 #[derive(Debug, Clone)]
-pub(super) struct AnswerMemory {
-    _taken: Arc<TakenMemory>,
+pub(super) struct ResponseMemory {
+    _taken: Arc<AcquiredMemory>,
 }
 
 /// Acquires the memory of a large response from its caller's budget; responds with 503 when the budget is exhausted.
@@ -40,7 +40,7 @@ pub(super) fn count(app: &App, caller: Option<&Caller>, mut response: Response) 
     }
     match app.request_memory().of(caller.and_then(Caller::owner)).take(data.len()) {
         Some(taken) => {
-            response.extensions_mut().insert(AnswerMemory { _taken: taken.into() });
+            response.extensions_mut().insert(ResponseMemory { _taken: taken.into() });
             response
         }
         None => {
@@ -51,7 +51,7 @@ pub(super) fn count(app: &App, caller: Option<&Caller>, mut response: Response) 
 }
 
 /// Creates a body that holds `memory` until all its bytes are sent.
-pub(super) fn body(bytes: Bytes, memory: Option<AnswerMemory>) -> Body {
+pub(super) fn body(bytes: Bytes, memory: Option<ResponseMemory>) -> Body {
     match memory {
         Some(memory) => Body::new(CountedBody { rest: bytes, _memory: memory }),
         None => Body::from(bytes),
@@ -60,7 +60,7 @@ pub(super) fn body(bytes: Bytes, memory: Option<AnswerMemory>) -> Body {
 
 struct CountedBody {
     rest: Bytes,
-    _memory: AnswerMemory,
+    _memory: ResponseMemory,
 }
 
 impl HttpBody for CountedBody {

@@ -9,7 +9,7 @@ use sutazai_core::{ErrorKind, Result};
 use crate::app::App;
 use crate::auth::credential::Credential;
 use crate::error::ApiError;
-use crate::middleware::rate_limit::Guesses;
+use crate::middleware::rate_limit::FailedAuth;
 
 /// Query parameter that contains a stream ticket.
 const TICKET_PARAMETER: &str = "ticket";
@@ -59,9 +59,9 @@ where
     let caller = match app.identity() {
         None => Caller::System,
         Some(identity) => {
-            let guesses = Guesses::of(app, &request);
+            let failed_auth = FailedAuth::of(app, &request);
             let proved = match credential {
-                Ok(credential) => prove(identity, &credential, guesses).await,
+                Ok(credential) => prove(identity, &credential, failed_auth).await,
                 Err(e) => Err(ApiError::from(e).into_response()),
             };
             match proved {
@@ -87,14 +87,16 @@ where
 async fn prove(
     identity: &Identity,
     credential: &Credential,
-    guesses: Option<Guesses<'_>>,
+    failed_auth: Option<FailedAuth<'_>>,
 ) -> Result<(Caller, Option<Authenticated>), Response> {
-    let guesses = guesses.filter(|_| credential.is_guess(identity));
-    if let Some(refusal) = guesses.as_ref().and_then(Guesses::refusal) {
+    let failed_auth = failed_auth.filter(|_| credential.is_failed_auth(identity));
+    if let Some(refusal) = failed_auth.as_ref().and_then(FailedAuth::refusal) {
         return Err(refusal);
     }
-    match (credential.prove(identity).await, guesses) {
-        (Err(e), Some(guesses)) if e.kind() == ErrorKind::Unauthenticated => Err(guesses.count(e).await),
+    match (credential.prove(identity).await, failed_auth) {
+        (Err(e), Some(failed_auth)) if e.kind() == ErrorKind::Unauthenticated => {
+            Err(failed_auth.count(e).await)
+        }
         (proved, _) => proved.map_err(|e| ApiError::from(e).into_response()),
     }
 }

@@ -22,8 +22,8 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::protection::body_limit::BodyLimit;
-use crate::protection::request_memory::{CallerMemory, TakenMemory};
+use crate::security::body_limit::BodyLimit;
+use crate::security::request_memory::{AcquiredMemory, CallerMemory};
 
 /// Time after which a request that was rejected for lack of memory may be repeated.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ struct Reading {
     limit: BodyLimit,
     is_compressed: bool,
     memory: CallerMemory,
-    taken: Arc<Mutex<Option<TakenMemory>>>,
+    taken: Arc<Mutex<Option<AcquiredMemory>>>,
     refusal: Arc<OnceLock<ApiError>>,
 }
 

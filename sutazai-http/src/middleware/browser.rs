@@ -13,7 +13,7 @@ use axum::response::Response;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
-use crate::protection::CorsOrigins;
+use crate::security::CorsOrigins;
 
 /// Time for which browsers may cache the result of a preflight request.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3_600);

@@ -12,7 +12,7 @@ use sutazai_core::Error;
 use crate::app::App;
 use crate::envelope::{self, Content};
 use crate::error::ApiError;
-use crate::middleware::answer::{self, AnswerMemory};
+use crate::middleware::answer::{self, ResponseMemory};
 use crate::middleware::openai;
 use crate::middleware::trace::TraceId;
 
@@ -35,7 +35,7 @@ where
     if let Some(content) = content {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.remove(CONTENT_LENGTH);
-        let memory = response.extensions_mut().remove::<AnswerMemory>();
+        let memory = response.extensions_mut().remove::<ResponseMemory>();
         let bytes = match by_protocol {
             true => openai::write(content, &mut response),
             false => envelope::write(&content, app.engine().clock().now(), &trace_id).into(),

@@ -11,7 +11,7 @@ use axum::http::{StatusCode, Uri};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::protection::Protection;
+use crate::security::SecuritySettings;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -46,7 +46,7 @@ pub(super) fn check(app: &App, request: &Request) -> Result<(), ApiError> {
 /// # Errors
 /// 421 for any other host, and for a missing one.
 pub(crate) fn addressed(
-    protection: &Protection,
+    protection: &SecuritySettings,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Authority, ApiError> {
@@ -59,7 +59,7 @@ pub(crate) fn addressed(
 }
 
 /// Whether the host is `localhost`, a loopback address, or the address that the server listens on.
-fn is_ours(protection: &Protection, host: &str) -> bool {
+fn is_ours(protection: &SecuritySettings, host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match bare.parse::<IpAddr>() {
         Ok(address) => {

@@ -10,17 +10,17 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sutazai_core::domain::Caller;
-use sutazai_core::ports::{Allowance, Quota, RateKey, RateLimiter};
+use sutazai_core::ports::{Quota, RateKey, RateLimitDecision, RateLimiter};
 use sutazai_core::{Error, ErrorKind};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::protection::RateLimits;
+use crate::security::RateLimits;
 
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Name of the policy for failed authentication with unknown tokens and API keys.
-const FAILED_AUTH: &str = "guesses";
+const FAILED_AUTH: &str = "failed_auth";
 
 /// Limits routes where passwords can be guessed, by address.
 pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -47,8 +47,8 @@ pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next
     }
     let quota = limits.sign_in.quota();
     match take(&*limits.sign_in, "sign-in", &key).await {
-        Some(Allowance::Refused { retry_after }) => refusal("sign-in", quota, retry_after),
-        Some(Allowance::Granted { remaining, whole_after }) => {
+        Some(RateLimitDecision::Refused { retry_after }) => refusal("sign-in", quota, retry_after),
+        Some(RateLimitDecision::Granted { remaining, whole_after }) => {
             with_rate_limit_headers(answer, "sign-in", quota, remaining, whole_after)
         }
         None => answer,
@@ -68,13 +68,13 @@ pub(super) async fn calls(app: &App, request: Request, next: Next) -> Response {
 /// Failed authentication with unknown tokens and API keys, from one address. It has the limit of sign-in attempts but
 /// a counter of its own: a program that keeps using a deleted key must not prevent others at its address from signing
 /// in. While the limit is exceeded, no further unknown credential of the address is verified.
-pub(crate) struct Guesses<'a> {
+pub(crate) struct FailedAuth<'a> {
     app: &'a App,
     limits: &'a RateLimits,
     address: IpAddr,
 }
 
-impl<'a> Guesses<'a> {
+impl<'a> FailedAuth<'a> {
     /// Creates the counter for the address of this request; `None` when rate limits are off.
     pub(crate) fn of(app: &'a App, request: &Request) -> Option<Self> {
         let protection = app.protection();
@@ -84,21 +84,21 @@ impl<'a> Guesses<'a> {
 
     /// Returns the rejection of the next unknown credential while the address is locked out; `None` otherwise.
     pub(crate) fn refusal(&self) -> Option<Response> {
-        let left = self.app.shut_out().left(self.address, self.app.engine().clock().now())?;
+        let left = self.app.address_lockout().left(self.address, self.app.engine().clock().now())?;
         Some(refusal(FAILED_AUTH, self.limits.sign_in.quota(), left))
     }
 
     /// Counts a failed authentication, and returns the response: the failure itself, or 429 once the limit is
     /// exceeded.
     pub(crate) async fn count(&self, refused: Error) -> Response {
-        let (limiter, key) = (&*self.limits.sign_in, RateKey::Guesses(self.address));
+        let (limiter, key) = (&*self.limits.sign_in, RateKey::FailedAuth(self.address));
         let refused = ApiError::from(refused).into_response();
         match take(limiter, FAILED_AUTH, &key).await {
-            Some(Allowance::Granted { remaining, whole_after }) => {
+            Some(RateLimitDecision::Granted { remaining, whole_after }) => {
                 with_rate_limit_headers(refused, FAILED_AUTH, limiter.quota(), remaining, whole_after)
             }
-            Some(Allowance::Refused { retry_after }) => {
-                self.app.shut_out().add(self.address, self.app.engine().clock().now(), retry_after);
+            Some(RateLimitDecision::Refused { retry_after }) => {
+                self.app.address_lockout().add(self.address, self.app.engine().clock().now(), retry_after);
                 refusal(FAILED_AUTH, limiter.quota(), retry_after)
             }
             None => refused,
@@ -118,13 +118,13 @@ async fn count(
     for key in keys {
         let quota = limiter.quota().of(&key);
         match take(limiter, policy, &key).await {
-            Some(Allowance::Refused { retry_after }) => return refusal(policy, quota, retry_after),
-            Some(Allowance::Granted { remaining, whole_after })
+            Some(RateLimitDecision::Refused { retry_after }) => return refusal(policy, quota, retry_after),
+            Some(RateLimitDecision::Granted { remaining, whole_after })
                 if fewest.is_none_or(|(_, fewest, _)| remaining < fewest) =>
             {
                 fewest = Some((quota, remaining, whole_after));
             }
-            Some(Allowance::Granted { .. }) | None => {}
+            Some(RateLimitDecision::Granted { .. }) | None => {}
         }
     }
     match fewest {
@@ -137,7 +137,7 @@ async fn count(
 
 /// Counts a request against one key. `None` when the limiter fails: the request is then served uncounted, because an
 /// outage of a shared limiter must not take the API down.
-async fn take(limiter: &dyn RateLimiter, policy: &str, key: &RateKey) -> Option<Allowance> {
+async fn take(limiter: &dyn RateLimiter, policy: &str, key: &RateKey) -> Option<RateLimitDecision> {
     let taken = limiter.take(key).await;
     taken.inspect_err(|e| tracing::warn!(policy, error = %e, "requests cannot be counted")).ok()
 }

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mount_points_are_escaped_and_no_disk_writes_nothing() {
+    fn mount_points_are_escaped_and_missing_disks_give_no_series() {
         let mut text = String::new();
         write_of(&BTreeMap::new(), &mut text);
         assert_eq!(text, "");

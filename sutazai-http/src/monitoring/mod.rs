@@ -10,11 +10,11 @@
 //! * `disks`: use of the file systems,
 //! * `process`: this process, from `/proc`.
 
-pub(crate) mod answers;
 pub(crate) mod counts;
 mod disks;
 mod process;
 mod recorder;
 pub(crate) mod refresh;
+pub(crate) mod request_metrics;
 
 pub use recorder::Monitoring;

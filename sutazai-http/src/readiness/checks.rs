@@ -121,7 +121,7 @@ impl Readiness {
 }
 
 async fn database(engine: &Engine) -> Finding {
-    match engine.reach_store().await {
+    match engine.ping_store().await {
         Ok(()) => HEALTHY,
         Err(e) => {
             tracing::warn!(error = %e, "database check failed");

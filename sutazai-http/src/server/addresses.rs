@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::protection::TrustedProxies;
+use crate::security::TrustedProxies;
 
 /// Numbers of open connections by address. IPv6 addresses are counted by /64, which is what one customer gets (RFC
 /// 6177). Trusted proxies are not counted, because they forward the requests of many clients.
@@ -17,7 +17,7 @@ pub(super) struct Addresses {
 
 /// Counted connection; dropping it releases its place.
 #[derive(Debug)]
-pub(super) struct AddressPlace(Option<(Arc<Addresses>, IpAddr)>);
+pub(super) struct ConnectionPermit(Option<(Arc<Addresses>, IpAddr)>);
 
 impl Addresses {
     pub(super) fn new(max: usize, proxies: TrustedProxies) -> Self {
@@ -25,9 +25,9 @@ impl Addresses {
     }
 
     /// Counts a connection of this peer; `None` when its address has reached the limit.
-    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<AddressPlace> {
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
         if self.proxies.trusts(peer.to_canonical()) {
-            return Some(AddressPlace(None));
+            return Some(ConnectionPermit(None));
         }
         let address = TrustedProxies::network(peer);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,11 +36,11 @@ impl Addresses {
             return None;
         }
         *count += 1;
-        Some(AddressPlace(Some((self.clone(), address))))
+        Some(ConnectionPermit(Some((self.clone(), address))))
     }
 }
 
-impl Drop for AddressPlace {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let Some((addresses, address)) = self.0.take() else { return };
         let mut open = addresses.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use sutazai_core::Result;
 use sutazai_core::ports::SystemClock;
 
 use super::tls::Tls;
-use crate::protection::TrustedProxies;
+use crate::security::TrustedProxies;
 
 /// Connection settings of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use super::addresses::Addresses;
 use super::connection::{self, Closing, Held};
 use super::slow_reader::Paced;
 use super::tls::Tls;
-use crate::protection::log_throttle::LogThrottle;
+use crate::security::log_throttle::LogThrottle;
 
 /// Maximum time for which open requests may continue after the server was asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -142,7 +142,7 @@ fn key(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn where_registration_is_closed_an_invitation_is_good_once() {
+async fn invitation_registers_one_user_while_registration_is_closed() {
     let place = Place::new(IdentityConfig { open_registration: false, ..IdentityConfig::default() }).await;
     names(place.register("ada", None).await, 403, "forbidden", "invitation").await;
     names(place.register("ada", Some("sutazai_invite_00")).await, 403, "forbidden", "invitation").await;
@@ -200,7 +200,7 @@ async fn metrics_are_for_admins_where_the_policy_says_so() {
 }
 
 #[tokio::test]
-async fn a_key_needs_the_password_once_the_sign_in_is_old() {
+async fn api_key_creation_requires_the_password_after_an_old_sign_in() {
     let place = Place::new(IdentityConfig::default()).await;
     success(place.register("ada", None).await, 201).await;
     let ada = place.sign_in("ada").await;
@@ -216,7 +216,7 @@ async fn a_key_needs_the_password_once_the_sign_in_is_old() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_the_keys_unless_they_are_to_stay() {
+async fn new_password_revokes_the_keys_unless_they_are_kept() {
     let place = Place::new(IdentityConfig::default()).await;
     success(place.register("ada", None).await, 201).await;
     let ada = place.sign_in("ada").await;
@@ -255,7 +255,7 @@ async fn only_a_token_that_was_exchanged_ends_its_session() {
 }
 
 #[tokio::test]
-async fn a_session_ends_however_often_it_is_refreshed() {
+async fn session_expires_despite_refreshes() {
     let place = Place::new(IdentityConfig::default()).await;
     success(place.register("ada", None).await, 201).await;
     for (name, days) in [("ada", 90), ("root_1", 7)] {
@@ -276,7 +276,7 @@ async fn a_session_ends_however_often_it_is_refreshed() {
 }
 
 #[tokio::test]
-async fn what_is_one_too_many_is_refused_with_the_limit() {
+async fn request_over_the_limit_names_the_limit() {
     let place = Place::new(IdentityConfig::default()).await;
     success(place.register("ada", None).await, 201).await;
     let ada = place.sign_in("ada").await;
@@ -355,7 +355,7 @@ async fn furnish(user: &User<'_>) -> Value {
 }
 
 #[tokio::test]
-async fn a_user_is_deleted_with_everything_and_nobody_else() {
+async fn user_is_deleted_with_all_data_and_without_side_effects() {
     let place = Place::new(IdentityConfig::default()).await;
     for name in ["ada", "bob", "eve"] {
         success(place.register(name, None).await, 201).await;
@@ -417,7 +417,7 @@ async fn guesses_at_one_account_are_slowed_down_and_its_user_is_not() {
     for n in 0..10 {
         assert_eq!(sign_in("wrong password", 100 + n).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
     }
-    // From now on the guesses wait for each other; time stands still, so those that would wait long are refused.
+    // From now on the failed_auth wait for each other; time stands still, so those that would wait long are refused.
     let mut waiting = Vec::new();
     for n in 0..10 {
         let identity = identity.clone();

@@ -86,7 +86,7 @@ async fn unknown_users_and_bad_ids() {
 }
 
 #[tokio::test]
-async fn the_list_of_users_is_searched_and_paged() {
+async fn users_are_searched_and_paged() {
     let server = Server::start().await;
     let root = admin(&server, "root_1").await;
     for n in 0..5 {
@@ -121,7 +121,7 @@ async fn the_list_of_users_is_searched_and_paged() {
 }
 
 #[tokio::test]
-async fn a_disabled_user_is_out_at_once_and_back_when_enabled() {
+async fn disabled_user_is_rejected_until_enabled() {
     let server = Server::start().await;
     let root = admin(&server, "root_1").await;
     let eve = server.user("eve").await;
@@ -150,7 +150,7 @@ async fn a_disabled_user_is_out_at_once_and_back_when_enabled() {
 }
 
 #[tokio::test]
-async fn a_role_counts_from_the_next_sign_in_and_the_old_one_no_longer() {
+async fn role_applies_from_the_next_sign_in() {
     let server = Server::start().await;
     let (root, eve) = (admin(&server, "root_1").await, server.user("eve").await);
     let data = success(role(&root, id(&eve), &json!("admin")).await, 200).await;
@@ -169,7 +169,7 @@ async fn a_role_counts_from_the_next_sign_in_and_the_old_one_no_longer() {
 }
 
 #[tokio::test]
-async fn an_admin_cannot_shut_themselves_out() {
+async fn admin_cannot_disable_or_demote_themselves() {
     let server = Server::start().await;
     let root = admin(&server, "root_1").await;
     let path = format!("/api/v1/admin/users/{}/disable", id(&root));
@@ -179,7 +179,7 @@ async fn an_admin_cannot_shut_themselves_out() {
 }
 
 #[tokio::test]
-async fn an_admin_sees_and_ends_the_sessions_of_a_user() {
+async fn admin_lists_and_revokes_sessions_of_a_user() {
     let server = Server::start().await;
     let (root, eve) = (admin(&server, "root_1").await, server.user("eve").await);
     let path = format!("/api/v1/admin/users/{}/sessions", id(&eve));
@@ -280,7 +280,7 @@ async fn statistics() {
 }
 
 #[tokio::test]
-async fn a_server_without_users_has_tasks_to_govern_and_no_users() {
+async fn server_without_users_has_task_administration_only() {
     let server = Server::start_with(vec![], false, |router| router).await;
     let ask = async |method: Method, path: &str| server.request(method, path).send().await.unwrap();
     let found = success(ask(Method::GET, "/api/v1/admin/statistics").await, 200).await;

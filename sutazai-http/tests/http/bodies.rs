@@ -11,7 +11,7 @@ use futures::future::join_all;
 use reqwest::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Body, Method};
 use serde_json::json;
-use sutazai_http::{Protection, ServerConfig};
+use sutazai_http::{SecuritySettings, ServerConfig};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -110,8 +110,11 @@ async fn chunked_body_is_rejected_as_soon_as_it_is_too_large() {
 
 #[tokio::test]
 async fn total_memory_of_bodies_is_bounded() {
-    let protection =
-        Protection { body_memory: 1_000_000, body_timeout: Duration::from_secs(30), ..Protection::default() };
+    let protection = SecuritySettings {
+        body_memory: 1_000_000,
+        body_timeout: Duration::from_secs(30),
+        ..SecuritySettings::default()
+    };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let ada = server.user("ada").await;
     // A payload of 120,000 bytes counts 8 times; the rest of this body is not sent.
@@ -155,10 +158,10 @@ async fn stalled(user: &User<'_>) -> (mpsc::UnboundedSender<Bytes>, tokio::task:
 
 #[tokio::test]
 async fn bodies_of_one_user_leave_memory_to_others() {
-    let protection = Protection {
+    let protection = SecuritySettings {
         body_memory: 100_000_000,
         body_timeout: Duration::from_secs(30),
-        ..Protection::default()
+        ..SecuritySettings::default()
     };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
@@ -252,7 +255,7 @@ async fn unsupported_content_coding_is_rejected_with_the_accepted_ones() {
 
 #[tokio::test]
 async fn decompressed_bodies_count_against_the_total_memory() {
-    let protection = Protection { body_memory: 100_000, ..Protection::default() };
+    let protection = SecuritySettings { body_memory: 100_000, ..SecuritySettings::default() };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let ada = server.user("ada").await;
     let packed = gzip(&zeros(120_000));

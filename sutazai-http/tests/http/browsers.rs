@@ -5,14 +5,15 @@ use std::sync::Arc;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use serde_json::json;
-use sutazai_core::model_gate::ModelGateConfig;
+use sutazai_core::admission_control::AdmissionControlConfig;
 use sutazai_core::testing::ScriptedModelBackend;
-use sutazai_http::{Protection, ServerConfig};
+use sutazai_http::{SecuritySettings, ServerConfig};
 
 use crate::support::{EventReader, Server, success};
 
 async fn open_to(origins: &str) -> Server {
-    let protection = Protection { cors_origins: origins.parse().unwrap(), ..Protection::default() };
+    let protection =
+        SecuritySettings { cors_origins: origins.parse().unwrap(), ..SecuritySettings::default() };
     Server::start_exposed(protection, ServerConfig::default()).await
 }
 
@@ -100,7 +101,7 @@ async fn every_response_has_security_headers() {
 #[tokio::test]
 async fn event_streams_disable_proxy_buffering() {
     let model = Arc::new(ScriptedModelBackend::replying(|_| "a b c"));
-    let server = Server::start_with_model(model, ModelGateConfig::default()).await;
+    let server = Server::start_with_model(model, AdmissionControlConfig::default()).await;
     let ada = server.user("ada").await;
     let conversation = success(ada.post("/api/v1/conversations", &json!({})).await, 201).await;
     let path = format!("/api/v1/conversations/{}/messages", conversation["id"].as_str().unwrap());
@@ -157,7 +158,8 @@ async fn only_long_responses_are_compressed() {
 
 #[tokio::test]
 async fn hsts_is_sent_behind_a_trusted_tls_proxy() {
-    let protection = Protection { trusted_proxies: "127.0.0.1".parse().unwrap(), ..Protection::default() };
+    let protection =
+        SecuritySettings { trusted_proxies: "127.0.0.1".parse().unwrap(), ..SecuritySettings::default() };
     let behind = Server::start_exposed(protection, ServerConfig::default()).await;
     let alone = Server::start().await;
     for (server, proto, expected) in

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use sutazai_core::admission_control::AdmissionControlConfig;
 use sutazai_core::domain::{ChatMessage, Constraint};
-use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_core::testing::{ScriptedAnswer, ScriptedModelBackend};
 use sutazai_core::{Error, ErrorKind};
 
 use crate::endless::Endless;
-use crate::gateway::{ask, refused, scripted, sent};
+use crate::openai_api::{ask, refused, scripted, sent};
 use crate::support::{Server, User};
 
 const PATH: &str = "/v1/chat/completions";
@@ -196,7 +196,7 @@ async fn every_error_has_openai_form() {
 #[tokio::test]
 async fn listed_model_can_be_shown_by_every_accepted_name() {
     let model = ScriptedModelBackend::replying(|_| "yes").with_models(["org/Model:7b", "hf.co/a b/c:latest"]);
-    let server = Server::start_with_model(Arc::new(model), ModelGateConfig::default()).await;
+    let server = Server::start_with_model(Arc::new(model), AdmissionControlConfig::default()).await;
     let ada = server.user("ada").await;
     for (path, name) in [
         ("org/Model:7b", "org/Model:7b"),
@@ -221,7 +221,8 @@ async fn listed_model_can_be_shown_by_every_accepted_name() {
 
 #[tokio::test]
 async fn model_list_contains_the_usable_context_length() {
-    let server = Server::start_with_model(Arc::new(Endless::default()), ModelGateConfig::default()).await;
+    let server =
+        Server::start_with_model(Arc::new(Endless::default()), AdmissionControlConfig::default()).await;
     let ada = server.user("ada").await;
     let list: Value = ada.get("/v1/models").await.json().await.unwrap();
     assert_eq!(list["data"][0]["context_length"], 64, "{list}");
@@ -229,7 +230,8 @@ async fn model_list_contains_the_usable_context_length() {
 
 #[tokio::test]
 async fn token_ids_are_rejected_with_the_setting_to_change() {
-    let server = Server::start_with_model(Arc::new(Endless::default()), ModelGateConfig::default()).await;
+    let server =
+        Server::start_with_model(Arc::new(Endless::default()), AdmissionControlConfig::default()).await;
     let ada = server.user("ada").await;
     for input in [json!([1, 2, 3]), json!([[1, 2], [3]])] {
         let answer = ada.post("/v1/embeddings", &json!({ "model": "endless", "input": input })).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::json;
 use sutazai_core::ports::{Clock, SystemClock};
-use sutazai_http::{Protection, ServerConfig};
+use sutazai_http::{SecuritySettings, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ use crate::support::{EventReader, Server, is_alone, success};
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn server(header: Duration, body: Duration, connections: usize) -> Server {
-    let protection = Protection { body_timeout: body, ..Protection::default() };
+    let protection = SecuritySettings { body_timeout: body, ..SecuritySettings::default() };
     let config = ServerConfig {
         header_timeout: header,
         max_connections: connections,
@@ -55,7 +55,7 @@ async fn is_well(server: &Server) {
 }
 
 #[tokio::test]
-async fn a_head_that_trickles_and_a_silent_connection_are_ended() {
+async fn trickling_head_and_silent_connection_are_closed() {
     let server = server(Duration::from_millis(300), END_TIMEOUT, 100).await;
     let begun = Instant::now();
     let (mut slow, mut silent, mut idle) =
@@ -70,7 +70,7 @@ async fn a_head_that_trickles_and_a_silent_connection_are_ended() {
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_is_answered_with_408() {
+async fn trickling_body_is_answered_with_408() {
     let server = server(END_TIMEOUT, Duration::from_millis(300), 100).await;
     let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
     for (framing, piece) in [("content-length: 1000", " "), ("transfer-encoding: chunked", "1\r\n \r\n")] {
@@ -85,7 +85,7 @@ async fn a_body_that_trickles_is_answered_with_408() {
 }
 
 #[tokio::test]
-async fn a_body_in_pieces_is_taken_when_it_comes_in_time() {
+async fn body_in_pieces_is_accepted_within_the_time_limit() {
     let server = server(END_TIMEOUT, END_TIMEOUT, 100).await;
     let body = r#"{"login":"ada","password":"wrong password"}"#;
     let mut stream = connect(server.address).await;
@@ -145,8 +145,8 @@ fn resident() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_idle_connections_take_little_and_stop_nobody() {
-    if !is_alone("connections::a_thousand_idle_connections_take_little_and_stop_nobody") {
+async fn thousand_idle_connections_cost_little_and_block_nobody() {
+    if !is_alone("connections::thousand_idle_connections_cost_little_and_block_nobody") {
         return;
     }
     // Both ends are ours here.
@@ -177,7 +177,7 @@ async fn a_thousand_idle_connections_take_little_and_stop_nobody() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_server_ends_what_waits_and_finishes_what_runs() {
+async fn shutdown_ends_idle_connections_and_completes_requests() {
     let mut server = server(END_TIMEOUT * 12, END_TIMEOUT, 100).await;
     let ada = server.user("ada").await;
     let id = ada.submit("gate").await;

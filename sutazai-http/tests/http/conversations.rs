@@ -7,8 +7,8 @@ use futures::StreamExt;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sutazai_core::Error;
+use sutazai_core::admission_control::AdmissionControlConfig;
 use sutazai_core::domain::{ChatMessage, Role};
-use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_core::testing::{ScriptedAnswer, ScriptedModelBackend};
 
 use crate::endless::Endless;
@@ -20,7 +20,7 @@ async fn scripted<A: Into<ScriptedAnswer>>(
     answers: impl IntoIterator<Item = A>,
 ) -> (Server, Arc<ScriptedModelBackend>) {
     let model = Arc::new(ScriptedModelBackend::new(answers));
-    (Server::start_with_model(model.clone(), ModelGateConfig::default()).await, model)
+    (Server::start_with_model(model.clone(), AdmissionControlConfig::default()).await, model)
 }
 
 async fn begin(user: &User<'_>, body: Value) -> String {
@@ -89,7 +89,7 @@ async fn conversation_history_is_sent_to_the_model() {
 #[tokio::test]
 async fn long_history_is_cut_to_the_context() {
     let model = Arc::new(Endless::default());
-    let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
+    let server = Server::start_with_model(model.clone(), AdmissionControlConfig::default()).await;
     let ada = server.user("ada").await;
     let id = begin(&ada, json!({})).await;
     for _ in 0..20 {
@@ -103,7 +103,7 @@ async fn long_history_is_cut_to_the_context() {
 #[tokio::test]
 async fn answer_is_cut_when_its_reader_disconnects() {
     let model = Arc::new(Endless::default());
-    let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
+    let server = Server::start_with_model(model.clone(), AdmissionControlConfig::default()).await;
     let ada = server.user("ada").await;
     let id = begin(&ada, json!({})).await;
     let mut pieces = say(&ada, &id, "Go").await.bytes_stream();
@@ -250,7 +250,7 @@ async fn roles_alternate_after_failures_cuts_and_concurrency() {
 #[tokio::test]
 async fn concurrent_messages_get_alternating_roles() {
     let model = Arc::new(ScriptedModelBackend::replying(|_| "An answer."));
-    let server = Server::start_with_model(model.clone(), ModelGateConfig::default()).await;
+    let server = Server::start_with_model(model.clone(), AdmissionControlConfig::default()).await;
     let ada = server.user("ada").await;
     let id = begin(&ada, json!({})).await;
     let said = (0..8).map(|n| {

@@ -122,7 +122,7 @@ async fn invalid_query_names_the_parameter() {
 }
 
 #[tokio::test]
-async fn errors_repeat_little_of_what_was_sent() {
+async fn errors_quote_input_only_in_part() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
     let long = "x".repeat(60_000);

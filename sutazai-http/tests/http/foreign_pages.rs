@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_http::{App, Monitoring, Protection};
+use sutazai_http::{App, Monitoring, SecuritySettings};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -15,10 +15,10 @@ use crate::support::{Server, failure, success};
 
 async fn without_users(origins: &str) -> Server {
     let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new())).build().unwrap();
-    let protection = Protection {
+    let protection = SecuritySettings {
         cors_origins: origins.parse().unwrap(),
         listen: Some("127.0.0.1".parse().unwrap()),
-        ..Protection::default()
+        ..SecuritySettings::default()
     };
     let app = App::new(engine, None).protected(protection).monitoring(Monitoring::install().unwrap());
     Server::of_app(app).await

@@ -7,7 +7,7 @@ use sutazai_core::domain::Caller;
 
 use crate::document::{Operation, operations};
 use crate::documents::{Part, upload};
-use crate::gateway::refused;
+use crate::openai_api::refused;
 use crate::support::{Server, User, failure, success};
 
 const NOBODYS: &str = "0195f3a0-0000-7000-8000-000000000000";

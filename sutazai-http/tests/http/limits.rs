@@ -7,20 +7,20 @@ use async_trait::async_trait;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use serde_json::json;
-use sutazai_core::ports::{Allowance, Clock, Quota, RateKey, RateLimiter};
+use sutazai_core::ports::{Clock, Quota, RateKey, RateLimitDecision, RateLimiter};
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
-use sutazai_http::{Protection, RateLimits, ServerConfig};
+use sutazai_http::{RateLimits, SecuritySettings, ServerConfig};
 
 use crate::support::{PASSWORD, Server, User, failure, names, success};
 
 async fn limited(sign_in: u32, calls: u32, proxies: &str) -> (Server, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new());
     let shared: Arc<dyn Clock> = clock.clone();
-    let protection = Protection {
+    let protection = SecuritySettings {
         rate_limits: Some(RateLimits::per_minute(sign_in, calls, &shared)),
         trusted_proxies: proxies.parse().unwrap(),
-        ..Protection::default()
+        ..SecuritySettings::default()
     };
     (Server::start_exposed_at(clock.clone(), protection).await, clock)
 }
@@ -192,11 +192,11 @@ async fn unknown_credentials_are_limited_to_five_per_minute() {
     let (header, rest) = ada.token.split_once('.').unwrap();
     let forged = format!("{header}.{}", rest.replace(&rest[..4], "AAAA"));
     let unknown = format!("sutz_{}", "0".repeat(64));
-    let guesses = [&unknown, &forged, &"sutz_".to_owned(), &"nonsense".to_owned(), &unknown];
-    for (remaining, guess) in (0..5).rev().zip(guesses) {
+    let failed_auth = [&unknown, &forged, &"sutz_".to_owned(), &"nonsense".to_owned(), &unknown];
+    for (remaining, guess) in (0..5).rev().zip(failed_auth) {
         let answer = ask("198.51.100.1", guess).await;
-        assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"guesses\";q=5;w=60");
-        assert!(told(answer.headers(), "ratelimit").starts_with(&format!("\"guesses\";r={remaining}")));
+        assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"failed_auth\";q=5;w=60");
+        assert!(told(answer.headers(), "ratelimit").starts_with(&format!("\"failed_auth\";r={remaining}")));
         failure(answer, 401, "unauthenticated").await;
     }
     for guess in [&unknown, &forged, &fresh] {
@@ -286,7 +286,7 @@ impl RateLimiter for OutOfReach {
         Quota::per_minute(1)
     }
 
-    async fn take(&self, _: &RateKey) -> Result<Allowance> {
+    async fn take(&self, _: &RateKey) -> Result<RateLimitDecision> {
         Err(Error::unavailable("the line is cut"))
     }
 }
@@ -294,7 +294,7 @@ impl RateLimiter for OutOfReach {
 #[tokio::test]
 async fn caller_is_served_while_the_limiter_fails() {
     let limits = RateLimits { sign_in: Arc::new(OutOfReach), calls: Arc::new(OutOfReach) };
-    let protection = Protection { rate_limits: Some(limits), ..Protection::default() };
+    let protection = SecuritySettings { rate_limits: Some(limits), ..SecuritySettings::default() };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let ada = server.user("ada").await;
     for _ in 0..3 {

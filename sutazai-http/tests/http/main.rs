@@ -23,7 +23,6 @@ mod events;
 mod events_of_all;
 mod faults;
 mod foreign_pages;
-mod gateway;
 mod identity;
 mod isolation;
 mod journey;
@@ -33,6 +32,7 @@ mod logs;
 mod many_streams;
 mod metrics;
 mod nesting;
+mod openai_api;
 #[cfg(feature = "docs")]
 mod pages;
 #[path = "../../../sutazai-store/tests/postgres/place.rs"]

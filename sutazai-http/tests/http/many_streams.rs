@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::json;
-use sutazai_http::{Protection, ServerConfig};
+use sutazai_http::{SecuritySettings, ServerConfig};
 
 use crate::support::{EventReader, Server, is_alone};
 use crate::wire::{Mute, TEXT};
@@ -21,7 +21,7 @@ async fn two_hundred_streams_of_each_kind_need_little_memory() {
     if !is_alone("many_streams::two_hundred_streams_of_each_kind_need_little_memory") {
         return;
     }
-    let protection = Protection { streams_per_user: 2 * STREAMS, ..Protection::default() };
+    let protection = SecuritySettings { streams_per_user: 2 * STREAMS, ..SecuritySettings::default() };
     let config = ServerConfig { max_connections_per_address: 1_000, ..ServerConfig::default() };
     let server = Server::start_exposed(protection, config).await;
     let ada = server.user("ada").await;

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
-use sutazai_http::{Protection, ServerConfig};
+use sutazai_http::{SecuritySettings, ServerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -13,7 +13,7 @@ use crate::wire::Client;
 #[tokio::test]
 async fn connections_of_one_address_are_limited() {
     let config = ServerConfig { max_connections_per_address: 3, ..ServerConfig::default() };
-    let server = Server::start_exposed(Protection::default(), config).await;
+    let server = Server::start_exposed(SecuritySettings::default(), config).await;
     let mut open = Vec::new();
     for _ in 0..3 {
         open.push(TcpStream::connect(server.address).await.unwrap());
@@ -40,7 +40,7 @@ async fn connections_of_a_trusted_proxy_are_not_limited() {
         trusted_proxies: "127.0.0.1".parse().unwrap(),
         ..ServerConfig::default()
     };
-    let server = Server::start_exposed(Protection::default(), config).await;
+    let server = Server::start_exposed(SecuritySettings::default(), config).await;
     let _open = [
         TcpStream::connect(server.address).await.unwrap(),
         TcpStream::connect(server.address).await.unwrap(),
@@ -50,7 +50,7 @@ async fn connections_of_a_trusted_proxy_are_not_limited() {
 
 #[tokio::test]
 async fn streams_of_one_user_are_limited() {
-    let protection = Protection { streams_per_user: 3, ..Protection::default() };
+    let protection = SecuritySettings { streams_per_user: 3, ..SecuritySettings::default() };
     let server = Server::start_exposed(protection, ServerConfig::default()).await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
     let id = ada.submit("gate").await;

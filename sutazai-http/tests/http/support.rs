@@ -9,6 +9,7 @@ use axum::Router;
 use futures::StreamExt;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sutazai_core::admission_control::AdmissionControlConfig;
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
 use sutazai_core::domain::{AgentDescriptor, NewTask, SnapshotPart, Step};
@@ -18,13 +19,12 @@ use sutazai_core::memory::{
     MemoryApiKeyStore, MemoryConversationStore, MemoryDocumentStore, MemoryIdentityStore,
     MemoryScheduleStore, MemoryTaskStore,
 };
-use sutazai_core::model_gate::ModelGateConfig;
 use sutazai_core::ports::{Agent, AgentContext, Clock, MetricSource, ModelBackend, SystemClock, TaskStore};
 use sutazai_core::schedules::Schedules;
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
-use sutazai_http::{App, Monitoring, Protection, ServerConfig, router, serve_with};
+use sutazai_http::{App, Monitoring, SecuritySettings, ServerConfig, router, serve_with};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -141,7 +141,7 @@ impl Server {
     }
 
     /// Starts a server with these security settings.
-    pub(crate) async fn start_exposed(protection: Protection, config: ServerConfig) -> Self {
+    pub(crate) async fn start_exposed(protection: SecuritySettings, config: ServerConfig) -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let engine = Engine::builder()
             .task_store(Arc::new(MemoryTaskStore::new()))
@@ -161,7 +161,7 @@ impl Server {
     }
 
     /// Starts a server with these security settings, whose limits and expiry use `clock`.
-    pub(crate) async fn start_exposed_at(clock: Arc<ManualClock>, protection: Protection) -> Self {
+    pub(crate) async fn start_exposed_at(clock: Arc<ManualClock>, protection: SecuritySettings) -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let engine = Engine::builder()
             .task_store(Arc::new(MemoryTaskStore::new()))
@@ -189,9 +189,9 @@ impl Server {
     }
 
     /// Starts a server with this model behind admission control.
-    pub(crate) async fn start_with_model(model: Arc<dyn ModelBackend>, gate: ModelGateConfig) -> Self {
+    pub(crate) async fn start_with_model(model: Arc<dyn ModelBackend>, gate: AdmissionControlConfig) -> Self {
         let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
-        let engine = engine.model(model).model_gate(gate);
+        let engine = engine.model(model).admission_control(gate);
         Self::serve(engine, identity(), true, Arc::new(Semaphore::new(0)), Default::default(), |router| {
             router
         })
@@ -203,7 +203,7 @@ impl Server {
         identity: Identity,
         with_users: bool,
         gate: Arc<Semaphore>,
-        (protection, config): (Protection, ServerConfig),
+        (protection, config): (SecuritySettings, ServerConfig),
         placed: impl FnOnce(Router) -> Router,
     ) -> Self {
         let engine = engine.build().unwrap();

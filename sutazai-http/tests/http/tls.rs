@@ -7,7 +7,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use reqwest::{Certificate, Client};
 use sutazai_core::ErrorKind;
-use sutazai_http::{Protection, ServerConfig, TlsFiles};
+use sutazai_http::{SecuritySettings, ServerConfig, TlsFiles};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -36,7 +36,7 @@ async fn answers_come_over_tls_and_say_so() {
     let (certificate, key) = certificate(2025, 100);
     let config = files(folder.path(), &certificate, &key);
     config.check().unwrap();
-    let server = Server::start_exposed(Protection::default(), config).await;
+    let server = Server::start_exposed(SecuritySettings::default(), config).await;
     let root = Certificate::from_pem(certificate.as_bytes()).unwrap();
     let client = Client::builder().tls_certs_only([root]).build().unwrap();
     let url = format!("https://localhost:{}/health", server.address.port());

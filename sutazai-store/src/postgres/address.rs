@@ -8,8 +8,8 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sutazai_core::{Error, Result};
 
-use super::framing::Framing;
-use super::limit::SETTINGS;
+use super::pool_mode::PoolMode;
+use super::timeout_class::SETTINGS;
 
 /// Parameter for a pooler in transaction mode, as other clients of PostgreSQL also name it.
 const POOLED: &str = "pgbouncer";
@@ -22,7 +22,7 @@ pub(super) struct Address {
     /// Name of the database in messages, without credentials.
     pub(super) place: Place,
     /// How transactions begin and end there.
-    pub(super) framing: Framing,
+    pub(super) pool_mode: PoolMode,
 }
 
 /// Name of a database in messages: `host:port/name`.
@@ -41,15 +41,15 @@ impl Address {
     /// # Errors
     /// `InvalidInput`, naming the setting.
     pub(super) fn read(url: &str, setting: &'static str) -> Result<Self> {
-        let (url, framing) = framing(url).map_err(|e| e.with_field(setting))?;
+        let (url, pool_mode) = pool_mode(url).map_err(|e| e.with_field(setting))?;
         let options = PgConnectOptions::from_str(&url).map_err(|e| {
             let wanted = "expected an address such as postgres://user:password@host:5432/database";
             Error::invalid(setting, format!("{wanted}: {e}"))
         })?;
         let options = options.application_name("sutazai").disable_statement_logging();
-        let options = match framing {
-            Framing::Direct => options.options(SETTINGS),
-            Framing::Pooled => options.statement_cache_capacity(0).extra_float_digits(None),
+        let options = match pool_mode {
+            PoolMode::Direct => options.options(SETTINGS),
+            PoolMode::Pooled => options.statement_cache_capacity(0).extra_float_digits(None),
         };
         let database = options.get_database().unwrap_or_else(|| options.get_username());
         let place = match options.get_socket() {
@@ -63,7 +63,7 @@ impl Address {
                 "PostgreSQL on another machine may be reached without TLS: add ?sslmode=verify-full"
             );
         }
-        Ok(Self { options, place: Place(place), framing })
+        Ok(Self { options, place: Place(place), pool_mode })
     }
 }
 
@@ -81,14 +81,16 @@ fn may_be_plain(options: &PgConnectOptions) -> bool {
 
 /// Splits our own parameter off the address, because sqlx would reject it; returns the rest and the pool
 /// mode.
-fn framing(url: &str) -> Result<(String, Framing)> {
-    let Some((place, parameters)) = url.split_once('?') else { return Ok((url.to_owned(), Framing::Direct)) };
-    let mut framing = Framing::Direct;
+fn pool_mode(url: &str) -> Result<(String, PoolMode)> {
+    let Some((place, parameters)) = url.split_once('?') else {
+        return Ok((url.to_owned(), PoolMode::Direct));
+    };
+    let mut pool_mode = PoolMode::Direct;
     let mut others = Vec::new();
     for parameter in parameters.split('&') {
         match parameter.split_once('=') {
-            Some((POOLED, "true")) => framing = Framing::Pooled,
-            Some((POOLED, "false")) => framing = Framing::Direct,
+            Some((POOLED, "true")) => pool_mode = PoolMode::Pooled,
+            Some((POOLED, "false")) => pool_mode = PoolMode::Direct,
             Some((POOLED, other)) => {
                 let wanted = format!("expected {POOLED}=true or {POOLED}=false, got {other:?}");
                 return Err(Error::invalid("url", wanted));
@@ -96,7 +98,7 @@ fn framing(url: &str) -> Result<(String, Framing)> {
             _ => others.push(parameter),
         }
     }
-    Ok((format!("{place}?{}", others.join("&")), framing))
+    Ok((format!("{place}?{}", others.join("&")), pool_mode))
 }
 
 #[cfg(test)]
@@ -126,18 +128,18 @@ mod tests {
             let url = format!("postgres://me:secret@db.example.org:6432/tasks{parameters}");
             Address::read(&url, "DATABASE_URL")
         };
-        for (parameters, framing) in [
-            ("", Framing::Direct),
-            ("?pgbouncer=false", Framing::Direct),
-            ("?pgbouncer=true", Framing::Pooled),
-            ("?sslmode=disable&pgbouncer=true&port=7000", Framing::Pooled),
+        for (parameters, pool_mode) in [
+            ("", PoolMode::Direct),
+            ("?pgbouncer=false", PoolMode::Direct),
+            ("?pgbouncer=true", PoolMode::Pooled),
+            ("?sslmode=disable&pgbouncer=true&port=7000", PoolMode::Pooled),
         ] {
             let address = read(parameters).unwrap();
-            assert_eq!(address.framing, framing, "{parameters}");
+            assert_eq!(address.pool_mode, pool_mode, "{parameters}");
             let port = if parameters.contains("port") { 7000 } else { 6432 };
             assert_eq!(address.place.to_string(), format!("db.example.org:{port}/tasks"));
             // Poolers reject startup options.
-            assert_eq!(address.options.get_options().is_some(), framing == Framing::Direct);
+            assert_eq!(address.options.get_options().is_some(), pool_mode == PoolMode::Direct);
         }
         let e = read("?pgbouncer=yes").err().unwrap();
         assert_eq!(e.field(), Some("DATABASE_URL"));

@@ -9,7 +9,7 @@ use sutazai_core::domain::{
     AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, Heartbeat, TaskId,
 };
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::keys::keys;
 use super::page::fill;
 use super::record::json_column_bytes;
@@ -18,7 +18,7 @@ use super::time::Times;
 use crate::messages::{column, content};
 
 /// Inserts messages in their order.
-pub(super) async fn insert(connection: &mut PgConnection, messages: &[AgentMessage]) -> Outcome<()> {
+pub(super) async fn insert(connection: &mut PgConnection, messages: &[AgentMessage]) -> StoreResult<()> {
     const INSERT: &str = "\
         INSERT INTO agent_messages (id, task_id, correlation_id, type, source, target, payload, timestamp)
         SELECT id, task_id, correlation_id, type, source, target, payload::jsonb, timestamp
@@ -28,8 +28,9 @@ pub(super) async fn insert(connection: &mut PgConnection, messages: &[AgentMessa
     if messages.is_empty() {
         return Ok(());
     }
-    let contents = messages.iter().map(|message| column(&message.content)).collect::<Outcome<Vec<_>>>()?;
-    let payloads = contents.iter().map(|(_, payload)| json(payload)).collect::<Outcome<Vec<_>>>()?;
+    let contents =
+        messages.iter().map(|message| column(&message.content)).collect::<StoreResult<Vec<_>>>()?;
+    let payloads = contents.iter().map(|(_, payload)| json(payload)).collect::<StoreResult<Vec<_>>>()?;
     sqlx::query(INSERT)
         .bind(messages.iter().map(|message| message.id.0).collect::<Vec<_>>())
         .bind(messages.iter().map(|message| message.task_id.0).collect::<Vec<_>>())
@@ -50,14 +51,14 @@ pub(super) async fn give_signs(
     connection: &mut PgConnection,
     held: &[TaskId],
     now: DateTime<Utc>,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     const WAITED_FOR: &str = "\
         SELECT DISTINCT child.id, child.agent, child.attempt, child.lease_until, waiting.id, waiting.agent
         FROM task_waits JOIN tasks AS child ON child.id = child_id JOIN tasks AS waiting ON waiting.id = task_waits.parent_id
         WHERE open AND child_id = ANY($1) AND child.status = 'processing'";
     const DELETE: &str = "DELETE FROM agent_messages WHERE correlation_id = ANY($1) AND type = 'HEARTBEAT'";
     let rows = sqlx::query(WAITED_FOR).bind(keys(held)).fetch_all(&mut *connection).await?;
-    let message = |row: &PgRow| -> Outcome<AgentMessage> {
+    let message = |row: &PgRow| -> StoreResult<AgentMessage> {
         let attempt = row.try_get::<i32, _>(2)?.cast_unsigned();
         Ok(AgentMessage::new(
             (row.try_get(1)?, row.try_get(5)?),
@@ -66,14 +67,14 @@ pub(super) async fn give_signs(
             now,
         ))
     };
-    let messages = rows.iter().map(message).collect::<Outcome<Vec<_>>>()?;
+    let messages = rows.iter().map(message).collect::<StoreResult<Vec<_>>>()?;
     let of: Vec<TaskId> = messages.iter().map(|message| message.correlation_id).collect();
     sqlx::query(DELETE).bind(keys(&of)).execute(&mut *connection).await?;
     insert(connection, &messages).await
 }
 
 /// Deletes the messages of these tasks, on either side.
-pub(super) async fn forget(connection: &mut PgConnection, tasks: &[TaskId]) -> Outcome<()> {
+pub(super) async fn forget(connection: &mut PgConnection, tasks: &[TaskId]) -> StoreResult<()> {
     for sql in [
         "DELETE FROM agent_messages WHERE task_id = ANY($1)",
         "DELETE FROM agent_messages WHERE correlation_id = ANY($1)",
@@ -87,7 +88,7 @@ pub(super) async fn forget(connection: &mut PgConnection, tasks: &[TaskId]) -> O
 pub(super) async fn read(
     connection: &mut PgConnection,
     (id, after, limit): (TaskId, Option<u64>, u32),
-) -> Outcome<AgentMessagePage> {
+) -> StoreResult<AgentMessagePage> {
     const PAGE: &str = "\
         (SELECT number, id, task_id, correlation_id, type, source, target, payload, timestamp FROM agent_messages
             WHERE task_id = $1 AND number > $2 ORDER BY number LIMIT $3)
@@ -102,7 +103,7 @@ pub(super) async fn read(
         .bind(after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX)))
         .bind(i64::from(limit) + 1)
         .fetch(connection);
-    let read = |row: &PgRow| -> Outcome<(u64, AgentMessage)> {
+    let read = |row: &PgRow| -> StoreResult<(u64, AgentMessage)> {
         let message = AgentMessage {
             id: AgentMessageId(row.try_get(1)?),
             task_id: TaskId(row.try_get(2)?),

@@ -9,7 +9,7 @@ use sutazai_core::Result;
 use sutazai_core::ports::AgentStore;
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::time::Times;
 
 /// Last heartbeats of agents in a PostgreSQL database.
@@ -27,7 +27,7 @@ impl PostgresAgentStore {
 
 #[async_trait]
 impl AgentStore for PostgresAgentStore {
-    async fn seen(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
+    async fn record_heartbeats(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
         // Written in the order of the names: transactions that lock rows in one order cannot deadlock.
         const SEEN: &str = "\
             INSERT INTO agents (name, last_seen_at) SELECT name, $2 FROM unnest($1::text[]) AS name ORDER BY name
@@ -39,16 +39,16 @@ impl AgentStore for PostgresAgentStore {
         done.await.map(drop)
     }
 
-    async fn last_seen(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
+    async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
         let agents = agents.to_vec();
         self.database.run(agents, |connection, agents| Box::pin(read(connection, agents))).await
     }
 }
 
-async fn read(connection: &mut PgConnection, agents: &[String]) -> Outcome<Vec<Option<DateTime<Utc>>>> {
+async fn read(connection: &mut PgConnection, agents: &[String]) -> StoreResult<Vec<Option<DateTime<Utc>>>> {
     const READ: &str = "SELECT name, last_seen_at FROM agents WHERE name = ANY($1)";
     let rows = sqlx::query(READ).bind(agents).fetch_all(connection).await?;
     let seen = rows.iter().map(|row| Ok((row.try_get(0)?, row.time(1)?)));
-    let seen = seen.collect::<Outcome<HashMap<&str, DateTime<Utc>>>>()?;
+    let seen = seen.collect::<StoreResult<HashMap<&str, DateTime<Utc>>>>()?;
     Ok(agents.iter().map(|agent| seen.get(agent.as_str()).copied()).collect())
 }

@@ -12,7 +12,7 @@ use sutazai_core::ports::ApiKeyStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::quota::{Counted, lock};
 use super::time::Times;
 
@@ -64,25 +64,25 @@ impl ApiKeyStore for PostgresApiKeyStore {
     }
 }
 
-async fn by_hash(connection: &mut PgConnection, hash: &str) -> Outcome<Option<ApiKey>> {
+async fn by_hash(connection: &mut PgConnection, hash: &str) -> StoreResult<Option<ApiKey>> {
     const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = $1");
     let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn of_user(connection: &mut PgConnection, user: UserId) -> Outcome<Vec<ApiKey>> {
+async fn of_user(connection: &mut PgConnection, user: UserId) -> StoreResult<Vec<ApiKey>> {
     const OF_USER: &str =
         concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = $1 ORDER BY id DESC");
     let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
 }
 
-async fn remove_all(connection: &mut PgConnection, user: UserId) -> Outcome<u64> {
+async fn remove_all(connection: &mut PgConnection, user: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM api_keys WHERE user_id = $1").bind(user.0);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-async fn insert(connection: &mut PgConnection, key: &ApiKey) -> Outcome<()> {
+async fn insert(connection: &mut PgConnection, key: &ApiKey) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = $1";
     const INSERT: &str = concat!(
         "INSERT INTO api_keys (",
@@ -110,14 +110,14 @@ async fn insert(connection: &mut PgConnection, key: &ApiKey) -> Outcome<()> {
     Ok(())
 }
 
-async fn update_use(connection: &mut PgConnection, id: ApiKeyId, at: DateTime<Utc>) -> Outcome<()> {
+async fn update_use(connection: &mut PgConnection, id: ApiKeyId, at: DateTime<Utc>) -> StoreResult<()> {
     // `greatest` ignores nulls.
     const USE: &str = "UPDATE api_keys SET last_used_at = greatest(last_used_at, $1) WHERE id = $2";
     sqlx::query(USE).bind(at).bind(id.0).execute(connection).await?;
     Ok(())
 }
 
-async fn remove(connection: &mut PgConnection, user: UserId, id: ApiKeyId) -> Outcome<()> {
+async fn remove(connection: &mut PgConnection, user: UserId, id: ApiKeyId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
     let done = sqlx::query(DELETE).bind(id.0).bind(user.0).execute(connection).await?;
     if done.rows_affected() == 0 {
@@ -126,7 +126,7 @@ async fn remove(connection: &mut PgConnection, user: UserId, id: ApiKeyId) -> Ou
     Ok(())
 }
 
-fn decode(row: &PgRow) -> Outcome<ApiKey> {
+fn decode(row: &PgRow) -> StoreResult<ApiKey> {
     Ok(ApiKey {
         id: ApiKeyId(row.try_get(0)?),
         user: UserId(row.try_get(1)?),

@@ -12,31 +12,33 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{
-    Claim, ConcurrencyLimits, Finish, Outcome as Ended, Room, Task, TaskId, UserId, later,
+    Claim, ConcurrencyBudget, ConcurrencyLimits, Outcome as Ended, OutcomeRecord, Task, TaskId, UserId, later,
 };
 use sutazai_core::ports::ClaimRequest;
 use uuid::Uuid;
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::keys::keys;
 use super::leases::Leases;
 use super::record::{columns, decode, in_queue};
 use super::time::Times;
 use super::transaction::Transaction;
-use crate::rows::Record;
-use crate::turns::{Due, Lane, LaneKey, Lanes, PAGE, Turn, pick, turns};
+use crate::fair_claiming::{
+    Due, OwnerPartitions, PAGE, Partition, PartitionKey, QueuePartitions, owners, pick,
+};
+use crate::task_repository::Record;
 
 /// Skip scan: the first task of each queue partition after `$1` owner, `$2` agent, `$3` priority, found by
 /// one index search each.
 macro_rules! heads {
     () => {
-        "WITH RECURSIVE lanes AS (
+        "WITH RECURSIVE partitions AS (
             (SELECT owner, agent, priority, run_at, task FROM queue WHERE (owner, agent, priority) > ($1, $2, $3)
             ORDER BY owner, agent, priority, run_at, task LIMIT 1)
             UNION ALL
-            SELECT next.* FROM lanes CROSS JOIN LATERAL (
+            SELECT next.* FROM partitions CROSS JOIN LATERAL (
                 SELECT owner, agent, priority, run_at, task FROM queue
-                WHERE (owner, agent, priority) > (lanes.owner, lanes.agent, lanes.priority)
+                WHERE (owner, agent, priority) > (partitions.owner, partitions.agent, partitions.priority)
                 ORDER BY owner, agent, priority, run_at, task LIMIT 1
             ) AS next
         ) "
@@ -45,14 +47,14 @@ macro_rules! heads {
 
 /// First tasks of the next `$4` partitions.
 pub(super) const HEADS: &str =
-    concat!(heads!(), "SELECT owner, agent, priority, run_at, task FROM lanes LIMIT $4");
+    concat!(heads!(), "SELECT owner, agent, priority, run_at, task FROM partitions LIMIT $4");
 
 /// Next time at which a task of these agents (`$4`) is due or a lease expires; `$1`, `$2`, `$3` sort before
 /// all partitions.
 pub(super) const NEXT_DUE: &str = concat!(
     heads!(),
     "SELECT min(due) FROM (
-        SELECT run_at AS due FROM lanes WHERE agent = ANY($4)
+        SELECT run_at AS due FROM partitions WHERE agent = ANY($4)
         UNION ALL SELECT min(until) FROM leases
     ) AS all_due"
 );
@@ -79,7 +81,7 @@ macro_rules! take {
             ), spent AS (
                 DELETE FROM leases WHERE id = ANY($5)
             ), told AS (
-                INSERT INTO feed (owner, tasks, sequences)
+                INSERT INTO event_log (owner, tasks, sequences)
                 SELECT owner, array_agg(id), array_agg(last_sequence) FROM claimed GROUP BY owner
             )
             SELECT ",
@@ -93,17 +95,17 @@ macro_rules! take {
 /// round, and at most `$10` of a partition. That bound keeps a claim from locking tasks that it does not take,
 /// which concurrent claims would skip.
 pub(super) const TAKE_FROM: &str = take!(
-    "SELECT turns.task, turns.place FROM (
-        SELECT head.task, head.place, lanes.number,
-            row_number() OVER (PARTITION BY lanes.owner ORDER BY head.aged, head.run_at, head.task) AS round
+    "SELECT owners.task, owners.place FROM (
+        SELECT head.task, head.place, partitions.number,
+            row_number() OVER (PARTITION BY partitions.owner ORDER BY head.aged, head.run_at, head.task) AS round
         FROM unnest($6::uuid[], $7::text[], $8::smallint[]) WITH ORDINALITY
-            AS lanes (owner, agent, priority, number)
+            AS partitions (owner, agent, priority, number)
         CROSS JOIN LATERAL (
-            SELECT task, ctid AS place, run_at, greatest(run_at, 'epoch') - lanes.priority * interval '10 minutes' AS aged FROM queue
-            WHERE owner = lanes.owner AND agent = lanes.agent AND priority = lanes.priority AND run_at <= $1
+            SELECT task, ctid AS place, run_at, greatest(run_at, 'epoch') - partitions.priority * interval '10 minutes' AS aged FROM queue
+            WHERE owner = partitions.owner AND agent = partitions.agent AND priority = partitions.priority AND run_at <= $1
             ORDER BY queue.run_at, queue.task LIMIT $10 FOR UPDATE SKIP LOCKED
         ) AS head
-    ) AS turns ORDER BY turns.round, turns.number LIMIT $9"
+    ) AS owners ORDER BY owners.round, owners.number LIMIT $9"
 );
 
 /// Takes those of the tasks `$6` that no other claim has taken.
@@ -120,27 +122,29 @@ pub(super) struct Taken {
     pub(super) claims: Vec<Claim>,
     /// Failures to record for tasks that cannot be run, because some columns cannot be read. Their leases are
     /// held like the others.
-    pub(super) damaged: Vec<Finish>,
+    pub(super) damaged: Vec<OutcomeRecord>,
 }
 
 /// Claims up to `request.limit` due tasks, fairly across owners, without concurrency limits.
 pub(super) async fn claim(
     connection: &mut PgConnection,
     (request, leases): (&ClaimRequest, &Leases),
-) -> Outcome<Taken> {
+) -> StoreResult<Taken> {
     let no_limits = ConcurrencyLimits::default();
-    let mut turns = turns(connection, request, &Room::new(&no_limits, [])).await?;
+    let mut owners = owners(connection, request, &ConcurrencyBudget::new(&no_limits, [])).await?;
     let (mut tasks, mut damaged) = (Vec::new(), Vec::new());
-    while !turns.is_empty() && tasks.len() < request.limit as usize {
+    while !owners.is_empty() && tasks.len() < request.limit as usize {
         let left = request.limit as usize - tasks.len();
-        let share = left.div_ceil(turns.len());
-        let (taken, unusable) = take_from(connection, (request, leases), &turns, left, share).await?;
+        let share = left.div_ceil(owners.len());
+        let (taken, unusable) = take_from(connection, (request, leases), &owners, left, share).await?;
         damaged.extend(unusable);
         // An owner who gave less than the share has no more; the next round divides the rest among the
         // others.
         let mut given: HashMap<Option<UserId>, usize> = HashMap::new();
         taken.iter().for_each(|task| *given.entry(task.owner).or_default() += 1);
-        turns.retain(|turn| given.get(&turn.owner()).is_some_and(|given| *given >= share));
+        owners.retain(|owner_partitions| {
+            given.get(&owner_partitions.owner()).is_some_and(|given| *given >= share)
+        });
         tasks.extend(taken);
     }
     let claims = with_children(connection, in_turns(tasks, request.after)).await?;
@@ -151,7 +155,7 @@ pub(super) async fn claim(
 pub(super) async fn claim_limited(
     transaction: &mut Transaction<'_>,
     (request, leases): (&ClaimRequest, &Leases),
-) -> Outcome<Taken> {
+) -> StoreResult<Taken> {
     lock(transaction).await?;
     let picked = pick(transaction.connection, request).await?;
     take(transaction, (request, leases), &picked).await
@@ -162,7 +166,7 @@ pub(super) async fn claim_alone(
     transaction: &mut Transaction<'_>,
     (request, leases): (&ClaimRequest, &Leases),
     id: TaskId,
-) -> Outcome<Taken> {
+) -> StoreResult<Taken> {
     if request.limits.are_set() {
         lock(transaction).await?;
         if !pick(transaction.connection, request).await?.contains(&id) {
@@ -173,7 +177,7 @@ pub(super) async fn claim_alone(
 }
 
 /// Waits until no other transaction claims within limits, and keeps them out until the end of this one.
-async fn lock(transaction: &mut Transaction<'_>) -> Outcome<()> {
+async fn lock(transaction: &mut Transaction<'_>) -> StoreResult<()> {
     // Arbitrary key that other programs are unlikely to use: "sutaclai" in ASCII.
     const LOCK: &str = "SELECT pg_advisory_xact_lock(x'73757461636c6169'::bigint)";
     sqlx::raw_sql(LOCK).execute(&mut *transaction.connection).await?;
@@ -185,7 +189,7 @@ async fn take(
     transaction: &mut Transaction<'_>,
     (request, leases): (&ClaimRequest, &Leases),
     picked: &[TaskId],
-) -> Outcome<Taken> {
+) -> StoreResult<Taken> {
     if picked.is_empty() {
         return Ok(Taken::default());
     }
@@ -206,20 +210,25 @@ async fn take(
 async fn take_from(
     connection: &mut PgConnection,
     (request, leases): (&ClaimRequest, &Leases),
-    turns: &[Turn],
+    owners: &[OwnerPartitions],
     limit: usize,
     share: usize,
-) -> Outcome<(Vec<Task>, Vec<Finish>)> {
-    let lanes = || turns.iter().flat_map(|turn| &turn.lanes).map(|lane| &lane.key);
+) -> StoreResult<(Vec<Task>, Vec<OutcomeRecord>)> {
+    let partitions = || {
+        owners
+            .iter()
+            .flat_map(|owner_partitions| &owner_partitions.partitions)
+            .map(|partition| &partition.key)
+    };
     let rows = sqlx::query(TAKE_FROM)
         .bind(request.now)
         .bind(request.worker.0)
         .bind(later(request.now, request.lease))
         .bind(entered(request))
         .bind(leases.spent())
-        .bind(lanes().map(|lane| lane.owner).collect::<Vec<_>>())
-        .bind(lanes().map(|lane| lane.agent.as_str()).collect::<Vec<_>>())
-        .bind(lanes().map(|lane| lane.priority).collect::<Vec<_>>())
+        .bind(partitions().map(|partition| partition.owner).collect::<Vec<_>>())
+        .bind(partitions().map(|partition| partition.agent.as_str()).collect::<Vec<_>>())
+        .bind(partitions().map(|partition| partition.priority).collect::<Vec<_>>())
         .bind(limit as i64)
         .bind(share as i64)
         .fetch_all(connection)
@@ -229,8 +238,8 @@ async fn take_from(
 
 /// Decodes the taken tasks and registers them under their lease row; returns the runnable ones and the
 /// failures of the others.
-fn held(rows: &[PgRow], leases: &Leases) -> Outcome<(Vec<Task>, Vec<Finish>)> {
-    let records = rows.iter().map(decode).collect::<Outcome<Vec<Record>>>()?;
+fn held(rows: &[PgRow], leases: &Leases) -> StoreResult<(Vec<Task>, Vec<OutcomeRecord>)> {
+    let records = rows.iter().map(decode).collect::<StoreResult<Vec<Record>>>()?;
     if let Some(row) = rows.first() {
         let held = records.iter().map(|record| (record.task.id, record.task.attempt));
         leases.hold(row.try_get("lease")?, held);
@@ -241,7 +250,7 @@ fn held(rows: &[PgRow], leases: &Leases) -> Outcome<(Vec<Task>, Vec<Finish>)> {
             None => tasks.push(record.task),
             Some(error) => {
                 let claim = Claim { task: record.task, children: Vec::new() }.key();
-                damaged.push(Finish { claim, outcome: Ended::Failed(error) });
+                damaged.push(OutcomeRecord { claim, outcome: Ended::Failed(error) });
             }
         }
     }
@@ -255,7 +264,7 @@ fn entered(request: &ClaimRequest) -> String {
 
 /// Sorts the taken tasks into round-robin order, starting after the owner `after`.
 fn in_turns(mut tasks: Vec<Task>, after: Option<UserId>) -> Vec<Task> {
-    tasks.sort_unstable_by_key(Task::rank);
+    tasks.sort_unstable_by_key(Task::scheduling_key);
     let mut given: HashMap<Option<UserId>, usize> = HashMap::new();
     let mut placed: Vec<_> = tasks
         .into_iter()
@@ -270,7 +279,7 @@ fn in_turns(mut tasks: Vec<Task>, after: Option<UserId>) -> Vec<Task> {
 }
 
 /// Builds the claims, each with the children of its task's last wait, in order.
-async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> Outcome<Vec<Claim>> {
+async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> StoreResult<Vec<Claim>> {
     const CHILDREN: &str = concat!(
         "SELECT ",
         columns!(),
@@ -295,29 +304,32 @@ async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> Outco
 pub(super) async fn next_due(
     connection: &mut PgConnection,
     agents: &[String],
-) -> Outcome<Option<DateTime<Utc>>> {
+) -> StoreResult<Option<DateTime<Utc>>> {
     let query = sqlx::query(NEXT_DUE).bind(Uuid::nil()).bind("").bind(-1_i16).bind(agents);
     query.fetch_one(connection).await?.time_if_any(0)
 }
 
 #[async_trait]
-impl Lanes for PgConnection {
-    async fn lanes_after(&mut self, key: &LaneKey) -> Outcome<Vec<Lane>> {
+impl QueuePartitions for PgConnection {
+    async fn partitions_after(&mut self, key: &PartitionKey) -> StoreResult<Vec<Partition>> {
         let query = sqlx::query(HEADS).bind(key.owner).bind(&key.agent).bind(key.priority).bind(PAGE as i64);
-        let lane = |row: &PgRow| -> Outcome<Lane> {
+        let partition = |row: &PgRow| -> StoreResult<Partition> {
             let (owner, agent, priority) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            Ok(Lane::new(LaneKey { owner, agent, priority }, (row.time(3)?, TaskId(row.try_get(4)?))))
+            Ok(Partition::new(
+                PartitionKey { owner, agent, priority },
+                (row.time(3)?, TaskId(row.try_get(4)?)),
+            ))
         };
-        query.fetch_all(self).await?.iter().map(lane).collect()
+        query.fetch_all(self).await?.iter().map(partition).collect()
     }
 
     async fn due_in(
         &mut self,
-        key: &LaneKey,
+        key: &PartitionKey,
         (run_at, id): Due,
         now: DateTime<Utc>,
         limit: usize,
-    ) -> Outcome<Vec<Due>> {
+    ) -> StoreResult<Vec<Due>> {
         const DUE: &str = "\
             SELECT run_at, task FROM queue WHERE owner = $1 AND agent = $2 AND priority = $3 \
             AND (run_at, task) > ($4, $5) AND run_at <= $6 ORDER BY run_at, task LIMIT $7";
@@ -334,7 +346,7 @@ impl Lanes for PgConnection {
         rows.iter().map(|row| Ok((row.time(0)?, TaskId(row.try_get(1)?)))).collect()
     }
 
-    async fn running(&mut self) -> Outcome<Vec<(Option<UserId>, String, u32)>> {
+    async fn running(&mut self) -> StoreResult<Vec<(Option<UserId>, String, u32)>> {
         const RUNNING: &str = "\
             SELECT owner, agent, count(*) FROM tasks
             WHERE id = ANY(ARRAY(SELECT unnest(tasks) FROM leases)) AND status = 'processing' GROUP BY owner, agent";

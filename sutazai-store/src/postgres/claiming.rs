@@ -7,13 +7,13 @@ use sutazai_core::ports::{ClaimRequest, WakeUp};
 use sutazai_core::{Error, Result};
 
 use super::claim::{self, Taken};
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::task_store::Place;
 use super::text::json;
 use super::transaction::Transaction;
-use crate::changes::Changes;
-use crate::fault::{is_about_data, unclaimable};
-use crate::turns::pick;
+use crate::error::{is_about_data, unclaimable};
+use crate::fair_claiming::pick;
+use crate::unit_of_work::UnitOfWork;
 
 impl Place {
     /// Claims due tasks in one statement and records those that cannot be read as failed.
@@ -61,11 +61,13 @@ impl Place {
         if damaged.is_empty() {
             return claims;
         }
-        for finish in &damaged {
-            tracing::error!(task = %finish.claim.task, "damaged task failed");
+        for record in &damaged {
+            tracing::error!(task = %record.claim.task, "damaged task failed");
         }
-        let recorded =
-            self.finish(damaged, now).await.and_then(|answers| answers.into_iter().collect::<Result<()>>());
+        let recorded = self
+            .record_outcomes(damaged, now)
+            .await
+            .and_then(|answers| answers.into_iter().collect::<Result<()>>());
         if let Err(e) = recorded {
             tracing::warn!(error = %e, "failure of damaged tasks not recorded");
         }
@@ -88,11 +90,11 @@ async fn park(
     id: TaskId,
     reason: &TaskError,
     now: DateTime<Utc>,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     const PARK: &str = "\
         WITH unqueued AS (DELETE FROM queue WHERE task = $1)
         UPDATE tasks SET status = 'failed', error = $2::jsonb, finished_at = $3, updated_at = $3, worker = NULL,
-            lease_until = NULL, waiting_for = 0, cancel_requested = false, standing_key = NULL,
+            lease_until = NULL, waiting_for = 0, cancel_requested = false, active_key = NULL,
             ended_in = coalesce(ended_in, pg_current_xact_id())
         WHERE id = $1 AND status IN ('pending', 'processing') RETURNING agent";
     let parked = sqlx::query_scalar::<_, String>(PARK)
@@ -102,7 +104,7 @@ async fn park(
         .fetch_optional(&mut *transaction.connection)
         .await?;
     transaction.entered.extend(parked.map(|agent| (agent, TaskStatus::Failed)));
-    let mut changes = Changes::new(transaction);
+    let mut changes = UnitOfWork::new(transaction);
     changes.after_parking(id, now).await?;
     changes.flush().await
 }

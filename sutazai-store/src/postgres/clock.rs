@@ -53,8 +53,8 @@ impl Clock for PostgresClock {
         self.time.now().trunc_subsecs(6)
     }
 
-    fn steady(&self) -> Duration {
-        SystemClock.steady()
+    fn monotonic(&self) -> Duration {
+        SystemClock.monotonic()
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_within_its_error_changes_nothing() {
+    fn reading_within_its_error_keeps_the_offset() {
         let (begin, shown) = (Instant::now(), DateTime::UNIX_EPOCH);
         let time = Time::new(look(begin, shown));
         for milliseconds in [1_u32, 2] {

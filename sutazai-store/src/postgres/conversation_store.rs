@@ -14,11 +14,11 @@ use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
 use super::database::Database;
-use super::fault::Outcome;
-use super::limit::Limit;
+use super::error::StoreResult;
 use super::quota::{Counted, lock};
 use super::text::{from_json, given, json, kept};
 use super::time::Times;
+use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 
 /// Conversations and their messages in a PostgreSQL database.
@@ -86,12 +86,18 @@ impl ConversationStore for PostgresConversationStore {
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
-            .run_within(Limit::Long, owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
+            .run_within(TimeoutClass::Long, owner, |connection, owner| {
+                Box::pin(remove_all(connection, *owner))
+            })
             .await
     }
 }
 
-async fn insert(connection: &mut PgConnection, conversation: &Conversation, max: Option<u32>) -> Outcome<()> {
+async fn insert(
+    connection: &mut PgConnection,
+    conversation: &Conversation,
+    max: Option<u32>,
+) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM conversations WHERE owner = $1";
     const INSERT: &str = concat!(
         "INSERT INTO conversations (",
@@ -118,13 +124,13 @@ async fn insert(connection: &mut PgConnection, conversation: &Conversation, max:
     Ok(())
 }
 
-async fn by_id(connection: &mut PgConnection, id: ConversationId) -> Outcome<Option<Conversation>> {
+async fn by_id(connection: &mut PgConnection, id: ConversationId) -> StoreResult<Option<Conversation>> {
     const BY_ID: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut PgConnection, query: &ConversationQuery) -> Outcome<ConversationPage> {
+async fn page(connection: &mut PgConnection, query: &ConversationQuery) -> StoreResult<ConversationPage> {
     const ALL: &str = concat!(
         "SELECT ",
         conversation_columns!(),
@@ -143,7 +149,7 @@ async fn page(connection: &mut PgConnection, query: &ConversationQuery) -> Outco
         None => statement,
     };
     let rows = statement.fetch_all(connection).await?;
-    let conversations = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let conversations = rows.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;
     Ok(ConversationPage::of(conversations, query.limit as usize))
 }
 
@@ -151,7 +157,7 @@ async fn insert_message(
     transaction: &mut Transaction<'_>,
     message: &StoredMessage,
     quota: Option<MessageQuota>,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     const OWNER: &str = "SELECT owner FROM conversations WHERE id = $1";
     const COUNT: &str = "\
         SELECT coalesce(sum(message_count), 0)::bigint, coalesce(sum(message_bytes), 0)::bigint
@@ -196,7 +202,7 @@ async fn latest(
     conversation: ConversationId,
     before: Option<MessageId>,
     (limit, max_bytes): (i64, i64),
-) -> Outcome<Vec<StoredMessage>> {
+) -> StoreResult<Vec<StoredMessage>> {
     // Sums the sizes first: PostgreSQL knows them without reading the contents, so only the returned messages
     // are read.
     const LATEST: &str = concat!(
@@ -217,12 +223,12 @@ async fn latest(
     rows.iter().rev().map(decode_message).collect()
 }
 
-async fn remove_all(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
+async fn remove_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM conversations WHERE owner = $1").bind(owner.0);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-async fn remove(connection: &mut PgConnection, id: ConversationId) -> Outcome<()> {
+async fn remove(connection: &mut PgConnection, id: ConversationId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM conversations WHERE id = $1";
     let done = sqlx::query(DELETE).bind(id.0).execute(connection).await?;
     if done.rows_affected() == 0 {
@@ -231,7 +237,7 @@ async fn remove(connection: &mut PgConnection, id: ConversationId) -> Outcome<()
     Ok(())
 }
 
-fn decode(row: &PgRow) -> Outcome<Conversation> {
+fn decode(row: &PgRow) -> StoreResult<Conversation> {
     Ok(Conversation {
         id: ConversationId(row.try_get(0)?),
         owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
@@ -243,7 +249,7 @@ fn decode(row: &PgRow) -> Outcome<Conversation> {
     })
 }
 
-fn decode_message(row: &PgRow) -> Outcome<StoredMessage> {
+fn decode_message(row: &PgRow) -> StoreResult<StoredMessage> {
     let usage = row.try_get::<Option<Json<&RawValue>>, _>(6)?;
     Ok(StoredMessage {
         id: MessageId(row.try_get(0)?),

@@ -16,9 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::address::Address;
-use super::fault::{self, Fault, Outcome};
-use super::framing::{Framing, begin, end};
-use super::limit::Limit;
+use super::error::{self, StoreError, StoreResult};
+use super::pool_mode::{PoolMode, begin, end};
+use super::timeout_class::TimeoutClass;
 use crate::detached::{detached, unless_abandoned};
 
 /// Size of the pool; one more connection listens. Ten processes stay below PostgreSQL's default of 100.
@@ -77,9 +77,9 @@ impl Database {
         let address = Address::read(url, URL)?;
         let listening = match listen_url {
             Some(url) => Some(Address::read(url, LISTEN_URL)?),
-            None => Some(address.clone()).filter(|address| address.framing == Framing::Direct),
+            None => Some(address.clone()).filter(|address| address.pool_mode == PoolMode::Direct),
         };
-        if listening.as_ref().is_some_and(|address| address.framing != Framing::Direct) {
+        if listening.as_ref().is_some_and(|address| address.pool_mode != PoolMode::Direct) {
             let wanted = "expected the address of the server itself: a pooler delivers no notifications";
             return Err(Error::invalid(LISTEN_URL, wanted));
         }
@@ -94,13 +94,13 @@ impl Database {
     }
 
     /// Returns how transactions begin and end on connections of this pool.
-    pub(super) fn framing(&self) -> Framing {
-        self.shared.address.framing
+    pub(super) fn pool_mode(&self) -> PoolMode {
+        self.shared.address.pool_mode
     }
 
     /// Translates a store error into one for the caller, which names the database.
-    pub(super) fn error(&self, fault: Fault) -> Error {
-        fault::error(fault, &self.shared.address.place)
+    pub(super) fn error(&self, fault: StoreError) -> Error {
+        error::error(fault, &self.shared.address.place)
     }
 
     /// Runs one statement, or several that only read, in a task of its own, with the usual timeout.
@@ -108,28 +108,28 @@ impl Database {
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, StoreResult<T>> + Send + 'static,
     {
-        self.run_within(Limit::Usual, input, work).await
+        self.run_within(TimeoutClass::Short, input, work).await
     }
 
     /// Runs one statement, or several that only read, in a task of its own, with this timeout class.
-    pub(super) async fn run_within<A, T, F>(&self, limit: Limit, input: A, work: F) -> Result<T>
+    pub(super) async fn run_within<A, T, F>(&self, limit: TimeoutClass, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, StoreResult<T>> + Send + 'static,
     {
         let database = self.clone();
         detached(move |abandoned| async move {
             let call = async {
                 let mut pooled = unless_abandoned(&abandoned, database.take()).await?;
-                let outcome = match database.framing() {
-                    Framing::Direct => work(&mut pooled, &input).await,
-                    Framing::Pooled => match begin(&mut pooled, Framing::Pooled, limit).await {
+                let outcome = match database.pool_mode() {
+                    PoolMode::Direct => work(&mut pooled, &input).await,
+                    PoolMode::Pooled => match begin(&mut pooled, PoolMode::Pooled, limit).await {
                         Ok(()) => {
                             let outcome = work(&mut pooled, &input).await;
-                            end(&mut pooled, Framing::Pooled, outcome).await
+                            end(&mut pooled, PoolMode::Pooled, outcome).await
                         }
                         Err(fault) => Err(fault),
                     },
@@ -142,7 +142,11 @@ impl Database {
     }
 
     /// Cancels a call after its timeout and closes its connection, which may be dead.
-    pub(super) async fn within<T>(&self, limit: Limit, call: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn within<T>(
+        &self,
+        limit: TimeoutClass,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let limit = limit.duration();
         timeout(limit, call).await.unwrap_or_else(|_| {
             self.forget_idle();
@@ -156,7 +160,7 @@ impl Database {
     ///
     /// # Errors
     /// `Unavailable` when the server cannot be reached, `Busy` when no connection becomes free within 3 s.
-    pub(super) async fn take(&self) -> Result<Lent> {
+    pub(super) async fn take(&self) -> Result<PooledConnection> {
         let place = &self.shared.address.place;
         let permit = timeout(ACQUIRE_TIMEOUT, self.shared.slots.clone().acquire_owned())
             .await
@@ -174,7 +178,7 @@ impl Database {
                 })?
                 .map_err(|e| self.error(e.into()))?,
         };
-        Ok(Lent { connection, database: self.clone(), _permit: permit })
+        Ok(PooledConnection { connection, database: self.clone(), _permit: permit })
     }
 
     /// Returns an idle connection that works, if there is one. The most recently used one comes first: it is
@@ -203,18 +207,18 @@ impl Database {
 
 /// A pooled connection on loan. It is closed unless it is settled: a statement may still be in progress on
 /// it.
-pub(super) struct Lent {
+pub(super) struct PooledConnection {
     connection: PgConnection,
     database: Database,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Lent {
+impl PooledConnection {
     /// Releases the connection into the pool, unless the outcome shows that it is lost.
-    pub(super) fn settle<T>(self, outcome: Outcome<T>) -> Result<T> {
+    pub(super) fn settle<T>(self, outcome: StoreResult<T>) -> Result<T> {
         let Self { connection, database, .. } = self;
         match outcome {
-            Err(fault) if fault::is_lost(&fault) => {
+            Err(fault) if error::is_lost(&fault) => {
                 database.forget_idle();
                 Err(database.error(fault))
             }
@@ -226,7 +230,7 @@ impl Lent {
     }
 }
 
-impl Deref for Lent {
+impl Deref for PooledConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -234,7 +238,7 @@ impl Deref for Lent {
     }
 }
 
-impl DerefMut for Lent {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.connection
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::documents::words::{score, terms_to_find, weight, words};
+use sutazai_core::documents::tokenizer::{score, terms_to_find, weight, words};
 use sutazai_core::domain::{
     Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery,
     UploadKey, UserId, quota,
@@ -24,11 +24,11 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::database::Database;
-use super::fault::Outcome;
-use super::limit::Limit;
+use super::error::StoreResult;
 use super::quota::{Counted, lock};
 use super::text::{given, kept};
 use super::time::Times;
+use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 use crate::detached::{detached, unless_abandoned};
 
@@ -102,7 +102,7 @@ impl DocumentStore for PostgresDocumentStore {
         let new = (document.clone(), chunks, quota);
         let add = self
             .database
-            .write_within(Limit::Long, new, |tx, new| Box::pin(insert(tx, &new.0, &new.1, new.2)));
+            .write_within(TimeoutClass::Long, new, |tx, new| Box::pin(insert(tx, &new.0, &new.1, new.2)));
         add.await.map(|(added, _)| added)
     }
 
@@ -130,19 +130,24 @@ impl DocumentStore for PostgresDocumentStore {
             };
             let _permit = unless_abandoned(&abandoned, permit).await?;
             // A write, since only a transaction can have settings of its own.
-            let search = database.write_within(Limit::Long, query, |tx, query| Box::pin(best(tx, query)));
+            let search =
+                database.write_within(TimeoutClass::Long, query, |tx, query| Box::pin(best(tx, query)));
             search.await.map(|(found, _)| found)
         })
         .await
     }
 
     async fn delete(&self, id: DocumentId) -> Result<()> {
-        self.database.run_within(Limit::Long, id, |connection, id| Box::pin(remove(connection, *id))).await
+        self.database
+            .run_within(TimeoutClass::Long, id, |connection, id| Box::pin(remove(connection, *id)))
+            .await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
-            .run_within(Limit::Long, owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
+            .run_within(TimeoutClass::Long, owner, |connection, owner| {
+                Box::pin(remove_all(connection, *owner))
+            })
             .await
     }
 }
@@ -152,7 +157,7 @@ async fn insert(
     document: &Document,
     chunks: &[Chunk],
     quota: Option<DocumentQuota>,
-) -> Outcome<Document> {
+) -> StoreResult<Document> {
     const INSERT: &str = concat!(
         "INSERT INTO documents (",
         document_columns!(),
@@ -207,7 +212,7 @@ async fn insert(
 
 /// Returns the owner's document that was uploaded with the same key. If two are added at once, the unique
 /// index rejects the later one, and its transaction is retried.
-async fn with_key(connection: &mut PgConnection, document: &Document) -> Outcome<Option<Document>> {
+async fn with_key(connection: &mut PgConnection, document: &Document) -> StoreResult<Option<Document>> {
     const WITH_KEY: &str = concat!(
         "SELECT ",
         document_columns!(),
@@ -219,13 +224,13 @@ async fn with_key(connection: &mut PgConnection, document: &Document) -> Outcome
     known.fetch_optional(connection).await?.map(|row| decode(&row)).transpose()
 }
 
-async fn by_id(connection: &mut PgConnection, id: DocumentId) -> Outcome<Option<Document>> {
+async fn by_id(connection: &mut PgConnection, id: DocumentId) -> StoreResult<Option<Document>> {
     const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut PgConnection, query: &DocumentQuery) -> Outcome<DocumentPage> {
+async fn page(connection: &mut PgConnection, query: &DocumentQuery) -> StoreResult<DocumentPage> {
     const ALL: &str =
         concat!("SELECT ", document_columns!(), " FROM documents WHERE id < $1 ORDER BY id DESC LIMIT $2");
     const OF_OWNER: &str = concat!(
@@ -241,7 +246,7 @@ async fn page(connection: &mut PgConnection, query: &DocumentQuery) -> Outcome<D
         None => statement,
     };
     let rows = statement.fetch_all(connection).await?;
-    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let mut items = rows.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;
     let more = items.len() > query.limit as usize;
     items.truncate(query.limit as usize);
     let next = items.last().filter(|_| more).map(|last| last.id);
@@ -251,7 +256,7 @@ async fn page(connection: &mut PgConnection, query: &DocumentQuery) -> Outcome<D
 async fn in_order(
     connection: &mut PgConnection,
     (document, from, limit): (DocumentId, i64, i64),
-) -> Outcome<Vec<Chunk>> {
+) -> StoreResult<Vec<Chunk>> {
     const IN_ORDER: &str = concat!(
         "SELECT ",
         chunk_columns!(),
@@ -261,7 +266,7 @@ async fn in_order(
     rows.iter().map(decode_chunk).collect()
 }
 
-async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> Outcome<Vec<Passage>> {
+async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> StoreResult<Vec<Passage>> {
     let words: Vec<String> = terms_to_find(&query.text).iter().map(|term| phrase(term)).collect();
     if words.is_empty() {
         return Ok(Vec::new());
@@ -293,7 +298,7 @@ async fn weights(
     connection: &mut PgConnection,
     owner: Option<UserId>,
     words: &[String],
-) -> Outcome<Vec<i64>> {
+) -> StoreResult<Vec<i64>> {
     const ALL_OF_OWNER: &str = "SELECT coalesce(sum(chunks), 0)::bigint FROM documents WHERE owner = $1";
     const ALL_OF_NOBODY: &str = "SELECT coalesce(sum(chunks), 0)::bigint FROM documents WHERE owner IS NULL";
     let all = match owner {
@@ -308,7 +313,12 @@ async fn weights(
 
 /// Rejects a document of this size if it exceeds the owner's quota. The lock keeps other transactions from
 /// adding documents of this owner until the end of this one.
-async fn check(connection: &mut PgConnection, owner: UserId, size: u64, quota: DocumentQuota) -> Outcome<()> {
+async fn check(
+    connection: &mut PgConnection,
+    owner: UserId,
+    size: u64,
+    quota: DocumentQuota,
+) -> StoreResult<()> {
     const KEPT: &str =
         "SELECT count(*), coalesce(sum(size_bytes), 0)::bigint FROM documents WHERE owner = $1";
     let kept = sqlx::query(KEPT).bind(owner.0).fetch_one(connection).await?;
@@ -321,12 +331,12 @@ async fn check(connection: &mut PgConnection, owner: UserId, size: u64, quota: D
     Ok(())
 }
 
-async fn remove_all(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
+async fn remove_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM documents WHERE owner = $1").bind(owner.0);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-async fn remove(connection: &mut PgConnection, id: DocumentId) -> Outcome<()> {
+async fn remove(connection: &mut PgConnection, id: DocumentId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM documents WHERE id = $1";
     let done = sqlx::query(DELETE).bind(id.0).execute(connection).await?;
     if done.rows_affected() == 0 {
@@ -361,7 +371,7 @@ fn phrase(words: &[String]) -> String {
 }
 
 /// Recomputes the words of all chunks; a migration calls it when the tokenizer has changed.
-pub(super) async fn index_all(connection: &mut PgConnection) -> Outcome<()> {
+pub(super) async fn index_all(connection: &mut PgConnection) -> StoreResult<()> {
     const PAGE: &str = "\
         SELECT chunks.document_id, chunks.number, documents.owner, chunks.text FROM chunks \
             JOIN documents ON documents.id = chunks.document_id \
@@ -396,7 +406,7 @@ fn of(owner: Option<UserId>) -> String {
     }
 }
 
-fn decode(row: &PgRow) -> Outcome<Document> {
+fn decode(row: &PgRow) -> StoreResult<Document> {
     Ok(Document {
         id: DocumentId(row.try_get(0)?),
         owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
@@ -412,7 +422,7 @@ fn decode(row: &PgRow) -> Outcome<Document> {
     })
 }
 
-fn decode_chunk(row: &PgRow) -> Outcome<Chunk> {
+fn decode_chunk(row: &PgRow) -> StoreResult<Chunk> {
     Ok(Chunk {
         document: DocumentId(row.try_get(0)?),
         index: small(row, 1)?,
@@ -423,7 +433,7 @@ fn decode_chunk(row: &PgRow) -> Outcome<Chunk> {
 }
 
 /// Converts a stored number back into a `u32`; PostgreSQL has no unsigned integers.
-fn small(row: &PgRow, column: usize) -> Outcome<u32> {
+fn small(row: &PgRow, column: usize) -> StoreResult<u32> {
     let number: i64 = row.try_get(column)?;
     Ok(u32::try_from(number)
         .map_err(|e| Error::internal("a stored number is out of range").with_source(e))?)

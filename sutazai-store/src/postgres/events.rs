@@ -1,7 +1,7 @@
 //! Events of tasks and the event log.
 //!
 //! The statuses that a task has entered are in its own row, so that a change and its event are one write.
-//! Events that its agent reports are in `task_events`. The table `feed` holds the order of all events, with
+//! Events that its agent reports are in `task_events`. The table `event_log` holds the order of all events, with
 //! one row for the events that one statement wrote of one owner's tasks.
 
 use std::collections::HashMap;
@@ -13,17 +13,18 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use sutazai_core::Error;
 use sutazai_core::domain::{
-    ClaimKey, EventKind, EventPosition, FeedEvent, NewEvent, TaskError, TaskEvent, TaskId, TaskStatus, UserId,
+    ClaimKey, EventKind, EventLogEntry, EventOffset, NewEvent, TaskError, TaskEvent, TaskId, TaskStatus,
+    UserId,
 };
 use uuid::Uuid;
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::keys::keys;
 use super::text::{from_json, json};
 use super::time::Times;
-use crate::changes::spent;
+use crate::unit_of_work::spent;
 
-/// Bits of an event's place within its row of `feed`, the low part of its number in the transaction; the high
+/// Bits of an event's place within its row of `event_log`, the low part of its number in the transaction; the high
 /// part is the number of the row.
 const PLACE_BITS: u32 = 24;
 
@@ -33,12 +34,12 @@ const PLACE_BITS: u32 = 24;
 /// A transaction may commit after one that began later. Only rows of transactions that began before every
 /// open one are read: no event can be inserted before them any more. The alternative, a sequence under a
 /// lock, would serialize all writers.
-macro_rules! feed {
+macro_rules! event_log {
     ($which:literal) => {
         concat!(
             "SELECT told.transaction::text, told.number, event.place, told.owner, event.task, event.sequence
             FROM (
-                SELECT transaction, number, owner, tasks, sequences FROM feed
+                SELECT transaction, number, owner, tasks, sequences FROM event_log
                 WHERE (transaction, number) >= ($1::text::xid8, $2)
                     AND transaction < pg_snapshot_xmin(pg_current_snapshot())",
             $which,
@@ -51,9 +52,9 @@ macro_rules! feed {
 }
 
 /// Event log of all owners.
-pub(super) const FEED: &str = feed!("");
+pub(super) const EVENT_LOG: &str = event_log!("");
 /// Event log of the owner `$5`.
-pub(super) const FEED_OF_OWNER: &str = feed!(" AND owner = $5");
+pub(super) const EVENT_LOG_OF_OWNER: &str = event_log!(" AND owner = $5");
 
 /// Formats a status that a task has entered as a line of its history, without the leading `[` and sequence
 /// number.
@@ -62,13 +63,13 @@ pub(super) fn entry(
     status: TaskStatus,
     attempt: u32,
     error: Option<&TaskError>,
-) -> Outcome<String> {
+) -> StoreResult<String> {
     Ok(format!(",{},\"{status}\",{attempt},{}]\n", at.timestamp_micros(), json(&error)?))
 }
 
 /// Parses the history of a task into events. The first event is not in the history: it follows from
 /// `created_at`.
-fn statuses(task_id: TaskId, created_at: DateTime<Utc>, history: &str) -> Outcome<Vec<TaskEvent>> {
+fn statuses(task_id: TaskId, created_at: DateTime<Utc>, history: &str) -> StoreResult<Vec<TaskEvent>> {
     let event = |sequence, at, status, attempt, error| TaskEvent {
         task_id,
         sequence,
@@ -89,9 +90,9 @@ fn statuses(task_id: TaskId, created_at: DateTime<Utc>, history: &str) -> Outcom
 pub(super) async fn tell(
     connection: &mut PgConnection,
     events: &[&(Option<UserId>, TaskEvent)],
-) -> Outcome<()> {
+) -> StoreResult<()> {
     const TELL: &str = "\
-        INSERT INTO feed (owner, tasks, sequences)
+        INSERT INTO event_log (owner, tasks, sequences)
         SELECT owner, array_agg(task ORDER BY place), array_agg(sequence ORDER BY place)
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS new (owner, task, sequence, place)
         GROUP BY owner";
@@ -111,7 +112,7 @@ pub(super) async fn tell(
 pub(super) async fn append(
     connection: &mut PgConnection,
     (claim, events): &(ClaimKey, Vec<NewEvent>),
-) -> Outcome<()> {
+) -> StoreResult<()> {
     const APPEND: &str = "\
         WITH held AS (
             UPDATE tasks SET last_sequence = last_sequence + cardinality($4::timestamptz[])
@@ -122,12 +123,12 @@ pub(super) async fn append(
             SELECT $1, before + place, at, kind::jsonb
             FROM held CROSS JOIN unnest($4::timestamptz[], $5::text[]) WITH ORDINALITY AS new (at, kind, place)
         ), told AS (
-            INSERT INTO feed (owner, tasks, sequences)
+            INSERT INTO event_log (owner, tasks, sequences)
             SELECT owner, array_agg($1), array_agg(before + place ORDER BY place)
             FROM held CROSS JOIN generate_series(1, cardinality($4::timestamptz[])) AS place GROUP BY owner
         )
         SELECT before FROM held";
-    let kinds = events.iter().map(|event| json(&event.kind)).collect::<Outcome<Vec<_>>>()?;
+    let kinds = events.iter().map(|event| json(&event.kind)).collect::<StoreResult<Vec<_>>>()?;
     let held = sqlx::query(APPEND)
         .bind(claim.task.0)
         .bind(claim.attempt.cast_signed())
@@ -147,7 +148,7 @@ pub(super) async fn append(
 pub(super) async fn events(
     connection: &mut PgConnection,
     (id, after, limit): (TaskId, u64, u32),
-) -> Outcome<Vec<TaskEvent>> {
+) -> StoreResult<Vec<TaskEvent>> {
     const EVENTS: &str = "\
         SELECT created_at, history, reported.sequence, reported.at, reported.kind
         FROM tasks LEFT JOIN LATERAL (
@@ -173,22 +174,27 @@ pub(super) async fn events(
     Ok(events)
 }
 
-fn reported(task_id: TaskId, sequence: i64, at: DateTime<Utc>, kind: &Json<&RawValue>) -> Outcome<TaskEvent> {
+fn reported(
+    task_id: TaskId,
+    sequence: i64,
+    at: DateTime<Utc>,
+    kind: &Json<&RawValue>,
+) -> StoreResult<TaskEvent> {
     Ok(TaskEvent { task_id, sequence: sequence.unsigned_abs(), at, kind: from_json(kind.get())? })
 }
 
 /// Position in the event log, and the event at it.
 struct Place {
-    position: EventPosition,
+    position: EventOffset,
     owner: Option<UserId>,
     event: (TaskId, u64),
 }
 
 /// Returns at most `limit` entries of the event log after this position. Events of deleted tasks are skipped.
-pub(super) async fn feed(
+pub(super) async fn event_log(
     connection: &mut PgConnection,
-    (owner, mut after, limit): (Option<UserId>, EventPosition, u32),
-) -> Outcome<Vec<FeedEvent>> {
+    (owner, mut after, limit): (Option<UserId>, EventOffset, u32),
+) -> StoreResult<Vec<EventLogEntry>> {
     let limit = limit as usize;
     let mut found = Vec::new();
     while found.len() < limit {
@@ -199,7 +205,7 @@ pub(super) async fn feed(
         let mut events = look_up(connection, &places).await?;
         let no_more = places.len() < wanted;
         found.extend(places.into_iter().filter_map(|Place { position, owner, event }| {
-            Some(FeedEvent { position, owner, event: events.remove(&event)? })
+            Some(EventLogEntry { position, owner, event: events.remove(&event)? })
         }));
         if no_more {
             break;
@@ -211,11 +217,11 @@ pub(super) async fn feed(
 async fn places(
     connection: &mut PgConnection,
     owner: Option<UserId>,
-    EventPosition(after): EventPosition,
+    EventOffset(after): EventOffset,
     limit: usize,
-) -> Outcome<Vec<Place>> {
+) -> StoreResult<Vec<Place>> {
     let number = after & u128::from(u64::MAX);
-    let query = sqlx::query(if owner.is_some() { FEED_OF_OWNER } else { FEED });
+    let query = sqlx::query(if owner.is_some() { EVENT_LOG_OF_OWNER } else { EVENT_LOG });
     let mut query = query
         .bind((after >> 64).to_string())
         .bind(i64::try_from(number >> PLACE_BITS).unwrap_or(i64::MAX))
@@ -224,7 +230,7 @@ async fn places(
     if let Some(owner) = owner {
         query = query.bind(owner.0);
     }
-    let place = |row: &PgRow| -> Outcome<Place> {
+    let place = |row: &PgRow| -> StoreResult<Place> {
         Ok(Place {
             position: position(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
             owner: row.try_get::<Option<Uuid>, _>(3)?.map(UserId),
@@ -235,16 +241,16 @@ async fn places(
 }
 
 /// Builds the position of an event from the transaction and number of its row and its place there.
-pub(super) fn position(transaction: &str, number: i64, place: i64) -> EventPosition {
+pub(super) fn position(transaction: &str, number: i64, place: i64) -> EventOffset {
     let number = number.unsigned_abs() << PLACE_BITS | place.unsigned_abs();
-    EventPosition(transaction.parse::<u128>().unwrap_or_default() << 64 | u128::from(number))
+    EventOffset(transaction.parse::<u128>().unwrap_or_default() << 64 | u128::from(number))
 }
 
 /// Reads the events of these entries, except those of deleted tasks.
 async fn look_up(
     connection: &mut PgConnection,
     places: &[Place],
-) -> Outcome<HashMap<(TaskId, u64), TaskEvent>> {
+) -> StoreResult<HashMap<(TaskId, u64), TaskEvent>> {
     const HISTORIES: &str = "SELECT id, created_at, history FROM tasks WHERE id = ANY($1)";
     const REPORTS: &str = "\
         SELECT task_id, task_events.sequence, at, kind
@@ -281,7 +287,7 @@ async fn look_up(
 }
 
 /// Returns the end of the event log: every later event will have a later position.
-pub(super) async fn end_of_feed(connection: &mut PgConnection) -> Outcome<EventPosition> {
+pub(super) async fn end_of_event_log(connection: &mut PgConnection) -> StoreResult<EventOffset> {
     const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
     Ok(position(sqlx::query(END).fetch_one(connection).await?.try_get(0)?, 0, 0))
 }

@@ -12,12 +12,12 @@ use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::invitations;
-use super::limit::Limit;
 use super::quota::{Counted, lock_all};
 use super::text::kept;
 use super::time::Times;
+use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 
 /// How long ended sessions of deleted users are kept: by then all their access tokens have expired.
@@ -88,9 +88,9 @@ impl IdentityStore for PostgresIdentityStore {
     }
 
     async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
-        let done = self
-            .database
-            .write_within(Limit::Long, id, move |tx, id| Box::pin(delete_user(tx.connection, *id, now)));
+        let done = self.database.write_within(TimeoutClass::Long, id, move |tx, id| {
+            Box::pin(delete_user(tx.connection, *id, now))
+        });
         done.await.map(|_| ())
     }
 
@@ -164,13 +164,13 @@ impl IdentityStore for PostgresIdentityStore {
     }
 }
 
-async fn find_user(connection: &mut PgConnection, id: UserId) -> Outcome<Option<User>> {
+async fn find_user(connection: &mut PgConnection, id: UserId) -> StoreResult<Option<User>> {
     const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn find_login(connection: &mut PgConnection, login: &str) -> Outcome<Option<User>> {
+async fn find_login(connection: &mut PgConnection, login: &str) -> StoreResult<Option<User>> {
     // A username cannot be an e-mail address, so at most one of the two parts returns a user.
     const BY_LOGIN: &str = concat!(
         "SELECT ",
@@ -183,13 +183,13 @@ async fn find_login(connection: &mut PgConnection, login: &str) -> Outcome<Optio
     row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn find_session(connection: &mut PgConnection, id: SessionId) -> Outcome<Option<Session>> {
+async fn find_session(connection: &mut PgConnection, id: SessionId) -> StoreResult<Option<Session>> {
     const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode_session(&row)).transpose()
 }
 
-async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> Outcome<UserPage> {
+async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> StoreResult<UserPage> {
     let mut sql: QueryBuilder<Postgres> =
         QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
     if let Some(search) = query.search.as_ref().map(|text| kept(&text.to_lowercase()).into_owned()) {
@@ -204,7 +204,7 @@ async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> Outcome<
     // One more row than requested shows whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
     let rows = sql.build().fetch_all(connection).await?;
-    let items = rows.iter().take(limit as usize).map(decode_user).collect::<Outcome<Vec<_>>>()?;
+    let items = rows.iter().take(limit as usize).map(decode_user).collect::<StoreResult<Vec<_>>>()?;
     let more = rows.len() > items.len();
     Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
 }
@@ -213,7 +213,7 @@ async fn counted(
     connection: &mut PgConnection,
     active_since: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Outcome<UserCounts> {
+) -> StoreResult<UserCounts> {
     const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE disabled), \
         (SELECT count(DISTINCT user_id) FROM user_sessions \
          WHERE revoked_at IS NULL AND expires_at > $1 AND refreshed_at >= $2) FROM users";
@@ -226,7 +226,7 @@ async fn good_sessions(
     connection: &mut PgConnection,
     user: UserId,
     now: DateTime<Utc>,
-) -> Outcome<Vec<Session>> {
+) -> StoreResult<Vec<Session>> {
     const GOOD: &str = concat!(
         "SELECT ",
         session_columns!(),
@@ -237,14 +237,14 @@ async fn good_sessions(
     query.fetch_all(connection).await?.iter().map(decode_session).collect()
 }
 
-async fn ended_since(connection: &mut PgConnection, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
+async fn ended_since(connection: &mut PgConnection, since: DateTime<Utc>) -> StoreResult<Vec<SessionId>> {
     const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= $1 \
         UNION ALL SELECT id FROM deleted_sessions WHERE ended_at >= $1";
     let rows = sqlx::query(ENDED).bind(since).fetch_all(connection).await?;
     session_ids(&rows)
 }
 
-async fn insert_user(connection: &mut PgConnection, user: &User) -> Outcome<()> {
+async fn insert_user(connection: &mut PgConnection, user: &User) -> StoreResult<()> {
     const INSERT: &str = concat!(
         "INSERT INTO users (",
         user_columns!(),
@@ -266,14 +266,14 @@ async fn insert_user(connection: &mut PgConnection, user: &User) -> Outcome<()> 
     Ok(())
 }
 
-async fn insert_invited(connection: &mut PgConnection, (user, hash): (&User, &str)) -> Outcome<()> {
+async fn insert_invited(connection: &mut PgConnection, (user, hash): (&User, &str)) -> StoreResult<()> {
     invitations::spend(connection, hash, user.created_at).await?;
     insert_user(connection, user).await
 }
 
 /// Checks that an enabled admin remains without this user. A lock keeps other transactions from removing
 /// another one.
-async fn check_admin_left(connection: &mut PgConnection, without: UserId) -> Outcome<()> {
+async fn check_admin_left(connection: &mut PgConnection, without: UserId) -> StoreResult<()> {
     const LAST: &str = "SELECT count(*) FILTER (WHERE id = $1), count(*) FROM users \
                         WHERE role = 'admin' AND NOT disabled";
     lock_all(connection, Counted::Admins).await?;
@@ -285,7 +285,7 @@ async fn check_admin_left(connection: &mut PgConnection, without: UserId) -> Out
 }
 
 /// Deletes a user; sessions, keys, invitations, conversations and documents are deleted by foreign keys.
-async fn delete_user(connection: &mut PgConnection, id: UserId, now: DateTime<Utc>) -> Outcome<()> {
+async fn delete_user(connection: &mut PgConnection, id: UserId, now: DateTime<Utc>) -> StoreResult<()> {
     const DELETE_OLD: &str = "DELETE FROM deleted_sessions WHERE ended_at < $1";
     const LOCK: &str = "SELECT 1 FROM users WHERE id = $1 FOR UPDATE";
     const KEEP_ENDED: &str = "INSERT INTO deleted_sessions (id, ended_at) \
@@ -305,13 +305,13 @@ async fn spent_token(
     connection: &mut PgConnection,
     id: SessionId,
     hash: &str,
-) -> Outcome<Option<SpentToken>> {
+) -> StoreResult<Option<SpentToken>> {
     const SPENT: &str = "SELECT spent_at, salt FROM spent_refresh_tokens WHERE session_id = $1 AND hash = $2";
     let row = sqlx::query(SPENT).bind(id.0).bind(hash).fetch_optional(connection).await?;
     row.map(|row| Ok(SpentToken { spent_at: row.time(0)?, salt: row.try_get(1)? })).transpose()
 }
 
-async fn update_login(connection: &mut PgConnection, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
+async fn update_login(connection: &mut PgConnection, id: UserId, at: DateTime<Utc>) -> StoreResult<()> {
     const LOGIN: &str = "UPDATE users SET last_login_at = $1 WHERE id = $2";
     sqlx::query(LOGIN).bind(at).bind(id.0).execute(connection).await?;
     Ok(())
@@ -322,7 +322,7 @@ async fn update_user(
     id: UserId,
     change: &UserChange,
     now: DateTime<Utc>,
-) -> Outcome<ChangedUser> {
+) -> StoreResult<ChangedUser> {
     const PASSWORD: &str =
         concat!("UPDATE users SET password_hash = $1 WHERE id = $2 RETURNING ", user_columns!());
     const REHASH: &str = concat!(
@@ -354,7 +354,7 @@ async fn update_user(
     Ok(ChangedUser { user, ended })
 }
 
-async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) -> Outcome<Vec<SessionId>> {
+async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) -> StoreResult<Vec<SessionId>> {
     // The insert locks the row of the user: concurrent sign-ins of one user end the oldest sessions one after
     // the other, and the user can be neither disabled nor deleted in between.
     const INSERT: &str = concat!(
@@ -392,7 +392,7 @@ async fn exchange(
     (expected, new): &(String, Successor),
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     // Comparing and replacing the hash is one statement: of two concurrent refreshes with the same token only
     // one updates the row.
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = $1, refreshed_at = $2, expires_at = $3 \
@@ -423,7 +423,7 @@ async fn exchange(
     Ok(())
 }
 
-async fn end_session(connection: &mut PgConnection, id: SessionId, now: DateTime<Utc>) -> Outcome<()> {
+async fn end_session(connection: &mut PgConnection, id: SessionId, now: DateTime<Utc>) -> StoreResult<()> {
     const END: &str = "UPDATE user_sessions SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2";
     sqlx::query(END).bind(now).bind(id.0).execute(connection).await?;
     Ok(())
@@ -434,18 +434,18 @@ async fn end_all(
     user: UserId,
     keep: Option<SessionId>,
     now: DateTime<Utc>,
-) -> Outcome<Vec<SessionId>> {
+) -> StoreResult<Vec<SessionId>> {
     const END: &str = "UPDATE user_sessions SET revoked_at = $1 \
                        WHERE user_id = $2 AND revoked_at IS NULL AND id IS DISTINCT FROM $3 RETURNING id";
     let query = sqlx::query(END).bind(now).bind(user.0).bind(keep.map(|id| id.0));
     session_ids(&query.fetch_all(connection).await?)
 }
 
-fn session_ids(rows: &[PgRow]) -> Outcome<Vec<SessionId>> {
+fn session_ids(rows: &[PgRow]) -> StoreResult<Vec<SessionId>> {
     rows.iter().map(|row| Ok(SessionId(row.try_get(0)?))).collect()
 }
 
-fn decode_user(row: &PgRow) -> Outcome<User> {
+fn decode_user(row: &PgRow) -> StoreResult<User> {
     let role = match row.try_get(4)? {
         "admin" => UserRole::Admin,
         _ => UserRole::User,
@@ -462,7 +462,7 @@ fn decode_user(row: &PgRow) -> Outcome<User> {
     })
 }
 
-fn decode_session(row: &PgRow) -> Outcome<Session> {
+fn decode_session(row: &PgRow) -> StoreResult<Session> {
     Ok(Session {
         id: SessionId(row.try_get(0)?),
         user: UserId(row.try_get(1)?),

@@ -6,14 +6,14 @@ use sqlx::{PgConnection, Row};
 use sutazai_core::Error;
 use sutazai_core::domain::{Invitation, InvitationId, MAX_INVITATIONS, UserId, quota};
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::quota::{Counted, lock_all};
 
 /// Adds an invitation and deletes those that have expired.
 ///
 /// # Errors
 /// `Conflict` when there are [`MAX_INVITATIONS`] already.
-pub(super) async fn insert(connection: &mut PgConnection, invitation: &Invitation) -> Outcome<()> {
+pub(super) async fn insert(connection: &mut PgConnection, invitation: &Invitation) -> StoreResult<()> {
     const DELETE_EXPIRED: &str = "DELETE FROM invitations WHERE expires_at <= $1";
     const COUNT: &str = "SELECT count(*) FROM invitations";
     const INSERT: &str =
@@ -36,7 +36,7 @@ pub(super) async fn insert(connection: &mut PgConnection, invitation: &Invitatio
 }
 
 /// Returns the invitations that have not expired, newest first.
-pub(super) async fn good(connection: &mut PgConnection, now: DateTime<Utc>) -> Outcome<Vec<Invitation>> {
+pub(super) async fn good(connection: &mut PgConnection, now: DateTime<Utc>) -> StoreResult<Vec<Invitation>> {
     const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
                         WHERE expires_at > $1 ORDER BY id DESC";
     sqlx::query(GOOD).bind(now).fetch_all(connection).await?.iter().map(decode).collect()
@@ -46,7 +46,7 @@ pub(super) async fn good(connection: &mut PgConnection, now: DateTime<Utc>) -> O
 ///
 /// # Errors
 /// `NotFound` for an unknown one.
-pub(super) async fn remove(connection: &mut PgConnection, id: InvitationId) -> Outcome<()> {
+pub(super) async fn remove(connection: &mut PgConnection, id: InvitationId) -> StoreResult<()> {
     let delete = sqlx::query("DELETE FROM invitations WHERE id = $1").bind(id.0);
     if delete.execute(connection).await?.rows_affected() == 0 {
         Err(Error::not_found(format!("invitation {id}")))?;
@@ -58,7 +58,7 @@ pub(super) async fn remove(connection: &mut PgConnection, id: InvitationId) -> O
 ///
 /// # Errors
 /// `Forbidden` for one that is unknown, used or expired.
-pub(super) async fn spend(connection: &mut PgConnection, hash: &str, now: DateTime<Utc>) -> Outcome<()> {
+pub(super) async fn spend(connection: &mut PgConnection, hash: &str, now: DateTime<Utc>) -> StoreResult<()> {
     let spend = sqlx::query("DELETE FROM invitations WHERE hash = $1 AND expires_at > $2");
     if spend.bind(hash).bind(now).execute(connection).await?.rows_affected() == 0 {
         Err(quota::bad_invitation())?;
@@ -66,7 +66,7 @@ pub(super) async fn spend(connection: &mut PgConnection, hash: &str, now: DateTi
     Ok(())
 }
 
-fn decode(row: &PgRow) -> Outcome<Invitation> {
+fn decode(row: &PgRow) -> StoreResult<Invitation> {
     Ok(Invitation {
         id: InvitationId(row.try_get(0)?),
         hash: row.try_get(1)?,

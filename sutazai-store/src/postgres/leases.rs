@@ -12,11 +12,11 @@ use sutazai_core::domain::TaskId;
 /// The lease rows of this process.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    rows: Mutex<Rows>,
+    rows: Mutex<TaskRepository>,
 }
 
 #[derive(Debug, Default)]
-struct Rows {
+struct TaskRepository {
     /// Attempt and latest lease row of each held task.
     latest: HashMap<TaskId, (u32, i64)>,
     /// Number of tasks for which each row is the latest.
@@ -37,7 +37,7 @@ impl Leases {
     }
 
     /// Unregisters these attempts. An attempt that was followed by another one at the same task is ignored.
-    pub(super) fn let_go(&self, attempts: impl IntoIterator<Item = (TaskId, u32)>) {
+    pub(super) fn release(&self, attempts: impl IntoIterator<Item = (TaskId, u32)>) {
         let mut rows = self.lock();
         for (task, attempt) in attempts {
             if let Some((_, row)) = rows.latest.get(&task).copied().filter(|(held, _)| *held == attempt) {
@@ -53,12 +53,12 @@ impl Leases {
         std::mem::take(&mut self.lock().spent)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Rows> {
+    fn lock(&self) -> MutexGuard<'_, TaskRepository> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Rows {
+impl TaskRepository {
     fn leave(&mut self, row: i64) {
         let Some(tasks) = self.tasks.get_mut(&row) else { return };
         *tasks -= 1;
@@ -78,14 +78,14 @@ mod tests {
         let leases = Leases::default();
         let [first, second, third] = [(); 3].map(|()| TaskId::new());
         leases.hold(1, [(first, 1), (second, 1)]);
-        leases.let_go([(first, 1), (third, 1)]);
+        leases.release([(first, 1), (third, 1)]);
         assert!(leases.spent().is_empty());
         leases.hold(2, [(second, 2)]);
         assert_eq!(leases.spent(), [1]);
         leases.hold(2, [(second, 2)]);
-        leases.let_go([(second, 1)]);
+        leases.release([(second, 1)]);
         assert!(leases.spent().is_empty(), "the same row once more, and an attempt of before");
-        leases.let_go([(second, 2), (second, 2)]);
+        leases.release([(second, 2), (second, 2)]);
         assert_eq!(leases.spent(), [2]);
         assert!(
             leases.spent().is_empty() && leases.lock().tasks.is_empty() && leases.lock().latest.is_empty()

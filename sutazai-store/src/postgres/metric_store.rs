@@ -12,10 +12,10 @@ use sutazai_core::ports::{MetricStore, SeriesQuery};
 use sutazai_core::{Error, ErrorKind, Result};
 
 use super::database::Database;
-use super::fault::Outcome;
-use super::limit::Limit;
+use super::error::StoreResult;
 use super::text::{given, kept};
 use super::time::Times;
+use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 
 /// Samples of metrics in a PostgreSQL database.
@@ -39,9 +39,9 @@ impl MetricStore for PostgresMetricStore {
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
-        let read = self
-            .database
-            .run_within(Limit::Long, query.clone(), |connection, query| Box::pin(range(connection, query)));
+        let read = self.database.run_within(TimeoutClass::Long, query.clone(), |connection, query| {
+            Box::pin(range(connection, query))
+        });
         read.await
     }
 
@@ -56,14 +56,14 @@ impl MetricStore for PostgresMetricStore {
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
         let done = self
             .database
-            .write_within(Limit::Long, (), move |tx, ()| Box::pin(compact(tx, fine_until, keep_from)));
+            .write_within(TimeoutClass::Long, (), move |tx, ()| Box::pin(compact(tx, fine_until, keep_from)));
         done.await.map(|(removed, _)| removed)
     }
 }
 
 /// Returns at most `max_points` samples: consecutive samples are averaged in groups of about equal size, and
 /// each group has the time of its first sample.
-async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
+async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> StoreResult<Vec<MetricSample>> {
     const RANGE: &str = "\
         WITH found AS (
             SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
@@ -81,7 +81,7 @@ async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<Ve
         .bind(i64::from(query.max_points))
         .fetch_all(connection)
         .await?;
-    let sample = |row: &PgRow| -> Outcome<MetricSample> {
+    let sample = |row: &PgRow| -> StoreResult<MetricSample> {
         Ok(MetricSample {
             host: query.host.clone(),
             series: query.series.clone(),
@@ -92,7 +92,7 @@ async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> Outcome<Ve
     rows.iter().map(sample).collect()
 }
 
-async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> Outcome<Vec<String>> {
+async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> StoreResult<Vec<String>> {
     // Sorted by bytes, as in the other stores, whatever the collation of the database.
     const NAMES: &str = "SELECT name FROM metric_series WHERE host = $1 AND starts_with(name, $2) \
         AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name COLLATE \"C\"";
@@ -100,7 +100,7 @@ async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> Outco
     rows.iter().map(|row| Ok(given(row.try_get(0)?))).collect()
 }
 
-async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> Outcome<()> {
+async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> StoreResult<()> {
     const SERIES: &str = "INSERT INTO metric_series (host, name) \
                           SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING";
     // Locked, so that a concurrent compaction does not remove a series before its first sample is inserted.
@@ -145,7 +145,7 @@ async fn compact(
     transaction: &mut Transaction<'_>,
     fine_until: DateTime<Utc>,
     keep_from: DateTime<Utc>,
-) -> Outcome<u64> {
+) -> StoreResult<u64> {
     const DELETE_OLD: &str = "DELETE FROM metric_samples WHERE at < $1";
     const MEANS: &str = "\
         WITH minutes AS (

@@ -1,7 +1,7 @@
 //! PostgreSQL store: many servers and workers over one database.
 //!
 //! - `open`: assembles the stores, `address`: parses an address, `database`: keeps its connections,
-//! - `limit`: timeout classes of calls and the settings that the server gets, `framing`: begins and ends transactions,
+//! - `limit`: timeout classes of calls and the settings that the server gets, `pool_mode`: begins and ends transactions,
 //! - `clock`: the time, taken from the database by all processes that share it,
 //! - `schema`: the migrations,
 //! - `transaction`: a write of several statements, retried after conflicts with other writers,
@@ -28,21 +28,19 @@ mod clock;
 mod conversation_store;
 mod database;
 mod document_store;
+mod error;
 mod events;
-mod fault;
-mod framing;
-mod grouped;
 mod identity_store;
 mod invitations;
 mod keys;
 mod leases;
-mod limit;
 mod metric_store;
 mod open;
 mod outbox;
 mod page;
 #[cfg(test)]
 mod plans;
+mod pool_mode;
 mod prune;
 mod queue;
 mod queue_check;
@@ -50,12 +48,14 @@ mod quota;
 mod reads;
 mod record;
 mod relay_store;
-mod rows;
+mod request_batcher;
 mod schedule_store;
 mod schema;
+mod task_repository;
 mod task_store;
 mod text;
 mod time;
+mod timeout_class;
 mod transaction;
 mod wake_ups;
 

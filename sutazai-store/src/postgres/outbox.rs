@@ -3,17 +3,17 @@
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::TaskId;
-use sutazai_core::ports::{BusMessage, LeftMessage};
+use sutazai_core::ports::{BusMessage, OutboxMessage};
 use sutazai_core::relay::message;
 
+use super::error::StoreResult;
 use super::events::events;
-use super::fault::Outcome;
 use super::keys::keys;
 use super::record::{columns, decode};
 
 /// Stores the messages about those of these tasks whose events were not all published; the caller then
 /// removes the tasks.
-pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Outcome<()> {
+pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> StoreResult<()> {
     // A task that ended in a later transaction than the relay's position has unpublished events. In the same
     // transaction, the place of each of its events decides.
     const UNPUBLISHED: &str = concat!(
@@ -26,9 +26,9 @@ pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Ou
             ) AS told
             WHERE ended.id = ANY($1) AND (ended.ended_in > told.transaction
                 OR ended.ended_in = told.transaction AND EXISTS (
-                    SELECT 1 FROM feed CROSS JOIN LATERAL unnest(feed.tasks) WITH ORDINALITY AS event (task, place)
-                    WHERE feed.transaction = told.transaction AND event.task = ended.id
-                        AND feed.number * 16777216::numeric + event.place > told.number))) ORDER BY id"
+                    SELECT 1 FROM event_log CROSS JOIN LATERAL unnest(event_log.tasks) WITH ORDINALITY AS event (task, place)
+                    WHERE event_log.transaction = told.transaction AND event.task = ended.id
+                        AND event_log.number * 16777216::numeric + event.place > told.number))) ORDER BY id"
     );
     const LEAVE: &str = "\
         INSERT INTO outbox (id, topic, body, trace)
@@ -56,11 +56,11 @@ pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> Ou
 }
 
 /// Returns the first `limit` messages, in order.
-pub(super) async fn first(connection: &mut PgConnection, limit: u32) -> Outcome<Vec<LeftMessage>> {
+pub(super) async fn first(connection: &mut PgConnection, limit: u32) -> StoreResult<Vec<OutboxMessage>> {
     const FIRST: &str = "SELECT number, id, topic, body, trace FROM outbox ORDER BY number LIMIT $1";
     let rows = sqlx::query(FIRST).bind(i64::from(limit)).fetch_all(connection).await?;
-    let read = |row: &PgRow| -> Outcome<LeftMessage> {
-        Ok(LeftMessage {
+    let read = |row: &PgRow| -> StoreResult<OutboxMessage> {
+        Ok(OutboxMessage {
             number: row.try_get::<i64, _>(0)?.unsigned_abs(),
             message: BusMessage {
                 id: row.try_get(1)?,
@@ -74,7 +74,7 @@ pub(super) async fn first(connection: &mut PgConnection, limit: u32) -> Outcome<
 }
 
 /// Deletes messages that were published.
-pub(super) async fn take_out(connection: &mut PgConnection, numbers: &[u64]) -> Outcome<()> {
+pub(super) async fn delete_published(connection: &mut PgConnection, numbers: &[u64]) -> StoreResult<()> {
     let numbers: Vec<i64> = numbers.iter().map(|number| number.cast_signed()).collect();
     sqlx::query("DELETE FROM outbox WHERE number = ANY($1)").bind(numbers).execute(connection).await?;
     Ok(())

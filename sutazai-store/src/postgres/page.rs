@@ -6,7 +6,7 @@ use futures::{Stream, TryStreamExt};
 use sqlx::postgres::PgRow;
 use sutazai_core::domain::PageBounds;
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 
 /// Reads the rows of one page as they arrive, and tells whether more follow. A row beyond the page is dropped unread: PostgreSQL
 /// cannot tell the size of a `jsonb` as text without making the text, so the statement asks for all rows that the limit allows,
@@ -15,8 +15,8 @@ pub(super) async fn fill<T>(
     rows: impl Stream<Item = sqlx::Result<PgRow>> + Send,
     limit: usize,
     bytes: impl Fn(&PgRow) -> usize + Send,
-    read: impl Fn(&PgRow) -> Outcome<T> + Send,
-) -> Outcome<(Vec<T>, bool)>
+    read: impl Fn(&PgRow) -> StoreResult<T> + Send,
+) -> StoreResult<(Vec<T>, bool)>
 where
     T: Send,
 {

@@ -2,10 +2,10 @@
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus, UserId};
+use sutazai_core::domain::{EventOffset, Pruned, RetentionBatch, TaskId, TaskStatus, UserId};
 
+use super::error::StoreResult;
 use super::events::position;
-use super::fault::Outcome;
 use super::keys::keys;
 use super::transaction::Transaction;
 use super::{agent_messages, outbox};
@@ -14,7 +14,7 @@ use super::{agent_messages, outbox};
 pub(super) const REMOVED_AT_ONCE: u64 = 200;
 
 /// Removes the expired tasks of one page. Does nothing while another process prunes.
-pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Outcome<Pruned> {
+pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &RetentionBatch) -> StoreResult<Pruned> {
     // Arbitrary key that other programs are unlikely to use: "sutaprun" in ASCII.
     const LOCK: &str = "SELECT pg_try_advisory_xact_lock(x'737574617072756e'::bigint)";
     const PAGE: &str =
@@ -37,15 +37,15 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
     }
     let page = sqlx::query(PAGE).bind(look.after.0).bind(look.before.0).bind(i64::from(look.limit));
     let page = page.fetch_all(&mut *connection).await?;
-    let read = |row: &PgRow| -> Outcome<(TaskId, bool)> {
+    let read = |row: &PgRow| -> StoreResult<(TaskId, bool)> {
         let status: TaskStatus = row.try_get::<&str, _>(1)?.parse()?;
         Ok((TaskId(row.try_get(0)?), look.takes(status, row.try_get(2)?)))
     };
-    let seen = page.iter().map(read).collect::<Outcome<Vec<_>>>()?;
+    let seen = page.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
     let next = seen.last().map(|(id, _)| *id).filter(|_| seen.len() == look.limit as usize);
     let old: Vec<TaskId> = seen.into_iter().filter(|(_, old)| *old).map(|(id, _)| id).collect();
     let old = sqlx::query(OLD).bind(keys(&old)).fetch_all(&mut *connection).await?;
-    let old = old.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    let old = old.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<StoreResult<Vec<_>>>()?;
     if old.is_empty() {
         return Ok(Pruned { removed: 0, next });
     }
@@ -61,13 +61,13 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &Prune) -> Ou
 
 /// Removes at most 200 tasks of an owner, whatever their status, with their events and messages; returns how
 /// many.
-pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
+pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
     const SOME: &str = "SELECT id FROM tasks WHERE owner = $1 ORDER BY id LIMIT $2 FOR UPDATE";
     const FROM_QUEUE: &str = "DELETE FROM queue WHERE owner = $1 AND task = ANY($2)";
-    const FROM_FEED: &str = "DELETE FROM feed WHERE owner = $1";
+    const FROM_FEED: &str = "DELETE FROM event_log WHERE owner = $1";
     let rows = sqlx::query(SOME).bind(owner.0).bind(REMOVED_AT_ONCE as i64);
     let rows = rows.fetch_all(&mut *connection).await?;
-    let ids = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    let ids = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<StoreResult<Vec<_>>>()?;
     outbox::leave(connection, &ids).await?;
     agent_messages::forget(connection, &ids).await?;
     sqlx::query(FROM_QUEUE).bind(owner.0).bind(keys(&ids)).execute(&mut *connection).await?;
@@ -83,23 +83,23 @@ pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) ->
 /// Removes rows before the beginning of the event log, unless a relay exists that has not published them: at
 /// most `$1` rows.
 const DELETE_FEED: &str = "\
-    DELETE FROM feed WHERE ctid = ANY(ARRAY(
-        SELECT feed.ctid FROM feed, feed_begin
-        WHERE feed.transaction < feed_begin.transaction AND feed.transaction < coalesce(
-            (SELECT trunc(position::numeric / 18446744073709551616)::text::xid8 FROM relay), feed_begin.transaction)
-        ORDER BY feed.transaction, feed.number LIMIT $1))";
+    DELETE FROM event_log WHERE ctid = ANY(ARRAY(
+        SELECT event_log.ctid FROM event_log, event_log_begin
+        WHERE event_log.transaction < event_log_begin.transaction AND event_log.transaction < coalesce(
+            (SELECT trunc(position::numeric / 18446744073709551616)::text::xid8 FROM relay), event_log_begin.transaction)
+        ORDER BY event_log.transaction, event_log.number LIMIT $1))";
 
 /// Moves the beginning of the event log behind the events of this transaction, unless it is later already.
-async fn begin_after(connection: &mut PgConnection, transaction: &str) -> Outcome<()> {
+async fn begin_after(connection: &mut PgConnection, transaction: &str) -> StoreResult<()> {
     const LAST: &str = "\
-        SELECT number, cardinality(tasks)::bigint FROM feed WHERE transaction = $1::text::xid8
-        ORDER BY feed.transaction DESC, number DESC LIMIT 1";
+        SELECT number, cardinality(tasks)::bigint FROM event_log WHERE transaction = $1::text::xid8
+        ORDER BY event_log.transaction DESC, number DESC LIMIT 1";
     const RAISE: &str = "\
-        UPDATE feed_begin SET transaction = $1::text::xid8, number = $2, place = $3
+        UPDATE event_log_begin SET transaction = $1::text::xid8, number = $2, place = $3
         WHERE (transaction, number, place) < ($1::text::xid8, $2, $3)";
     const INSERT: &str = "\
-        INSERT INTO feed_begin (transaction, number, place)
-        SELECT $1::text::xid8, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM feed_begin)";
+        INSERT INTO event_log_begin (transaction, number, place)
+        SELECT $1::text::xid8, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM event_log_begin)";
     let row = sqlx::query(LAST).bind(transaction).fetch_optional(&mut *connection).await?;
     let (number, place) = match row {
         Some(row) => (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?),
@@ -113,10 +113,10 @@ async fn begin_after(connection: &mut PgConnection, transaction: &str) -> Outcom
 }
 
 /// Returns the position after which the event log is complete.
-pub(super) async fn feed_begin(connection: &mut PgConnection) -> Outcome<EventPosition> {
+pub(super) async fn event_log_begin(connection: &mut PgConnection) -> StoreResult<EventOffset> {
     // The table has one row, so it is read without an index.
-    const BEGIN: &str = "SELECT transaction::text, number, place FROM feed_begin";
+    const BEGIN: &str = "SELECT transaction::text, number, place FROM event_log_begin";
     let row = sqlx::query(BEGIN).fetch_optional(connection).await?;
-    let Some(row) = row else { return Ok(EventPosition::default()) };
+    let Some(row) = row else { return Ok(EventOffset::default()) };
     Ok(position(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }

@@ -6,22 +6,22 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{
-    ClaimKey, Finish, Outcome as Ended, Task, TaskError, TaskId, TaskStatus, UserId, quota,
+    ClaimKey, Outcome as Ended, OutcomeRecord, Task, TaskError, TaskId, TaskStatus, UserId, quota,
 };
 use sutazai_core::ports::{LeaseState, WakeUp};
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
+use super::error::StoreResult;
 use super::events::entry;
-use super::fault::Outcome;
 use super::leases::Leases;
 use super::quota::{Counted, lock};
 use super::record::{columns, decode, insert};
 use super::text::{json, kept};
 use super::transaction::Transaction;
 use super::{agent_messages, outbox};
-use crate::changes::Changes;
-use crate::rows::{Record, UniqueKey};
+use crate::task_repository::{DeduplicationKey, Record};
+use crate::unit_of_work::UnitOfWork;
 
 /// Extends the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`. A row has a worker
 /// only while it is processing, so comparing the worker is enough to check that the lease is held.
@@ -47,7 +47,7 @@ pub(super) const FINISH: &str = "\
             run_at = coalesce(new.run_at, tasks.run_at), cancel_requested = false, worker = NULL,
             lease_until = NULL, updated_at = $9, last_sequence = tasks.last_sequence + 1,
             history = tasks.history || '[' || tasks.last_sequence + 1 || new.entry,
-            standing_key = CASE WHEN new.status = 'pending' THEN tasks.standing_key END,
+            active_key = CASE WHEN new.status = 'pending' THEN tasks.active_key END,
             finished_at = CASE WHEN new.status = 'pending' THEN NULL ELSE $9 END,
             ended_in = CASE WHEN new.status = 'pending' THEN NULL ELSE pg_current_xact_id() END
         FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[],
@@ -62,7 +62,7 @@ pub(super) const FINISH: &str = "\
         SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id
         FROM ended WHERE status = 'pending'
     ), told AS (
-        INSERT INTO feed (owner, tasks, sequences)
+        INSERT INTO event_log (owner, tasks, sequences)
         SELECT owner, array_agg(id), array_agg(last_sequence) FROM ended GROUP BY owner
     )
     SELECT id, agent FROM ended";
@@ -89,13 +89,13 @@ pub(super) async fn enqueue_unique(
     transaction: &mut Transaction<'_>,
     (tasks, leases): (&[Task], &Leases),
     max_pending: Option<u32>,
-) -> Outcome<Vec<(Task, bool)>> {
+) -> StoreResult<Vec<(Task, bool)>> {
     let connection = &mut *transaction.connection;
     let standing = standing(connection, tasks).await?;
-    let mut named: HashMap<UniqueKey, TaskId> = HashMap::new();
+    let mut named: HashMap<DeduplicationKey, TaskId> = HashMap::new();
     let mut new: Vec<Task> = Vec::with_capacity(tasks.len());
     for task in tasks {
-        let first = UniqueKey::of(task).is_none_or(|key| {
+        let first = DeduplicationKey::of(task).is_none_or(|key| {
             !standing.contains_key(&key) && *named.entry(key).or_insert(task.id) == task.id
         });
         if first {
@@ -104,7 +104,7 @@ pub(super) async fn enqueue_unique(
     }
     // Inserted in the order of the keys, so that transactions that wait for each other's keys cannot
     // deadlock.
-    new.sort_by_cached_key(UniqueKey::of);
+    new.sort_by_cached_key(DeduplicationKey::of);
     let added = match max_pending {
         Some(max) => enqueue_counted(connection, (&new, leases), max).await?,
         None => enqueue(connection, (&new, leases)).await?,
@@ -113,7 +113,7 @@ pub(super) async fn enqueue_unique(
     let mut stored = Vec::with_capacity(tasks.len());
     for task in tasks {
         let found = given.get(&task.id).cloned().or_else(|| {
-            let key = UniqueKey::of(task)?;
+            let key = DeduplicationKey::of(task)?;
             let first = named.get(&key).and_then(|id| given.get(id)).map(|(task, _)| task.clone());
             standing.get(&key).cloned().or(first).map(|known| (known, false))
         });
@@ -124,31 +124,35 @@ pub(super) async fn enqueue_unique(
 
 /// Returns the pending or processing tasks with the deduplication keys of these. None is locked: a
 /// transaction that holds one and waits for another would block those who record their outcomes.
-async fn standing(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<HashMap<UniqueKey, Task>> {
+async fn standing(
+    connection: &mut PgConnection,
+    tasks: &[Task],
+) -> StoreResult<HashMap<DeduplicationKey, Task>> {
     const STANDING: &str = concat!(
         "SELECT ",
         columns!(),
         " FROM tasks WHERE id = ANY(ARRAY(
             SELECT known.id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (owner, agent, key)
             JOIN tasks AS known ON coalesce(known.owner, '00000000-0000-0000-0000-000000000000') = wanted.owner
-            AND known.agent = wanted.agent AND known.standing_key = wanted.key))"
+            AND known.agent = wanted.agent AND known.active_key = wanted.key))"
     );
-    let keys: Vec<UniqueKey> = tasks.iter().filter_map(UniqueKey::of).collect();
+    let keys: Vec<DeduplicationKey> = tasks.iter().filter_map(DeduplicationKey::of).collect();
     let rows = sqlx::query(STANDING)
         .bind(keys.iter().map(|key| key.owner.map_or(Uuid::nil(), |owner| owner.0)).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| key.agent.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| kept(&key.key)).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
-    let known = rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<Outcome<Vec<_>>>()?;
-    Ok(known.into_iter().filter_map(|task| Some((UniqueKey::of(&task)?, task))).collect())
+    let known =
+        rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<StoreResult<Vec<_>>>()?;
+    Ok(known.into_iter().filter_map(|task| Some((DeduplicationKey::of(&task)?, task))).collect())
 }
 
 /// Adds tasks without deduplication keys, all or none; an existing idempotency key returns the earlier task.
 pub(super) async fn enqueue(
     connection: &mut PgConnection,
     (tasks, leases): (&[Task], &Leases),
-) -> Outcome<Vec<(Task, bool)>> {
+) -> StoreResult<Vec<(Task, bool)>> {
     let records: Vec<Record> = tasks.iter().map(|task| Record::new(precise(task))).collect();
     let added = insert(connection, &records.iter().collect::<Vec<_>>()).await?;
     for (task, row) in &added {
@@ -182,7 +186,7 @@ pub(super) async fn enqueue_counted(
     connection: &mut PgConnection,
     input: (&[Task], &Leases),
     max: u32,
-) -> Outcome<Vec<(Task, bool)>> {
+) -> StoreResult<Vec<(Task, bool)>> {
     const PENDING: &str = "\
         SELECT 1 FROM unnest($1::uuid[]) AS owners (owner) CROSS JOIN LATERAL (
             SELECT count(*) AS pending FROM (
@@ -208,7 +212,7 @@ pub(super) async fn enqueue_counted(
 async fn with_keys<'r>(
     connection: &mut PgConnection,
     records: impl Iterator<Item = &'r Record>,
-) -> Outcome<Vec<Task>> {
+) -> StoreResult<Vec<Task>> {
     const BY_KEYS: &str = concat!(
         "SELECT ",
         columns!(),
@@ -230,7 +234,7 @@ async fn with_keys<'r>(
 }
 
 /// Returns the current state of those of these tasks that exist.
-pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> Outcome<Vec<Task>> {
+pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> StoreResult<Vec<Task>> {
     const BY_IDS: &str = concat!(
         "SELECT ",
         columns!(),
@@ -250,7 +254,7 @@ pub(super) async fn renew(
     connection: &mut PgConnection,
     (claims, leases): (&[ClaimKey], &Leases),
     (lease_until, now): (DateTime<Utc>, DateTime<Utc>),
-) -> Outcome<Vec<LeaseState>> {
+) -> StoreResult<Vec<LeaseState>> {
     // Sorted by task id, as outcomes are: transactions that lock rows in one order cannot deadlock.
     let mut ordered: Vec<&ClaimKey> = claims.iter().collect();
     ordered.sort_unstable_by_key(|claim| claim.task);
@@ -279,7 +283,7 @@ pub(super) async fn renew(
         };
     let states: Vec<LeaseState> = claims.iter().map(state).collect();
     let lost = claims.iter().zip(&states).filter(|(_, state)| **state == LeaseState::Lost);
-    leases.let_go(lost.map(|(claim, _)| (claim.task, claim.attempt)));
+    leases.release(lost.map(|(claim, _)| (claim.task, claim.attempt)));
     if !awaited.is_empty() {
         agent_messages::give_signs(connection, &awaited, now).await?;
     }
@@ -288,23 +292,23 @@ pub(super) async fn renew(
 
 /// Records outcomes; returns one result per outcome, in order. One statement covers the tasks without parents
 /// or children; what it leaves over has relatives or a claim that no longer holds.
-pub(super) async fn finish(
+pub(super) async fn record_outcomes(
     transaction: &mut Transaction<'_>,
-    finished: &[Finish],
+    finished: &[OutcomeRecord],
     now: DateTime<Utc>,
-) -> Outcome<Vec<Result<(), Error>>> {
+) -> StoreResult<Vec<Result<(), Error>>> {
     // Which task a deduplication key names depends on which tasks have ended by then, so these outcomes are
     // recorded in order.
-    let ordered = finished.iter().any(|finish| match &finish.outcome {
+    let ordered = finished.iter().any(|record| match &record.outcome {
         Ended::Wait { children, .. } => children.iter().any(|child| child.unique_key.is_some()),
         _ => false,
     });
     let alone = if ordered { HashSet::new() } else { finish_alone(transaction, finished, now).await? };
     let mut answers = Vec::with_capacity(finished.len());
-    let mut changes = Changes::new(transaction);
+    let mut changes = UnitOfWork::new(transaction);
     let rest = |index: &usize| !alone.contains(index);
     changes.load((0..finished.len()).filter(rest).map(|index| finished[index].claim.task)).await?;
-    for (index, Finish { claim, outcome }) in finished.iter().enumerate() {
+    for (index, OutcomeRecord { claim, outcome }) in finished.iter().enumerate() {
         if alone.contains(&index) {
             answers.push(Ok(()));
             continue;
@@ -333,13 +337,17 @@ struct Change {
 
 impl Change {
     /// Returns `None` for an outcome that always touches other tasks.
-    fn new(index: usize, Finish { claim, outcome }: &Finish, now: DateTime<Utc>) -> Outcome<Option<Self>> {
+    fn new(
+        index: usize,
+        OutcomeRecord { claim, outcome }: &OutcomeRecord,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Self>> {
         let (status, result, error, run_at): (_, _, Option<&TaskError>, _) = match outcome {
             Ended::Completed(result) => (TaskStatus::Completed, Some(result), None, None),
             Ended::Failed(error) => (TaskStatus::Failed, None, Some(error), None),
             Ended::Cancelled => (TaskStatus::Cancelled, None, None, None),
             Ended::Retry { at, error } => (TaskStatus::Pending, None, Some(error), Some(*at)),
-            Ended::HandBack => (TaskStatus::Pending, None, None, None),
+            Ended::Released => (TaskStatus::Pending, None, None, None),
             Ended::Wait { .. } => return Ok(None),
         };
         Ok(Some(Self {
@@ -358,14 +366,14 @@ impl Change {
 /// requested. Returns the indices of the recorded outcomes.
 async fn finish_alone(
     transaction: &mut Transaction<'_>,
-    finished: &[Finish],
+    finished: &[OutcomeRecord],
     now: DateTime<Utc>,
-) -> Outcome<HashSet<usize>> {
+) -> StoreResult<HashSet<usize>> {
     let mut seen = HashSet::new();
     let mut changes = Vec::with_capacity(finished.len());
-    for (index, finish) in finished.iter().enumerate() {
-        if seen.insert(finish.claim.task) {
-            changes.extend(Change::new(index, finish, now)?);
+    for (index, record) in finished.iter().enumerate() {
+        if seen.insert(record.claim.task) {
+            changes.extend(Change::new(index, record, now)?);
         }
     }
     // Sorted by task id: transactions that lock rows in one order cannot deadlock.
@@ -386,7 +394,7 @@ async fn finish_alone(
         .fetch_all(&mut *transaction.connection)
         .await?;
     let ended = rows.iter().map(|row| Ok((TaskId(row.try_get(0)?), row.try_get(1)?)));
-    let mut ended = ended.collect::<Outcome<HashMap<TaskId, String>>>()?;
+    let mut ended = ended.collect::<StoreResult<HashMap<TaskId, String>>>()?;
     changes.retain(|change| ended.contains_key(&change.claim.task));
     let entered =
         changes.iter().filter_map(|change| Some((ended.remove(&change.claim.task)?, change.status)));
@@ -399,7 +407,7 @@ async fn finish_alone(
 }
 
 /// Reaps expired leases; returns how many tasks that were.
-pub(super) async fn expire(transaction: &mut Transaction<'_>, now: DateTime<Utc>) -> Outcome<u64> {
+pub(super) async fn reap(transaction: &mut Transaction<'_>, now: DateTime<Utc>) -> StoreResult<u64> {
     // Each lease row is handled by one process. A locked task is being completed or renewed: a new lease row
     // has it looked at again after 1 s.
     const LAPSED: &str = "\
@@ -427,7 +435,7 @@ pub(super) async fn expire(transaction: &mut Transaction<'_>, now: DateTime<Utc>
     let rows = sqlx::query(EXPIRED).bind(now).bind(&held).fetch_all(&mut *connection).await?;
     let expired = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
     sqlx::query(AGAIN).bind(now).bind(&held).bind(expired).execute(connection).await?;
-    let mut changes = Changes::new(transaction);
+    let mut changes = UnitOfWork::new(transaction);
     for row in &rows {
         let record = decode(row)?;
         let id = record.task.id;
@@ -443,8 +451,8 @@ pub(super) async fn cancel(
     transaction: &mut Transaction<'_>,
     id: TaskId,
     now: DateTime<Utc>,
-) -> Outcome<Task> {
-    let mut changes = Changes::new(transaction);
+) -> StoreResult<Task> {
+    let mut changes = UnitOfWork::new(transaction);
     let task = changes.cancel(id, now).await?;
     changes.flush().await?;
     Ok(task)
@@ -455,8 +463,8 @@ pub(super) async fn retry(
     transaction: &mut Transaction<'_>,
     id: TaskId,
     now: DateTime<Utc>,
-) -> Outcome<Task> {
-    let mut changes = Changes::new(transaction);
+) -> StoreResult<Task> {
+    let mut changes = UnitOfWork::new(transaction);
     let task = changes.retry(id, now).await?;
     changes.flush().await?;
     Ok(task)
@@ -464,8 +472,8 @@ pub(super) async fn retry(
 
 /// Removes an ended task with its events and messages; messages about it that were not published yet go to
 /// the outbox.
-pub(super) async fn delete(transaction: &mut Transaction<'_>, id: TaskId) -> Outcome<()> {
-    Changes::new(transaction).deletable(id).await?;
+pub(super) async fn delete(transaction: &mut Transaction<'_>, id: TaskId) -> StoreResult<()> {
+    UnitOfWork::new(transaction).deletable(id).await?;
     outbox::leave(transaction.connection, &[id]).await?;
     agent_messages::forget(transaction.connection, &[id]).await?;
     for sql in ["DELETE FROM task_events WHERE task_id = $1", "DELETE FROM tasks WHERE id = $1"] {

@@ -15,7 +15,7 @@ use sutazai_core::ports::WakeUp;
 use uuid::Uuid;
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::keys::keys;
 use super::transaction::Transaction;
 
@@ -78,7 +78,7 @@ impl QueueCheck {
 }
 
 /// Reads one page. Returns its last task unless it is the last page, and its tasks that no claim would find.
-async fn page(connection: &mut PgConnection, after: TaskId) -> Outcome<(Option<TaskId>, Vec<TaskId>)> {
+async fn page(connection: &mut PgConnection, after: TaskId) -> StoreResult<(Option<TaskId>, Vec<TaskId>)> {
     // In one snapshot: a task and its row are written in one transaction.
     const PAGE: &str = concat!(
         "SELECT id, status = 'pending' AND waiting_for = 0 AND NOT ",
@@ -98,7 +98,7 @@ async fn page(connection: &mut PgConnection, after: TaskId) -> Outcome<(Option<T
 }
 
 /// Restores the rows of those tasks that are still pending and without one; returns these tasks.
-async fn restore(transaction: &mut Transaction<'_>, missing: &[TaskId]) -> Outcome<Vec<TaskId>> {
+async fn restore(transaction: &mut Transaction<'_>, missing: &[TaskId]) -> StoreResult<Vec<TaskId>> {
     // What is locked is being cancelled or deleted, and is looked at again in the next pass.
     const LOCK: &str = concat!(
         "SELECT id FROM tasks WHERE id = ANY($1) AND status = 'pending' AND waiting_for = 0 AND NOT ",
@@ -113,7 +113,7 @@ async fn restore(transaction: &mut Transaction<'_>, missing: &[TaskId]) -> Outco
         FROM tasks WHERE id = ANY($1)";
     let connection = &mut *transaction.connection;
     let locked = sqlx::query(LOCK).bind(keys(missing)).fetch_all(&mut *connection).await?;
-    let locked = locked.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    let locked = locked.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<StoreResult<Vec<_>>>()?;
     if !locked.is_empty() {
         for sql in [CLEAR, INSERT] {
             sqlx::query(sql).bind(keys(&locked)).execute(&mut *connection).await?;

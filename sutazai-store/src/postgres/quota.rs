@@ -7,7 +7,7 @@
 use sqlx::PgConnection;
 use sutazai_core::domain::UserId;
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 
 /// Counted resources. The number is the first of the two keys of an advisory lock: "su" in ASCII, then one
 /// for each.
@@ -24,7 +24,7 @@ pub(super) enum Counted {
 }
 
 /// Waits until no other transaction counts this resource of these owners.
-pub(super) async fn lock(connection: &mut PgConnection, what: Counted, owners: &[UserId]) -> Outcome<()> {
+pub(super) async fn lock(connection: &mut PgConnection, what: Counted, owners: &[UserId]) -> StoreResult<()> {
     // Locked in the order of the keys: transactions that take locks in one order cannot deadlock.
     const LOCK: &str = "\
         SELECT count(pg_advisory_xact_lock($1, key)) FROM (
@@ -36,7 +36,7 @@ pub(super) async fn lock(connection: &mut PgConnection, what: Counted, owners: &
 }
 
 /// Waits until no other transaction counts this resource, which has no owners.
-pub(super) async fn lock_all(connection: &mut PgConnection, what: Counted) -> Outcome<()> {
+pub(super) async fn lock_all(connection: &mut PgConnection, what: Counted) -> StoreResult<()> {
     const LOCK: &str = "SELECT pg_advisory_xact_lock($1, 0)";
     sqlx::query(LOCK).bind(what as i32).execute(connection).await?;
     Ok(())

@@ -12,10 +12,10 @@ use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
 use super::database::Database;
-use super::fault::Outcome;
-use super::grouped::shared;
+use super::error::StoreResult;
 use super::keys::keys;
 use super::record::{columns, decode, json_bytes};
+use super::request_batcher::shared;
 use super::time::Times;
 use super::transaction::Transaction;
 
@@ -39,7 +39,7 @@ pub(super) const READ_ALL: &str = "SET LOCAL enable_seqscan = on";
 
 /// Returns the number of due tasks and the time of the oldest. It reads all of the narrow queue table, but no
 /// ended task.
-pub(super) async fn backlog(transaction: &mut Transaction<'_>) -> Outcome<Backlog> {
+pub(super) async fn backlog(transaction: &mut Transaction<'_>) -> StoreResult<Backlog> {
     const BACKLOG: &str = "SELECT count(*), min(run_at) FROM queue";
     sqlx::raw_sql(READ_ALL).execute(&mut *transaction.connection).await?;
     let row = sqlx::query(BACKLOG).fetch_one(&mut *transaction.connection).await?;
@@ -97,12 +97,12 @@ pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<R
     }
 }
 
-async fn find(connection: &mut PgConnection, ids: &[TaskId]) -> Outcome<HashMap<TaskId, Arc<PgRow>>> {
+async fn find(connection: &mut PgConnection, ids: &[TaskId]) -> StoreResult<HashMap<TaskId, Arc<PgRow>>> {
     let rows = sqlx::query(BY_IDS).bind(keys(ids)).fetch_all(connection).await?;
     rows.into_iter().map(|row| Ok((TaskId(row.try_get(0)?), Arc::new(row)))).collect()
 }
 
-async fn pages(connection: &mut PgConnection, wanted: &[Listing]) -> Outcome<Vec<RawPage>> {
+async fn pages(connection: &mut PgConnection, wanted: &[Listing]) -> StoreResult<Vec<RawPage>> {
     let mut rows = sqlx::query(PAGES)
         .bind(wanted.iter().map(|listing| listing.owner).collect::<Vec<_>>())
         .bind(wanted.iter().map(|listing| listing.before).collect::<Vec<_>>())
@@ -143,13 +143,13 @@ impl RawPage {
     ///
     /// # Errors
     /// That of the first row that cannot be read.
-    pub(super) fn read(&self) -> Outcome<TaskPage> {
-        let tasks = self.rows.iter().map(task).collect::<Outcome<Vec<_>>>()?;
+    pub(super) fn read(&self) -> StoreResult<TaskPage> {
+        let tasks = self.rows.iter().map(task).collect::<StoreResult<Vec<_>>>()?;
         Ok(TaskPage::ending(tasks, self.bounds.is_full()))
     }
 }
 
 /// The task in a row.
-pub(super) fn task(row: &PgRow) -> Outcome<Task> {
+pub(super) fn task(row: &PgRow) -> StoreResult<Task> {
     decode(row).map(|record| record.task)
 }

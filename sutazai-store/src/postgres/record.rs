@@ -10,14 +10,14 @@ use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{EventKind, Task, TaskEvent, TaskId, TraceContext, UserId, WorkerId};
+use sutazai_core::domain::{EventKind, InstanceId, Task, TaskEvent, TaskId, TraceContext, UserId};
 use uuid::Uuid;
 
+use super::error::StoreResult;
 use super::events::entry;
-use super::fault::Outcome;
 use super::text::{from_json, given, json, kept};
 use super::time::Times;
-use crate::rows::Record;
+use crate::task_repository::Record;
 
 /// Columns of a task, in the order in which [`decode`] reads them.
 macro_rules! columns {
@@ -57,7 +57,7 @@ pub(super) fn json_column_bytes(row: &PgRow, column: &str) -> usize {
 }
 
 /// Decodes a row of `columns!()`. Columns that cannot be parsed stay empty and are named in `damaged`.
-pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
+pub(super) fn decode(row: &PgRow) -> StoreResult<Record> {
     let mut at = Cursor { row, next: 0, damaged: Vec::new() };
     let task = Task {
         id: TaskId(at.get()?),
@@ -81,7 +81,7 @@ pub(super) fn decode(row: &PgRow) -> Outcome<Record> {
         parent: at.get::<Option<Uuid>>()?.map(TaskId),
         waiting_for: at.get::<i32>()?.unsigned_abs(),
         cancel_requested: at.get()?,
-        worker: at.get::<Option<Uuid>>()?.map(WorkerId),
+        worker: at.get::<Option<Uuid>>()?.map(InstanceId),
         lease_until: at.time_if_any()?,
         created_at: at.time()?,
         updated_at: at.time()?,
@@ -99,7 +99,7 @@ macro_rules! insert {
         concat!(
             "WITH added AS (
                 INSERT INTO tasks (id, owner, parent_id, agent, title, description, payload, priority, timeout_seconds,
-                                   max_attempts, run_at, idempotency_key, unique_key, standing_key, created_at,
+                                   max_attempts, run_at, idempotency_key, unique_key, active_key, created_at,
                                    updated_at, awaited, trace, worker, lease_until, started_at, status, attempt,
                                    last_sequence, history)
                 SELECT id, owner, parent_id, agent, title, description, payload::jsonb, priority, timeout_seconds,
@@ -126,7 +126,7 @@ macro_rules! insert {
                 SELECT lease_until, array_agg(id) FROM added WHERE status = 'processing' GROUP BY lease_until
                 RETURNING id, until
             ), told AS (
-                INSERT INTO feed (owner, tasks, sequences)
+                INSERT INTO event_log (owner, tasks, sequences)
                 SELECT owner, array_agg(id), array_agg(sequence)
                 FROM (SELECT owner, id, 1 AS sequence FROM added
                     UNION ALL SELECT owner, id, 2 FROM added WHERE status = 'processing') AS entered GROUP BY owner
@@ -143,7 +143,7 @@ macro_rules! insert {
 pub(super) async fn insert(
     connection: &mut PgConnection,
     added: &[&Record],
-) -> Outcome<Vec<(TaskId, Option<i64>)>> {
+) -> StoreResult<Vec<(TaskId, Option<i64>)>> {
     // An insert with a conflict clause writes a speculative row first, which costs a second write for each
     // task.
     const INSERT: &str = insert!("");
@@ -192,7 +192,7 @@ pub(super) async fn update(
     connection: &mut PgConnection,
     changed: &[&Record],
     events: &[(Option<UserId>, TaskEvent)],
-) -> Outcome<()> {
+) -> StoreResult<()> {
     const LEAVE_QUEUE: &str = concat!("DELETE FROM queue USING tasks WHERE ", in_queue!("$1"));
     const UPDATE: &str = "\
         WITH changed AS (
@@ -202,7 +202,7 @@ pub(super) async fn update(
                 worker = new.worker, lease_until = new.lease_until, updated_at = new.updated_at,
                 started_at = new.started_at, finished_at = new.finished_at, last_sequence = new.last_sequence,
                 awaited = new.awaited, history = tasks.history || new.history,
-                standing_key = CASE WHEN new.finished_at IS NULL THEN tasks.unique_key END,
+                active_key = CASE WHEN new.finished_at IS NULL THEN tasks.unique_key END,
                 ended_in = CASE WHEN new.finished_at IS NOT NULL THEN coalesce(tasks.ended_in, pg_current_xact_id()) END
             FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::integer[], $5::integer[], $6::text[],
                         $7::text[], $8::text[], $9::integer[], $10::boolean[], $11::uuid[], $12::timestamptz[],
@@ -264,7 +264,7 @@ impl<'r> Columns<'r> {
     fn json<T: Serialize + 'r>(
         &self,
         value: impl Fn(&'r Task) -> Option<&'r T>,
-    ) -> Outcome<Vec<Option<String>>> {
+    ) -> StoreResult<Vec<Option<String>>> {
         self.0.iter().map(|record| value(&record.task).map(json).transpose()).collect()
     }
 }
@@ -278,27 +278,27 @@ struct Cursor<'r> {
 }
 
 impl<'r> Cursor<'r> {
-    fn get<T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(&mut self) -> Outcome<T> {
+    fn get<T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(&mut self) -> StoreResult<T> {
         self.next += 1;
         Ok(self.row.try_get(self.next - 1)?)
     }
 
-    fn time(&mut self) -> Outcome<DateTime<Utc>> {
+    fn time(&mut self) -> StoreResult<DateTime<Utc>> {
         self.next += 1;
         self.row.time(self.next - 1)
     }
 
-    fn time_if_any(&mut self) -> Outcome<Option<DateTime<Utc>>> {
+    fn time_if_any(&mut self) -> StoreResult<Option<DateTime<Utc>>> {
         self.next += 1;
         self.row.time_if_any(self.next - 1)
     }
 
-    fn json<T: DeserializeOwned>(&mut self, column: &'static str) -> Outcome<Option<T>> {
+    fn json<T: DeserializeOwned>(&mut self, column: &'static str) -> StoreResult<Option<T>> {
         let Some(json) = self.get::<Option<Json<&RawValue>>>()? else { return Ok(None) };
         Ok(from_json(json.get()).map_err(|_| self.damaged.push(column)).ok())
     }
 
-    fn trace(&mut self) -> Outcome<Option<TraceContext>> {
+    fn trace(&mut self) -> StoreResult<Option<TraceContext>> {
         let Some(text) = self.get::<Option<&str>>()? else { return Ok(None) };
         Ok(text.parse().map_err(|_| self.damaged.push("trace")).ok())
     }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use sqlx::Row;
-use sutazai_core::domain::{EventPosition, WorkerId, later};
-use sutazai_core::ports::{LeftMessage, RelayClaim, RelayStore};
+use sutazai_core::domain::{EventOffset, InstanceId, later};
+use sutazai_core::ports::{OutboxMessage, RelayClaim, RelayStore};
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
@@ -24,7 +24,7 @@ impl PostgresRelayStore {
 
 #[async_trait]
 impl RelayStore for PostgresRelayStore {
-    async fn hold(&self, claim: &RelayClaim, begin: EventPosition) -> Result<Option<EventPosition>> {
+    async fn acquire(&self, claim: &RelayClaim, begin: EventOffset) -> Result<Option<EventOffset>> {
         const HOLD: &str = "\
             INSERT INTO relay (id, position, holder, held_until) VALUES (1, $1, $2, $3)
             ON CONFLICT (id) DO UPDATE SET holder = $2, held_until = $3
@@ -46,7 +46,7 @@ impl RelayStore for PostgresRelayStore {
         held.await
     }
 
-    async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()> {
+    async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()> {
         const ADVANCE: &str = "UPDATE relay SET position = $1, held_until = $2 WHERE holder = $3";
         let input = (*claim, position);
         let moved = self.database.run(input, |connection, (claim, position)| {
@@ -66,17 +66,19 @@ impl RelayStore for PostgresRelayStore {
         }
     }
 
-    async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>> {
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>> {
         self.database.run(limit, |connection, limit| Box::pin(outbox::first(connection, *limit))).await
     }
 
-    async fn take_out(&self, numbers: &[u64]) -> Result<()> {
+    async fn delete_published(&self, numbers: &[u64]) -> Result<()> {
         self.database
-            .run(numbers.to_vec(), |connection, numbers| Box::pin(outbox::take_out(connection, numbers)))
+            .run(numbers.to_vec(), |connection, numbers| {
+                Box::pin(outbox::delete_published(connection, numbers))
+            })
             .await
     }
 
-    async fn let_go(&self, holder: WorkerId) -> Result<()> {
+    async fn release(&self, holder: InstanceId) -> Result<()> {
         const LET_GO: &str = "UPDATE relay SET holder = NULL WHERE holder = $1";
         let done = self.database.run(holder, |connection, holder| {
             Box::pin(async move { Ok(sqlx::query(LET_GO).bind(holder.0).execute(connection).await?) })

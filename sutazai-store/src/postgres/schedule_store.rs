@@ -13,7 +13,7 @@ use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::page::fill;
 use super::quota::{Counted, lock};
 use super::record::json_column_bytes;
@@ -83,7 +83,7 @@ impl ScheduleStore for PostgresScheduleStore {
     }
 }
 
-async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<()> {
+async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM schedules WHERE owner = $1";
     const INSERT: &str = concat!(
         "INSERT INTO schedules (",
@@ -121,13 +121,13 @@ async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<(
     Ok(())
 }
 
-async fn by_id(connection: &mut PgConnection, id: ScheduleId) -> Outcome<Option<Schedule>> {
+async fn by_id(connection: &mut PgConnection, id: ScheduleId) -> StoreResult<Option<Schedule>> {
     const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> Outcome<SchedulePage> {
+async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> StoreResult<SchedulePage> {
     const ALL: &str =
         concat!("SELECT ", columns!(), " FROM schedules WHERE id < $1 ORDER BY id DESC LIMIT $2");
     const OF_OWNER: &str = concat!(
@@ -147,7 +147,7 @@ async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> Outcome<S
     Ok(SchedulePage::ending(rows, more))
 }
 
-async fn update(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<()> {
+async fn update(connection: &mut PgConnection, schedule: &Schedule) -> StoreResult<()> {
     const UPDATE: &str = "\
         UPDATE schedules SET name = $2, agent = $3, payload = $4::jsonb, priority = $5, cron = $6, time_zone = $7,
             missed_runs = $8, overlap_policy = $9, enabled = $10, next_run_at = $11, queued = $12, updated_at = $13
@@ -172,17 +172,17 @@ async fn update(connection: &mut PgConnection, schedule: &Schedule) -> Outcome<(
     found(done.rows_affected(), schedule.id)
 }
 
-async fn remove_all(connection: &mut PgConnection, owner: UserId) -> Outcome<u64> {
+async fn remove_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM schedules WHERE owner = $1").bind(owner.0);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-async fn remove(connection: &mut PgConnection, id: ScheduleId) -> Outcome<()> {
+async fn remove(connection: &mut PgConnection, id: ScheduleId) -> StoreResult<()> {
     let delete = sqlx::query("DELETE FROM schedules WHERE id = $1").bind(id.0);
     found(delete.execute(connection).await?.rows_affected(), id)
 }
 
-async fn next(connection: &mut PgConnection, limit: u32) -> Outcome<Vec<Schedule>> {
+async fn next(connection: &mut PgConnection, limit: u32) -> StoreResult<Vec<Schedule>> {
     const NEXT: &str = concat!(
         "SELECT ",
         columns!(),
@@ -208,7 +208,7 @@ fn readable(row: &PgRow) -> Option<Schedule> {
     decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
 }
 
-async fn move_on(connection: &mut PgConnection, (seen, fired): &(Schedule, Schedule)) -> Outcome<bool> {
+async fn move_on(connection: &mut PgConnection, (seen, fired): &(Schedule, Schedule)) -> StoreResult<bool> {
     const ADVANCE: &str = "\
         UPDATE schedules SET next_run_at = $4, last_run_at = $5, last_task = $6, queued = $7
         WHERE id = $1 AND next_run_at IS NOT DISTINCT FROM $2 AND queued = $3";
@@ -226,7 +226,7 @@ async fn move_on(connection: &mut PgConnection, (seen, fired): &(Schedule, Sched
 async fn with_queue(
     connection: &mut PgConnection,
     (mut after, limit): (Option<ScheduleId>, i64),
-) -> Outcome<Vec<Schedule>> {
+) -> StoreResult<Vec<Schedule>> {
     const WAITING: &str = concat!(
         "SELECT ",
         columns!(),
@@ -244,14 +244,14 @@ async fn with_queue(
     }
 }
 
-fn found(rows: u64, id: ScheduleId) -> Outcome<()> {
+fn found(rows: u64, id: ScheduleId) -> StoreResult<()> {
     if rows == 0 {
         Err(Error::not_found(format!("schedule {id}")))?;
     }
     Ok(())
 }
 
-fn decode(row: &PgRow) -> Outcome<Schedule> {
+fn decode(row: &PgRow) -> StoreResult<Schedule> {
     Ok(Schedule {
         id: ScheduleId(row.try_get(0)?),
         owner: row.try_get::<Option<_>, _>(1)?.map(UserId),

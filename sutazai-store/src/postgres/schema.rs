@@ -8,8 +8,8 @@ use sutazai_core::{Error, Result};
 
 use super::database::Database;
 use super::document_store;
-use super::fault::Outcome;
-use super::limit::Limit;
+use super::error::StoreResult;
+use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 use crate::migrations::{Migration, Step, WORDS_STEP, steps};
 
@@ -27,7 +27,8 @@ const STEPS: &[Step] = steps!(
         "0022" "successors",
         "0023" "overlaps",
         "0024" "upload_keys",
-        "0025" "message_counts"
+        "0025" "message_counts",
+        "0026" "event_log"
     ]
 );
 
@@ -66,7 +67,7 @@ async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
         return Ok(taken);
     }
     loop {
-        let step = database.write_within(Limit::Migration, target, |transaction, target| {
+        let step = database.write_within(TimeoutClass::Migration, target, |transaction, target| {
             Box::pin(step(transaction, *target))
         });
         match step.await? {
@@ -78,7 +79,7 @@ async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
 
 /// Runs one migration towards `target`; returns `None` when it is reached. The version is read under the
 /// lock.
-async fn step(transaction: &mut Transaction<'_>, target: usize) -> Outcome<Option<Migration>> {
+async fn step(transaction: &mut Transaction<'_>, target: usize) -> StoreResult<Option<Migration>> {
     // Arbitrary key that other programs are unlikely to use: "sutazai" in ASCII.
     const LOCK: &str = "SELECT pg_advisory_xact_lock(x'00737574617a6169'::bigint)";
     const KEEP: &str = "CREATE TABLE IF NOT EXISTS sutazai_schema (version integer NOT NULL)";
@@ -109,7 +110,7 @@ async fn step(transaction: &mut Transaction<'_>, target: usize) -> Outcome<Optio
 ///
 /// # Errors
 /// `Conflict` when it is more than this program knows.
-async fn version(connection: &mut PgConnection) -> Outcome<usize> {
+async fn version(connection: &mut PgConnection) -> StoreResult<usize> {
     // Not `to_regclass`, whose catalog cache may be older than the lock.
     const TABLE_EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM pg_tables \
                          WHERE schemaname = current_schema() AND tablename = 'sutazai_schema')";

@@ -8,27 +8,28 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
-    Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Pruned,
+    RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus,
+    UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
 use sutazai_core::{ErrorKind, Result};
 use tokio::sync::broadcast;
 
 use super::database::Database;
-use super::fault::Outcome;
-use super::grouped::Grouped;
+use super::error::StoreResult;
 use super::leases::Leases;
-use super::limit::Limit;
 use super::page::fill;
 use super::queue_check::QueueCheck;
 use super::reads::{self, Listing, RawPage};
 use super::record::{columns, json_bytes};
+use super::request_batcher::RequestBatcher;
 use super::text::kept;
+use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 use super::wake_ups::WakeUps;
 use super::{agent_messages, events, prune, queue};
-use crate::fault::is_about_data;
+use crate::error::is_about_data;
 
 /// Calls that are enqueued in one transaction: a larger batch would delay the first of its calls.
 const ENQUEUE_BATCH_SIZE: usize = 256;
@@ -46,9 +47,9 @@ type Added = (Vec<Task>, Option<u32>);
 #[derive(Debug)]
 pub(super) struct PostgresTaskStore {
     place: Place,
-    enqueues: Grouped<Added, Vec<Task>>,
-    gets: Grouped<TaskId, Option<Arc<PgRow>>>,
-    lists: Grouped<Listing, Arc<RawPage>>,
+    enqueues: RequestBatcher<Added, Vec<Task>>,
+    gets: RequestBatcher<TaskId, Option<Arc<PgRow>>>,
+    lists: RequestBatcher<Listing, Arc<RawPage>>,
     queue_check: QueueCheck,
 }
 
@@ -59,17 +60,17 @@ impl PostgresTaskStore {
         let wake_ups = WakeUps::start(database.clone());
         let place = Place { database, wake_ups, leases: Arc::default() };
         let shared = place.clone();
-        let enqueues = Grouped::start(1, ENQUEUE_BATCH_SIZE, move |calls| {
+        let enqueues = RequestBatcher::start(1, ENQUEUE_BATCH_SIZE, move |calls| {
             let place = shared.clone();
             Box::pin(async move { place.add_each(calls).await })
         });
         let database = place.database.clone();
-        let gets = Grouped::start(MAX_CONCURRENT_READS, READ_BATCH_SIZE, move |ids| {
+        let gets = RequestBatcher::start(MAX_CONCURRENT_READS, READ_BATCH_SIZE, move |ids| {
             let database = database.clone();
             Box::pin(async move { reads::get_each(&database, ids).await })
         });
         let database = place.database.clone();
-        let lists = Grouped::start(MAX_CONCURRENT_READS, READ_BATCH_SIZE, move |listings| {
+        let lists = RequestBatcher::start(MAX_CONCURRENT_READS, READ_BATCH_SIZE, move |listings| {
             let database = database.clone();
             Box::pin(async move { reads::list_each(&database, listings).await })
         });
@@ -88,7 +89,7 @@ impl TaskStore for PostgresTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         let max_pending = max_pending.filter(|_| tasks.iter().any(|task| task.owner.is_some()));
         if tasks.len() > MAX_BATCHED_TASKS {
-            return self.place.add(tasks.into(), max_pending, Limit::Long).await;
+            return self.place.add(tasks.into(), max_pending, TimeoutClass::Long).await;
         }
         self.enqueues.call((tasks, max_pending)).await
     }
@@ -105,9 +106,10 @@ impl TaskStore for PostgresTaskStore {
                 page.read().map_err(|fault| self.place.database.error(fault))
             }
             None => {
-                let read = self.place.database.run_within(Limit::Long, query.clone(), |connection, query| {
-                    Box::pin(search(connection, query))
-                });
+                let read =
+                    self.place.database.run_within(TimeoutClass::Long, query.clone(), |connection, query| {
+                        Box::pin(search(connection, query))
+                    });
                 read.await
             }
         }
@@ -117,7 +119,7 @@ impl TaskStore for PostgresTaskStore {
         let counted = self
             .place
             .database
-            .write_within(Limit::Long, (), |transaction, ()| Box::pin(counted(transaction)));
+            .write_within(TimeoutClass::Long, (), |transaction, ()| Box::pin(counted(transaction)));
         counted.await.map(|(statistics, _)| statistics)
     }
 
@@ -149,12 +151,16 @@ impl TaskStore for PostgresTaskStore {
         renewed.await
     }
 
-    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
-        self.place.finish(finished, now).await
+    async fn record_outcomes(
+        &self,
+        finished: Vec<OutcomeRecord>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Result<()>>> {
+        self.place.record_outcomes(finished, now).await
     }
 
-    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
-        let expired = self.place.database.write(now, |tx, now| Box::pin(queue::expire(tx, *now))).await;
+    async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
+        let expired = self.place.database.write(now, |tx, now| Box::pin(queue::reap(tx, *now))).await;
         let expired = self.notify(expired?);
         // Whoever reaps expired leases also looks for tasks that nobody can claim.
         match self.queue_check.step(&self.place.database).await {
@@ -189,7 +195,7 @@ impl TaskStore for PostgresTaskStore {
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         let mut removed = 0;
         loop {
-            let work = self.place.database.write_within(Limit::Long, owner, |tx, owner| {
+            let work = self.place.database.write_within(TimeoutClass::Long, owner, |tx, owner| {
                 Box::pin(prune::remove_some(tx.connection, *owner))
             });
             let (some, _) = work.await?;
@@ -200,7 +206,7 @@ impl TaskStore for PostgresTaskStore {
         }
     }
 
-    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+    async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
         let done = self.place.database.write(look.clone(), |tx, look| Box::pin(prune::prune(tx, look))).await;
         done.map(|(pruned, _)| pruned)
     }
@@ -231,22 +237,25 @@ impl TaskStore for PostgresTaskStore {
         read.await
     }
 
-    async fn feed_after(
+    async fn event_log_after(
         &self,
         owner: Option<UserId>,
-        after: EventPosition,
+        after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<FeedEvent>> {
+    ) -> Result<Vec<EventLogEntry>> {
         let input = (owner, after, limit);
-        self.place.database.run(input, |connection, input| Box::pin(events::feed(connection, *input))).await
+        self.place
+            .database
+            .run(input, |connection, input| Box::pin(events::event_log(connection, *input)))
+            .await
     }
 
-    async fn feed_end(&self) -> Result<EventPosition> {
-        self.place.database.run((), |connection, ()| Box::pin(events::end_of_feed(connection))).await
+    async fn event_log_end(&self) -> Result<EventOffset> {
+        self.place.database.run((), |connection, ()| Box::pin(events::end_of_event_log(connection))).await
     }
 
-    async fn feed_begin(&self) -> Result<EventPosition> {
-        self.place.database.run((), |connection, ()| Box::pin(prune::feed_begin(connection))).await
+    async fn event_log_begin(&self) -> Result<EventOffset> {
+        self.place.database.run((), |connection, ()| Box::pin(prune::event_log_begin(connection))).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
@@ -264,13 +273,18 @@ pub(super) struct Place {
 
 impl Place {
     /// Records outcomes; returns one result per outcome, in order.
-    pub(super) async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
+    pub(super) async fn record_outcomes(
+        &self,
+        finished: Vec<OutcomeRecord>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Result<()>>> {
         let claims: Vec<_> =
-            finished.iter().map(|Finish { claim, .. }| (claim.task, claim.attempt)).collect();
-        let done =
-            self.database.write(finished, move |tx, finished| Box::pin(queue::finish(tx, finished, now)));
+            finished.iter().map(|OutcomeRecord { claim, .. }| (claim.task, claim.attempt)).collect();
+        let done = self
+            .database
+            .write(finished, move |tx, finished| Box::pin(queue::record_outcomes(tx, finished, now)));
         let (answers, wake_ups) = done.await?;
-        self.leases.let_go(claims);
+        self.leases.release(claims);
         self.wake_ups.send(wake_ups);
         Ok(answers)
     }
@@ -283,7 +297,7 @@ impl Place {
         // own limit.
         let least = sizes.iter().filter_map(|(_, max)| *max).min();
         let all: Arc<[Task]> = calls.into_iter().flat_map(|(tasks, _)| tasks).collect();
-        let outcome = self.add(all.clone(), least, Limit::Usual).await;
+        let outcome = self.add(all.clone(), least, TimeoutClass::Short).await;
         let mut rest = &all[..];
         let alone = sizes.len() == 1;
         match outcome {
@@ -297,7 +311,7 @@ impl Place {
                 for (size, max) in sizes {
                     let (tasks, after) = rest.split_at(size);
                     rest = after;
-                    outcomes.push(self.add(tasks.into(), max, Limit::Usual).await);
+                    outcomes.push(self.add(tasks.into(), max, TimeoutClass::Short).await);
                 }
                 outcomes
             }
@@ -305,7 +319,12 @@ impl Place {
     }
 
     /// Adds tasks, all or none, counts them and sends their wake-ups.
-    async fn add(&self, tasks: Arc<[Task]>, max_pending: Option<u32>, limit: Limit) -> Result<Vec<Task>> {
+    async fn add(
+        &self,
+        tasks: Arc<[Task]>,
+        max_pending: Option<u32>,
+        limit: TimeoutClass,
+    ) -> Result<Vec<Task>> {
         let stored = if tasks.iter().any(|task| task.unique_key.is_some()) {
             let input = (tasks, self.leases.clone());
             let work = self.database.write_within(limit, input, move |tx, input| {
@@ -333,7 +352,7 @@ impl Place {
         &self,
         tasks: Arc<[Task]>,
         max_pending: Option<u32>,
-        limit: Limit,
+        limit: TimeoutClass,
     ) -> Result<Vec<(Task, bool)>> {
         let once = || async {
             let input = (tasks.clone(), self.leases.clone());
@@ -370,7 +389,7 @@ async fn added_before(database: &Database, tasks: Arc<[Task]>) -> Result<Option<
     Ok(tasks.iter().map(|task| known.remove(&task.id)).collect())
 }
 
-async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<TaskPage> {
+async fn search(connection: &mut PgConnection, query: &TaskQuery) -> StoreResult<TaskPage> {
     let mut sql: QueryBuilder<Postgres> =
         QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
     if let Some(owner) = query.owner {
@@ -401,18 +420,18 @@ async fn search(connection: &mut PgConnection, query: &TaskQuery) -> Outcome<Tas
     Ok(TaskPage::ending(tasks, more))
 }
 
-async fn counted(transaction: &mut Transaction<'_>) -> Outcome<TaskStatistics> {
+async fn counted(transaction: &mut Transaction<'_>) -> StoreResult<TaskStatistics> {
     const COUNTS: &str = "SELECT agent, status::text, count(*) FROM tasks GROUP BY agent, status";
     sqlx::raw_sql(reads::READ_ALL).execute(&mut *transaction.connection).await?;
     let rows = sqlx::query(COUNTS).fetch_all(&mut *transaction.connection).await?;
-    let count = |row: &PgRow| -> Outcome<TaskCount> {
+    let count = |row: &PgRow| -> StoreResult<TaskCount> {
         Ok(TaskCount {
             agent: row.try_get(0)?,
             status: row.try_get::<&str, _>(1)?.parse()?,
             count: row.try_get::<i64, _>(2)?.unsigned_abs(),
         })
     };
-    let mut counts = rows.iter().map(count).collect::<Outcome<Vec<_>>>()?;
+    let mut counts = rows.iter().map(count).collect::<StoreResult<Vec<_>>>()?;
     counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
     Ok(TaskStatistics { counts })
 }

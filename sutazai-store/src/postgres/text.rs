@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 
 const MARK: char = '\u{10ffff}';
 const NUL: &str = "\u{10ffff}0";
@@ -30,7 +30,7 @@ pub(super) fn given(text: String) -> String {
 }
 
 /// Serializes a value to JSON, escaped for storage.
-pub(super) fn json<T: Serialize>(value: &T) -> Outcome<String> {
+pub(super) fn json<T: Serialize>(value: &T) -> StoreResult<String> {
     let text = serde_json::to_string(value)?;
     let text = if text.contains(MARK) { text.replace(MARK, MARK_ITSELF) } else { text };
     if !text.contains("\\u0000") {
@@ -59,7 +59,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> Outcome<String> {
 }
 
 /// Parses stored JSON.
-pub(super) fn from_json<T: DeserializeOwned>(kept: &str) -> Outcome<T> {
+pub(super) fn from_json<T: DeserializeOwned>(kept: &str) -> StoreResult<T> {
     if !kept.contains(MARK) {
         return Ok(serde_json::from_str(kept)?);
     }

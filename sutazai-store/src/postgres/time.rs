@@ -9,7 +9,7 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgRow, PgTypeInfo, PgValueFormat, PgValueRef};
 use sqlx::{ColumnIndex, Decode, Postgres, Row, Type};
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 
 /// First time of PostgreSQL's calendar (24 November 4714 BC), in microseconds since 1970.
 const FIRST: i64 = -210_866_803_200_000_000;
@@ -19,17 +19,17 @@ const EPOCH: i64 = 946_684_800_000_000;
 /// Reads columns that are times.
 pub(super) trait Times {
     /// Returns the time in this column.
-    fn time<I: ColumnIndex<PgRow>>(&self, column: I) -> Outcome<DateTime<Utc>>;
+    fn time<I: ColumnIndex<PgRow>>(&self, column: I) -> StoreResult<DateTime<Utc>>;
     /// Returns the time in this column, unless it is null.
-    fn time_if_any<I: ColumnIndex<PgRow>>(&self, column: I) -> Outcome<Option<DateTime<Utc>>>;
+    fn time_if_any<I: ColumnIndex<PgRow>>(&self, column: I) -> StoreResult<Option<DateTime<Utc>>>;
 }
 
 impl Times for PgRow {
-    fn time<I: ColumnIndex<PgRow>>(&self, column: I) -> Outcome<DateTime<Utc>> {
+    fn time<I: ColumnIndex<PgRow>>(&self, column: I) -> StoreResult<DateTime<Utc>> {
         Ok(self.try_get::<Stored, _>(column)?.0)
     }
 
-    fn time_if_any<I: ColumnIndex<PgRow>>(&self, column: I) -> Outcome<Option<DateTime<Utc>>> {
+    fn time_if_any<I: ColumnIndex<PgRow>>(&self, column: I) -> StoreResult<Option<DateTime<Utc>>> {
         Ok(self.try_get::<Option<Stored>, _>(column)?.map(|stored| stored.0))
     }
 }

@@ -8,9 +8,9 @@ use sutazai_core::ports::{WakeUp, count_entered};
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
-use super::fault::{self, Outcome};
-use super::framing::{begin, end};
-use super::limit::Limit;
+use super::error::{self, StoreResult};
+use super::pool_mode::{begin, end};
+use super::timeout_class::TimeoutClass;
 use crate::detached::{detached, unless_abandoned};
 
 /// Attempts of a write that conflicts with others: after 8 the caller gets the error, `Busy`.
@@ -35,22 +35,28 @@ impl Database {
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, StoreResult<T>>
+            + Send
+            + Sync
+            + 'static,
     {
-        self.write_within(Limit::Usual, input, work).await
+        self.write_within(TimeoutClass::Short, input, work).await
     }
 
     /// Runs one write with this timeout class; returns its result and its wake-ups after the commit.
     pub(super) async fn write_within<A, T, F>(
         &self,
-        limit: Limit,
+        limit: TimeoutClass,
         input: A,
         work: F,
     ) -> Result<(T, Vec<WakeUp>)>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, StoreResult<T>>
+            + Send
+            + Sync
+            + 'static,
     {
         let database = self.clone();
         detached(move |abandoned| async move {
@@ -61,27 +67,27 @@ impl Database {
 
     async fn retry_conflicts<A, T, F>(
         &self,
-        limit: Limit,
+        limit: TimeoutClass,
         abandoned: &CancellationToken,
         (input, work): (&A, &F),
     ) -> Result<(T, Vec<WakeUp>)>
     where
         A: Sync,
-        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, Outcome<T>> + Send + Sync,
+        F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, StoreResult<T>> + Send + Sync,
     {
         let mut attempt = 1;
         loop {
             let mut pooled = unless_abandoned(abandoned, self.take()).await?;
             let outcome = async {
-                begin(&mut pooled, self.framing(), limit).await?;
+                begin(&mut pooled, self.pool_mode(), limit).await?;
                 let mut transaction =
                     Transaction { connection: &mut pooled, wake_ups: Vec::new(), entered: Vec::new() };
                 let outcome = work(&mut transaction, input).await;
                 let Transaction { wake_ups, entered, .. } = transaction;
-                end(&mut pooled, self.framing(), outcome).await.map(|value| (value, wake_ups, entered))
+                end(&mut pooled, self.pool_mode(), outcome).await.map(|value| (value, wake_ups, entered))
             }
             .await;
-            let again = outcome.as_ref().is_err_and(fault::may_pass) && attempt < MAX_ATTEMPTS;
+            let again = outcome.as_ref().is_err_and(error::may_pass) && attempt < MAX_ATTEMPTS;
             let settled = pooled.settle(outcome);
             if !again {
                 return settled.map(|(value, wake_ups, entered)| {

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
 use super::database::Database;
-use super::fault::{self, Fault, Outcome};
+use super::error::{self, StoreError, StoreResult};
 
 const CHANNEL: &str = "sutazai";
 /// Wake-ups that a subscriber may lag behind before it misses some and has to read everything again.
@@ -158,7 +158,7 @@ async fn keep_listening(address: Address, subscribers: broadcast::Sender<WakeUp>
     let mut pause = first;
     loop {
         let Err(fault) = listen(&address, &subscribers, &origin, &mut pause).await;
-        let error = fault::error(fault, &address.place);
+        let error = error::error(fault, &address.place);
         tracing::warn!(%error, "listening failed; polling until it works");
         SystemClock.sleep(pause).await;
         pause = (pause * 2).min(last);
@@ -171,7 +171,7 @@ async fn listen(
     subscribers: &broadcast::Sender<WakeUp>,
     origin: &str,
     pause: &mut Duration,
-) -> Outcome<Infallible> {
+) -> StoreResult<Infallible> {
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
@@ -190,7 +190,7 @@ async fn listen(
             within(reply_timeout, listener.execute("SELECT 1")).await?;
             continue;
         };
-        let Some(notification) = received? else { return Err(Fault::Database(lost())) };
+        let Some(notification) = received? else { return Err(StoreError::Database(lost())) };
         if notification.payload().starts_with(origin) {
             continue;
         }
@@ -205,7 +205,7 @@ async fn listen(
 async fn within<T>(
     reply_timeout: Duration,
     call: impl Future<Output = std::result::Result<T, sqlx::Error>>,
-) -> Outcome<T> {
+) -> StoreResult<T> {
     let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
     Ok(timeout(reply_timeout, call).await.map_err(silent)??)
 }

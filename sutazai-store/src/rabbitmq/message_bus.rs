@@ -61,7 +61,7 @@ impl MessageBus for RabbitMqMessageBus {
         Ok(())
     }
 
-    async fn reach(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         let mut open = self.open.lock().await;
         if !open.as_ref().is_some_and(Open::stands) {
             *open = None;

@@ -55,7 +55,7 @@ impl Redis {
     ///
     /// # Errors
     /// `Unavailable` when it does not answer within 500 ms.
-    pub async fn reach(&self) -> Result<()> {
+    pub async fn ping(&self) -> Result<()> {
         let mut connection = self.connection.clone();
         let ping = async move { ::redis::cmd("PING").query_async::<()>(&mut connection).await };
         self.track(tokio::time::timeout(CALL_TIMEOUT, ping).await)

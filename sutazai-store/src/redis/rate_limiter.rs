@@ -13,7 +13,7 @@ use std::time::Duration;
 use ::redis::Script;
 use async_trait::async_trait;
 use sutazai_core::Result;
-use sutazai_core::ports::{Allowance, Clock, Quota, RateKey, RateLimiter};
+use sutazai_core::ports::{Clock, Quota, RateKey, RateLimitDecision, RateLimiter};
 
 use super::Redis;
 
@@ -73,15 +73,15 @@ impl RateLimiter for RedisRateLimiter {
         self.quota
     }
 
-    async fn take(&self, key: &RateKey) -> Result<Allowance> {
+    async fn take(&self, key: &RateKey) -> Result<RateLimitDecision> {
         match self.count(key).await {
             Ok((true, whole_after)) => {
                 let quota = self.quota.of(key);
                 let used = microseconds(whole_after).div_ceil(one(quota));
                 let used = u32::try_from(used).unwrap_or(u32::MAX);
-                Ok(Allowance::Granted { remaining: quota.limit.saturating_sub(used), whole_after })
+                Ok(RateLimitDecision::Granted { remaining: quota.limit.saturating_sub(used), whole_after })
             }
-            Ok((false, retry_after)) => Ok(Allowance::Refused { retry_after }),
+            Ok((false, retry_after)) => Ok(RateLimitDecision::Refused { retry_after }),
             Err(_) => self.own.take(key).await,
         }
     }

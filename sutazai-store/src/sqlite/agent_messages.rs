@@ -8,12 +8,12 @@ use sutazai_core::domain::{
     AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, Heartbeat, MAX_PAGE_BYTES, TaskId,
 };
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::statement::{bulk, instant, nanos, within_bytes};
 use crate::messages::{column, content};
 
 /// Inserts messages in their order.
-pub(super) async fn insert(connection: &mut SqliteConnection, messages: &[AgentMessage]) -> Outcome<()> {
+pub(super) async fn insert(connection: &mut SqliteConnection, messages: &[AgentMessage]) -> StoreResult<()> {
     const INSERT: &str = "INSERT INTO agent_messages \
         (id, task_id, correlation_id, type, source, target, payload, timestamp) VALUES";
     bulk(connection, (INSERT, 8, ""), messages, |message, to| {
@@ -38,14 +38,14 @@ pub(super) async fn give_signs(
     connection: &mut SqliteConnection,
     held: &[TaskId],
     now: DateTime<Utc>,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     const WAITED_FOR: &str = "\
         SELECT DISTINCT child.id, child.agent, child.attempt, child.lease_until, waiting.id, waiting.agent
         FROM task_waits JOIN tasks AS child ON child.id = child_id JOIN tasks AS waiting ON waiting.id = task_waits.parent_id
         WHERE open = 1 AND child_id IN (VALUES";
     const DELETE: &str = "DELETE FROM agent_messages WHERE type = 'HEARTBEAT' AND correlation_id IN (VALUES";
     let rows = bulk(connection, (WAITED_FOR, 1, ")"), held, |id, to| Ok(to.add(id.0)?)).await?;
-    let message = |row: &SqliteRow| -> Outcome<AgentMessage> {
+    let message = |row: &SqliteRow| -> StoreResult<AgentMessage> {
         let heartbeat = Heartbeat { attempt: row.try_get(2)?, lease_until: instant(row.try_get(3)?) };
         Ok(AgentMessage::new(
             (row.try_get(1)?, row.try_get(5)?),
@@ -54,7 +54,7 @@ pub(super) async fn give_signs(
             now,
         ))
     };
-    let messages = rows.iter().map(message).collect::<Outcome<Vec<_>>>()?;
+    let messages = rows.iter().map(message).collect::<StoreResult<Vec<_>>>()?;
     let of: Vec<TaskId> = messages.iter().map(|message| message.correlation_id).collect();
     bulk(connection, (DELETE, 1, ")"), &of, |id, to| Ok(to.add(id.0)?)).await?;
     insert(connection, &messages).await
@@ -66,7 +66,7 @@ pub(super) async fn read(
     id: TaskId,
     after: Option<u64>,
     limit: u32,
-) -> Outcome<AgentMessagePage> {
+) -> StoreResult<AgentMessagePage> {
     const PAGE: &str = concat!(
         "SELECT number, id, task_id, correlation_id, type, source, target, payload, timestamp FROM agent_messages \
          WHERE number IN (",
@@ -88,7 +88,7 @@ pub(super) async fn read(
         .bind(MAX_PAGE_BYTES as i64)
         .fetch_all(connection)
         .await?;
-    let read = |row: &SqliteRow| -> Outcome<(u64, AgentMessage)> {
+    let read = |row: &SqliteRow| -> StoreResult<(u64, AgentMessage)> {
         let message = AgentMessage {
             id: AgentMessageId(row.try_get(1)?),
             task_id: TaskId(row.try_get(2)?),

@@ -7,7 +7,7 @@ use sutazai_core::Result;
 use sutazai_core::ports::AgentStore;
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
 
@@ -26,17 +26,20 @@ impl SqliteAgentStore {
 
 #[async_trait]
 impl AgentStore for SqliteAgentStore {
-    async fn seen(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
+    async fn record_heartbeats(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
         let agents = agents.to_vec();
         self.database.writer().run(move |tx| Box::pin(note(tx, agents, at))).await
     }
 
-    async fn last_seen(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
+    async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
         self.database.read(agents.to_vec(), |connection, agents| Box::pin(read(connection, agents))).await
     }
 }
 
-async fn read(connection: &mut SqliteConnection, agents: &[String]) -> Outcome<Vec<Option<DateTime<Utc>>>> {
+async fn read(
+    connection: &mut SqliteConnection,
+    agents: &[String],
+) -> StoreResult<Vec<Option<DateTime<Utc>>>> {
     const READ: &str = "SELECT last_seen_at FROM agents WHERE name = ?";
     let mut seen = Vec::with_capacity(agents.len());
     for agent in agents {
@@ -46,7 +49,7 @@ async fn read(connection: &mut SqliteConnection, agents: &[String]) -> Outcome<V
     Ok(seen)
 }
 
-async fn note(tx: &mut Transaction, agents: Vec<String>, at: DateTime<Utc>) -> Outcome<()> {
+async fn note(tx: &mut Transaction, agents: Vec<String>, at: DateTime<Utc>) -> StoreResult<()> {
     const SEEN: &str = "\
         INSERT INTO agents (name, last_seen_at) VALUES (?, ?)
         ON CONFLICT (name) DO UPDATE SET last_seen_at = max(last_seen_at, excluded.last_seen_at)";

@@ -11,7 +11,7 @@ use sutazai_core::ports::ApiKeyStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
 
@@ -63,20 +63,20 @@ impl ApiKeyStore for SqliteApiKeyStore {
     }
 }
 
-async fn by_hash(connection: &mut SqliteConnection, hash: &str) -> Outcome<Option<ApiKey>> {
+async fn by_hash(connection: &mut SqliteConnection, hash: &str) -> StoreResult<Option<ApiKey>> {
     const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = ?");
     let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn of_user(connection: &mut SqliteConnection, user: UserId) -> Outcome<Vec<ApiKey>> {
+async fn of_user(connection: &mut SqliteConnection, user: UserId) -> StoreResult<Vec<ApiKey>> {
     const OF_USER: &str =
         concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = ? ORDER BY id DESC");
     let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(&mut *connection).await?;
     rows.iter().map(decode).collect()
 }
 
-async fn insert(tx: &mut Transaction, key: ApiKey) -> Outcome<()> {
+async fn insert(tx: &mut Transaction, key: ApiKey) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = ?";
     const INSERT: &str =
         concat!("INSERT INTO api_keys (", key_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
@@ -100,18 +100,18 @@ async fn insert(tx: &mut Transaction, key: ApiKey) -> Outcome<()> {
     Ok(())
 }
 
-async fn remove_all(tx: &mut Transaction, user: UserId) -> Outcome<u64> {
+async fn remove_all(tx: &mut Transaction, user: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM api_keys WHERE user_id = ?").bind(user.0);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
-async fn update_use(tx: &mut Transaction, id: ApiKeyId, at: DateTime<Utc>) -> Outcome<()> {
+async fn update_use(tx: &mut Transaction, id: ApiKeyId, at: DateTime<Utc>) -> StoreResult<()> {
     const USE: &str = "UPDATE api_keys SET last_used_at = max(ifnull(last_used_at, ?1), ?1) WHERE id = ?2";
     sqlx::query(USE).bind(nanos(at)).bind(id.0).execute(&mut tx.connection).await?;
     Ok(())
 }
 
-async fn remove(tx: &mut Transaction, user: UserId, id: ApiKeyId) -> Outcome<()> {
+async fn remove(tx: &mut Transaction, user: UserId, id: ApiKeyId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM api_keys WHERE id = ? AND user_id = ?";
     let done = sqlx::query(DELETE).bind(id.0).bind(user.0).execute(&mut tx.connection).await?;
     if done.rows_affected() == 0 {
@@ -120,7 +120,7 @@ async fn remove(tx: &mut Transaction, user: UserId, id: ApiKeyId) -> Outcome<()>
     Ok(())
 }
 
-fn decode(row: &SqliteRow) -> Outcome<ApiKey> {
+fn decode(row: &SqliteRow) -> StoreResult<ApiKey> {
     Ok(ApiKey {
         id: ApiKeyId(row.try_get(0)?),
         user: UserId(row.try_get(1)?),

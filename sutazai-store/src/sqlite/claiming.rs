@@ -8,13 +8,13 @@ use sutazai_core::Result;
 use sutazai_core::domain::{Claim, TaskError, TaskId, TaskStatus};
 use sutazai_core::ports::{ClaimRequest, WakeUp};
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::queue;
 use super::statement::nanos;
 use super::writer::{Transaction, Writer};
-use crate::changes::Changes;
-use crate::fault::{is_about_data, unclaimable};
-use crate::turns::pick;
+use crate::error::{is_about_data, unclaimable};
+use crate::fair_claiming::pick;
+use crate::unit_of_work::UnitOfWork;
 
 /// Claims due tasks one by one, after a claim of several has failed. A task that cannot be claimed ends as
 /// failed.
@@ -59,7 +59,7 @@ macro_rules! fail {
 
 /// Ends pending tasks as failed whose id, owner, agent or priority cannot be read; returns how many. A claim
 /// could not even name them.
-async fn fail_unreadable(tx: &mut Transaction, error: TaskError, now: DateTime<Utc>) -> Outcome<u64> {
+async fn fail_unreadable(tx: &mut Transaction, error: TaskError, now: DateTime<Utc>) -> StoreResult<u64> {
     const SIZES: &str = fail!(
         "status = 'pending' AND waiting_for = 0 \
          AND (length(id) <> 16 OR length(owner) <> 16 OR priority NOT BETWEEN 0 AND 9)"
@@ -82,7 +82,7 @@ async fn fail_unreadable(tx: &mut Transaction, error: TaskError, now: DateTime<U
 }
 
 /// Ends a task that cannot be claimed as failed, by a direct statement: decoding its row may be what fails.
-async fn park(tx: &mut Transaction, id: TaskId, error: TaskError, now: DateTime<Utc>) -> Outcome<()> {
+async fn park(tx: &mut Transaction, id: TaskId, error: TaskError, now: DateTime<Utc>) -> StoreResult<()> {
     const PARK: &str = fail!("id = ?3 AND status IN ('pending', 'processing') RETURNING agent");
     let parked = sqlx::query(PARK)
         .bind(serde_json::to_string(&error)?)
@@ -93,7 +93,7 @@ async fn park(tx: &mut Transaction, id: TaskId, error: TaskError, now: DateTime<
     let agent = parked.and_then(|row| row.try_get::<String, _>(0).ok());
     tx.entered.extend(agent.map(|agent| (agent, TaskStatus::Failed)));
     tx.wake_ups.push(WakeUp::Task(id));
-    let mut changes = Changes::new(tx);
+    let mut changes = UnitOfWork::new(tx);
     changes.after_parking(id, now).await?;
     changes.flush().await
 }

@@ -11,7 +11,7 @@ use sutazai_core::ports::ConversationStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
 
@@ -83,13 +83,13 @@ impl ConversationStore for SqliteConversationStore {
     }
 }
 
-async fn by_id(connection: &mut SqliteConnection, id: ConversationId) -> Outcome<Option<Conversation>> {
+async fn by_id(connection: &mut SqliteConnection, id: ConversationId) -> StoreResult<Option<Conversation>> {
     const BY_ID: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut SqliteConnection, query: &ConversationQuery) -> Outcome<ConversationPage> {
+async fn page(connection: &mut SqliteConnection, query: &ConversationQuery) -> StoreResult<ConversationPage> {
     const ALL: &str = concat!(
         "SELECT ",
         conversation_columns!(),
@@ -106,7 +106,7 @@ async fn page(connection: &mut SqliteConnection, query: &ConversationQuery) -> O
         .bind(i64::from(query.limit) + 1)
         .fetch_all(&mut *connection)
         .await?;
-    let conversations = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let conversations = rows.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;
     Ok(ConversationPage::of(conversations, query.limit as usize))
 }
 
@@ -116,7 +116,7 @@ async fn latest(
     before: Option<MessageId>,
     limit: u32,
     max_bytes: u64,
-) -> Outcome<Vec<StoredMessage>> {
+) -> StoreResult<Vec<StoredMessage>> {
     // Sums the sizes first: the header of each row has them, so only the returned messages are read.
     const LATEST: &str = concat!(
         "SELECT ",
@@ -136,7 +136,7 @@ async fn latest(
     rows.iter().rev().map(decode_message).collect()
 }
 
-async fn insert(tx: &mut Transaction, conversation: Conversation, max: Option<u32>) -> Outcome<()> {
+async fn insert(tx: &mut Transaction, conversation: Conversation, max: Option<u32>) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM conversations WHERE owner = ?";
     const INSERT: &str =
         concat!("INSERT INTO conversations (", conversation_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
@@ -159,7 +159,7 @@ async fn insert(tx: &mut Transaction, conversation: Conversation, max: Option<u3
     Ok(())
 }
 
-async fn remove_all(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
+async fn remove_all(tx: &mut Transaction, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM conversations WHERE owner = ?").bind(owner.0);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
@@ -168,7 +168,7 @@ async fn insert_message(
     tx: &mut Transaction,
     message: StoredMessage,
     quota: Option<MessageQuota>,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     // No row where there is no owner.
     const COUNT: &str = "\
         SELECT sum(message_count), sum(message_bytes) FROM conversations
@@ -208,7 +208,7 @@ async fn insert_message(
     Ok(())
 }
 
-async fn remove(tx: &mut Transaction, id: ConversationId) -> Outcome<()> {
+async fn remove(tx: &mut Transaction, id: ConversationId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM conversations WHERE id = ?";
     let done = sqlx::query(DELETE).bind(id.0).execute(&mut tx.connection).await?;
     if done.rows_affected() == 0 {
@@ -217,7 +217,7 @@ async fn remove(tx: &mut Transaction, id: ConversationId) -> Outcome<()> {
     Ok(())
 }
 
-fn decode(row: &SqliteRow) -> Outcome<Conversation> {
+fn decode(row: &SqliteRow) -> StoreResult<Conversation> {
     Ok(Conversation {
         id: ConversationId(row.try_get(0)?),
         owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
@@ -229,7 +229,7 @@ fn decode(row: &SqliteRow) -> Outcome<Conversation> {
     })
 }
 
-fn decode_message(row: &SqliteRow) -> Outcome<StoredMessage> {
+fn decode_message(row: &SqliteRow) -> StoreResult<StoredMessage> {
     let role: Role = row.try_get::<&str, _>(2)?.parse()?;
     Ok(StoredMessage {
         id: MessageId(row.try_get(0)?),

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{SqliteConnection, SqlitePool};
 use sutazai_core::Result;
 
-use super::fault::{Fault, Outcome};
+use super::error::{StoreError, StoreResult};
 use super::statement::connect_options;
 use super::writer::Writer;
 use crate::detached::{detached, unless_abandoned};
@@ -41,7 +41,7 @@ impl Database {
             .max_connections(READ_CONNECTIONS)
             .connect_with(options.clone())
             .await
-            .map_err(|e| Fault::from(e).into_error(path))?;
+            .map_err(|e| StoreError::from(e).into_error(path))?;
         let searchers = SqlitePoolOptions::new()
             .max_connections(SEARCH_CONNECTIONS)
             .acquire_timeout(SEARCH_TIMEOUT)
@@ -54,11 +54,11 @@ impl Database {
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c A) -> BoxFuture<'c, StoreResult<T>> + Send + 'static,
     {
         let database = self.clone();
         detached(move |abandoned| async move {
-            let error = |fault: Fault| fault.into_error(&database.path);
+            let error = |fault: StoreError| fault.into_error(&database.path);
             let connection = async { database.readers.acquire().await.map_err(|e| error(e.into())) };
             let mut connection = unless_abandoned(&abandoned, connection).await?;
             work(&mut connection, &input).await.map_err(error)
@@ -71,11 +71,11 @@ impl Database {
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c A) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, &'c A) -> BoxFuture<'c, StoreResult<T>> + Send + 'static,
     {
         let database = self.clone();
         detached(move |abandoned| async move {
-            let error = |fault: Fault| fault.into_error(&database.path);
+            let error = |fault: StoreError| fault.into_error(&database.path);
             let connection = async { database.searchers.acquire().await.map_err(|e| error(e.into())) };
             let mut connection = unless_abandoned(&abandoned, connection).await?;
             limited(&mut connection, SEARCH_TIMEOUT, |connection| work(connection, &input))
@@ -97,8 +97,8 @@ impl Database {
 async fn limited<'c, T>(
     connection: &'c mut SqliteConnection,
     limit: Duration,
-    work: impl FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Outcome<T>>,
-) -> Outcome<T> {
+    work: impl FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, StoreResult<T>>,
+) -> StoreResult<T> {
     let begun = Instant::now();
     connection
         .lock_handle()
@@ -115,13 +115,13 @@ mod tests {
     use sqlx::Connection;
     use sutazai_core::ErrorKind;
 
-    async fn endless(connection: &mut SqliteConnection) -> Outcome<()> {
+    async fn endless(connection: &mut SqliteConnection) -> StoreResult<()> {
         const ENDLESS: &str =
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
         Ok(sqlx::query(ENDLESS).fetch_one(connection).await.map(drop)?)
     }
 
-    async fn quick(connection: &mut SqliteConnection) -> Outcome<()> {
+    async fn quick(connection: &mut SqliteConnection) -> StoreResult<()> {
         Ok(sqlx::query("SELECT 1").fetch_one(connection).await.map(drop)?)
     }
 

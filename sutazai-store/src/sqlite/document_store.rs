@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
-use sutazai_core::documents::words::{score, terms_to_find, weight, words};
+use sutazai_core::documents::tokenizer::{score, terms_to_find, weight, words};
 use sutazai_core::domain::{
     Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery,
     UploadKey, UserId, quota,
@@ -23,7 +23,7 @@ use sutazai_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
 use crate::detached::detached;
@@ -162,13 +162,13 @@ pub(super) async fn remove_incomplete(database: &Database) -> Result<()> {
     Ok(())
 }
 
-async fn by_id(connection: &mut SqliteConnection, id: DocumentId) -> Outcome<Option<Document>> {
+async fn by_id(connection: &mut SqliteConnection, id: DocumentId) -> StoreResult<Option<Document>> {
     const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = ? AND complete");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut SqliteConnection, query: &DocumentQuery) -> Outcome<DocumentPage> {
+async fn page(connection: &mut SqliteConnection, query: &DocumentQuery) -> StoreResult<DocumentPage> {
     const ALL: &str = concat!(
         "SELECT ",
         document_columns!(),
@@ -185,7 +185,7 @@ async fn page(connection: &mut SqliteConnection, query: &DocumentQuery) -> Outco
         .bind(i64::from(query.limit) + 1)
         .fetch_all(&mut *connection)
         .await?;
-    let mut items = rows.iter().map(decode).collect::<Outcome<Vec<_>>>()?;
+    let mut items = rows.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;
     let more = items.len() > query.limit as usize;
     items.truncate(query.limit as usize);
     let next = items.last().filter(|_| more).map(|last| last.id);
@@ -197,7 +197,7 @@ async fn in_order(
     document: DocumentId,
     from: u32,
     limit: u32,
-) -> Outcome<Vec<Chunk>> {
+) -> StoreResult<Vec<Chunk>> {
     const IN_ORDER: &str = concat!(
         "SELECT ",
         chunk_columns!(),
@@ -208,7 +208,7 @@ async fn in_order(
     rows.iter().map(decode_chunk).collect()
 }
 
-async fn best(connection: &mut SqliteConnection, query: &PassageQuery) -> Outcome<Vec<Passage>> {
+async fn best(connection: &mut SqliteConnection, query: &PassageQuery) -> StoreResult<Vec<Passage>> {
     // `CROSS JOIN` fixes the order, from the words over the index to the chunks. A plan that began with the
     // documents would search the index for each of their chunks.
     const BEST: &str = "\
@@ -247,7 +247,7 @@ async fn weights(
     connection: &mut SqliteConnection,
     owner: Option<UserId>,
     words: &[String],
-) -> Outcome<Vec<i64>> {
+) -> StoreResult<Vec<i64>> {
     const ALL: &str = "SELECT coalesce(sum(chunks), 0) FROM documents WHERE owner IS ? AND complete";
     const WITH: &str = "\
         SELECT wanted.key, count(*) FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value) AS found \
@@ -280,7 +280,7 @@ enum Begun {
 }
 
 /// Adds the document without its chunks, as incomplete.
-async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQuota>) -> Outcome<Begun> {
+async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQuota>) -> StoreResult<Begun> {
     const INSERT: &str = concat!(
         "INSERT INTO documents (",
         document_columns!(),
@@ -324,7 +324,7 @@ async fn add_chunks(database: &Database, owner: Option<UserId>, mut chunks: Vec<
     Ok(())
 }
 
-async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>) -> Outcome<()> {
+async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>) -> StoreResult<()> {
     const INSERT_CHUNKS: &str = concat!("INSERT INTO chunks (", chunk_columns!(), ") VALUES");
     let added = bulk(&mut tx.connection, (INSERT_CHUNKS, 5, "RETURNING id, number"), &chunks, |chunk, to| {
         to.add(chunk.document.0)?;
@@ -336,7 +336,7 @@ async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>)
     })
     .await?;
     let ids = added.iter().map(|row| Ok((row.try_get(1)?, row.try_get(0)?)));
-    let ids = ids.collect::<Outcome<HashMap<u32, i64>>>()?;
+    let ids = ids.collect::<StoreResult<HashMap<u32, i64>>>()?;
     bulk(&mut tx.connection, (INSERT_WORDS, 2, ""), &chunks, |chunk, to| {
         to.add(ids.get(&chunk.index).copied())?;
         to.add(tokens(owner, &words(&chunk.text).collect::<Vec<_>>()))?;
@@ -348,7 +348,7 @@ async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>)
 
 /// Returns the owner's document that was uploaded with the same key, and the time at which it was begun if it
 /// is incomplete.
-async fn with_key(tx: &mut Transaction, document: &Document) -> Outcome<Option<(Document, Option<i64>)>> {
+async fn with_key(tx: &mut Transaction, document: &Document) -> StoreResult<Option<(Document, Option<i64>)>> {
     const WITH_KEY: &str = concat!(
         "SELECT ",
         document_columns!(),
@@ -364,7 +364,7 @@ async fn with_key(tx: &mut Transaction, document: &Document) -> Outcome<Option<(
 ///
 /// # Errors
 /// `NotFound` when it was deleted in the meantime.
-async fn show(tx: &mut Transaction, document: Document) -> Outcome<Document> {
+async fn show(tx: &mut Transaction, document: Document) -> StoreResult<Document> {
     // Its user may have been deleted in the meantime, and the document with them.
     const SHOW: &str = "UPDATE documents SET complete = 1 WHERE id = ?";
     let shown = sqlx::query(SHOW).bind(document.id.0).execute(&mut tx.connection).await?;
@@ -375,7 +375,7 @@ async fn show(tx: &mut Transaction, document: Document) -> Outcome<Document> {
 }
 
 /// Returns an error if a document of this size exceeds the owner's quota.
-async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQuota) -> Outcome<()> {
+async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQuota) -> StoreResult<()> {
     const KEPT: &str = "SELECT count(*), ifnull(sum(size_bytes), 0) FROM documents WHERE owner = ?";
     let kept = sqlx::query(KEPT).bind(owner.0).fetch_one(&mut tx.connection).await?;
     if kept.try_get::<u32, _>(0)? >= quota.documents {
@@ -388,7 +388,7 @@ async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQu
 }
 
 /// Hides a document before its chunks are removed.
-async fn hide(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
+async fn hide(tx: &mut Transaction, id: DocumentId) -> StoreResult<()> {
     const HIDE: &str = "\
         UPDATE documents SET complete = 0, begun_at = ?, upload_key = NULL, upload_digest = NULL \
         WHERE id = ? AND complete";
@@ -411,27 +411,27 @@ async fn remove(database: &Database, id: DocumentId) -> Result<()> {
     database.writer().run(move |tx| Box::pin(remove_document(tx, id))).await
 }
 
-async fn remove_chunks(tx: &mut Transaction, id: DocumentId) -> Outcome<u64> {
+async fn remove_chunks(tx: &mut Transaction, id: DocumentId) -> StoreResult<u64> {
     const DELETE: &str =
         "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE document_id = ? LIMIT ?)";
     let delete = sqlx::query(DELETE).bind(id.0).bind(CHUNK_BATCH_SIZE as i64);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
-async fn remove_document(tx: &mut Transaction, id: DocumentId) -> Outcome<()> {
+async fn remove_document(tx: &mut Transaction, id: DocumentId) -> StoreResult<()> {
     sqlx::query("DELETE FROM documents WHERE id = ?").bind(id.0).execute(&mut tx.connection).await?;
     Ok(())
 }
 
 /// Returns a document of this owner, complete or not.
-async fn one_of(connection: &mut SqliteConnection, owner: UserId) -> Outcome<Option<DocumentId>> {
+async fn one_of(connection: &mut SqliteConnection, owner: UserId) -> StoreResult<Option<DocumentId>> {
     let found = sqlx::query("SELECT id FROM documents WHERE owner = ? LIMIT 1").bind(owner.0);
     let row = found.fetch_optional(connection).await?;
     row.map(|row| Ok(DocumentId(row.try_get(0)?))).transpose()
 }
 
 /// Returns the documents that are incomplete and were begun before this time.
-async fn incomplete(connection: &mut SqliteConnection, before: i64) -> Outcome<Vec<DocumentId>> {
+async fn incomplete(connection: &mut SqliteConnection, before: i64) -> StoreResult<Vec<DocumentId>> {
     let found = sqlx::query("SELECT id FROM documents WHERE NOT complete AND begun_at < ?").bind(before);
     let rows = found.fetch_all(connection).await?;
     rows.iter().map(|row| Ok(DocumentId(row.try_get(0)?))).collect()
@@ -460,7 +460,7 @@ fn tokens(owner: Option<UserId>, words: &[String]) -> String {
 
 /// Indexes the words of all chunks; a migration calls it when the tokenizer has changed. The index must be
 /// empty.
-pub(super) async fn index_all(connection: &mut SqliteConnection) -> Outcome<()> {
+pub(super) async fn index_all(connection: &mut SqliteConnection) -> StoreResult<()> {
     const PAGE: &str = "\
         SELECT chunks.id, documents.owner, chunks.text FROM chunks \
             JOIN documents ON documents.id = chunks.document_id \
@@ -470,11 +470,11 @@ pub(super) async fn index_all(connection: &mut SqliteConnection) -> Outcome<()> 
         let rows = sqlx::query(PAGE).bind(last).fetch_all(&mut *connection).await?;
         let Some(row) = rows.last() else { return Ok(()) };
         last = row.try_get(0)?;
-        let indexed = |row: &SqliteRow| -> Outcome<(i64, String)> {
+        let indexed = |row: &SqliteRow| -> StoreResult<(i64, String)> {
             let words: Vec<String> = words(row.try_get(2)?).collect();
             Ok((row.try_get(0)?, tokens(row.try_get::<Option<_>, _>(1)?.map(UserId), &words)))
         };
-        let indexed = rows.iter().map(indexed).collect::<Outcome<Vec<_>>>()?;
+        let indexed = rows.iter().map(indexed).collect::<StoreResult<Vec<_>>>()?;
         bulk(&mut *connection, (INSERT_WORDS, 2, ""), &indexed, |(id, tokens), to| {
             to.add(*id)?;
             to.add(tokens.as_str())?;
@@ -484,7 +484,7 @@ pub(super) async fn index_all(connection: &mut SqliteConnection) -> Outcome<()> 
     }
 }
 
-fn decode(row: &SqliteRow) -> Outcome<Document> {
+fn decode(row: &SqliteRow) -> StoreResult<Document> {
     Ok(Document {
         id: DocumentId(row.try_get(0)?),
         owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
@@ -500,7 +500,7 @@ fn decode(row: &SqliteRow) -> Outcome<Document> {
     })
 }
 
-fn decode_chunk(row: &SqliteRow) -> Outcome<Chunk> {
+fn decode_chunk(row: &SqliteRow) -> StoreResult<Chunk> {
     Ok(Chunk {
         document: DocumentId(row.try_get(0)?),
         index: row.try_get(1)?,

@@ -12,7 +12,7 @@ use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::invitations;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
@@ -153,26 +153,26 @@ impl IdentityStore for SqliteIdentityStore {
     }
 }
 
-async fn find_user(connection: &mut SqliteConnection, id: UserId) -> Outcome<Option<User>> {
+async fn find_user(connection: &mut SqliteConnection, id: UserId) -> StoreResult<Option<User>> {
     const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn find_login(connection: &mut SqliteConnection, login: &str) -> Outcome<Option<User>> {
+async fn find_login(connection: &mut SqliteConnection, login: &str) -> StoreResult<Option<User>> {
     const BY_LOGIN: &str =
         concat!("SELECT ", user_columns!(), " FROM users WHERE username_key = ?1 OR email_key = ?1");
     let row = sqlx::query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional(&mut *connection).await?;
     row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn find_session(connection: &mut SqliteConnection, id: SessionId) -> Outcome<Option<Session>> {
+async fn find_session(connection: &mut SqliteConnection, id: SessionId) -> StoreResult<Option<Session>> {
     const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode_session(&row)).transpose()
 }
 
-async fn user_page(connection: &mut SqliteConnection, query: &UserQuery) -> Outcome<UserPage> {
+async fn user_page(connection: &mut SqliteConnection, query: &UserQuery) -> StoreResult<UserPage> {
     let mut sql: QueryBuilder<Sqlite> =
         QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
     if let Some(search) = query.search.as_ref().map(|text| text.to_lowercase()) {
@@ -187,7 +187,7 @@ async fn user_page(connection: &mut SqliteConnection, query: &UserQuery) -> Outc
     // One more row than requested shows whether there is a next page.
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
     let rows = sql.build().fetch_all(&mut *connection).await?;
-    let items = rows.iter().take(limit as usize).map(decode_user).collect::<Outcome<Vec<_>>>()?;
+    let items = rows.iter().take(limit as usize).map(decode_user).collect::<StoreResult<Vec<_>>>()?;
     let more = rows.len() > items.len();
     Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
 }
@@ -196,7 +196,7 @@ async fn counted(
     connection: &mut SqliteConnection,
     active_since: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Outcome<UserCounts> {
+) -> StoreResult<UserCounts> {
     const COUNTS: &str = "SELECT count(*), coalesce(sum(disabled), 0), \
         (SELECT count(DISTINCT user_id) FROM user_sessions \
          WHERE revoked_at IS NULL AND expires_at > ? AND refreshed_at >= ?) FROM users";
@@ -209,7 +209,7 @@ async fn good_sessions(
     connection: &mut SqliteConnection,
     user: UserId,
     now: DateTime<Utc>,
-) -> Outcome<Vec<Session>> {
+) -> StoreResult<Vec<Session>> {
     const GOOD: &str = concat!(
         "SELECT ",
         session_columns!(),
@@ -224,21 +224,21 @@ async fn spent_token(
     connection: &mut SqliteConnection,
     id: SessionId,
     hash: &str,
-) -> Outcome<Option<SpentToken>> {
+) -> StoreResult<Option<SpentToken>> {
     const SPENT: &str = "SELECT spent_at, salt FROM spent_refresh_tokens WHERE session_id = ? AND hash = ?";
     let row = sqlx::query(SPENT).bind(id.0).bind(hash).fetch_optional(&mut *connection).await?;
     let spent = |row: SqliteRow| Ok(SpentToken { spent_at: instant(row.try_get(0)?), salt: row.try_get(1)? });
     row.map(spent).transpose()
 }
 
-async fn ended_since(connection: &mut SqliteConnection, since: DateTime<Utc>) -> Outcome<Vec<SessionId>> {
+async fn ended_since(connection: &mut SqliteConnection, since: DateTime<Utc>) -> StoreResult<Vec<SessionId>> {
     const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= ?1 \
         UNION ALL SELECT id FROM deleted_sessions WHERE ended_at >= ?1";
     let rows = sqlx::query(ENDED).bind(nanos(since)).fetch_all(&mut *connection).await?;
     session_ids(&rows)
 }
 
-async fn insert_user(tx: &mut Transaction, user: User) -> Outcome<()> {
+async fn insert_user(tx: &mut Transaction, user: User) -> StoreResult<()> {
     const INSERT: &str = concat!(
         "INSERT INTO users (",
         user_columns!(),
@@ -260,13 +260,13 @@ async fn insert_user(tx: &mut Transaction, user: User) -> Outcome<()> {
     Ok(())
 }
 
-async fn insert_invited(tx: &mut Transaction, user: User, invitation_hash: String) -> Outcome<()> {
+async fn insert_invited(tx: &mut Transaction, user: User, invitation_hash: String) -> StoreResult<()> {
     invitations::spend(tx, &invitation_hash, user.created_at).await?;
     insert_user(tx, user).await
 }
 
 /// Checks that an enabled admin remains without this user.
-async fn check_admin_left(tx: &mut Transaction, without: UserId) -> Outcome<()> {
+async fn check_admin_left(tx: &mut Transaction, without: UserId) -> StoreResult<()> {
     const LAST: &str = "SELECT count(*) FILTER (WHERE id = ?1), count(*) FROM users \
                         WHERE role = 'admin' AND disabled = 0";
     let row = sqlx::query(LAST).bind(without.0).fetch_one(&mut tx.connection).await?;
@@ -277,7 +277,7 @@ async fn check_admin_left(tx: &mut Transaction, without: UserId) -> Outcome<()> 
 }
 
 /// Deletes a user; sessions, keys, invitations, conversations and documents are deleted by foreign keys.
-async fn delete_user(tx: &mut Transaction, id: UserId, now: DateTime<Utc>) -> Outcome<()> {
+async fn delete_user(tx: &mut Transaction, id: UserId, now: DateTime<Utc>) -> StoreResult<()> {
     const DELETE_OLD: &str = "DELETE FROM deleted_sessions WHERE ended_at < ?";
     const KEEP_ENDED: &str = "INSERT INTO deleted_sessions (id, ended_at) \
         SELECT id, ? FROM user_sessions WHERE user_id = ? AND expires_at > ?";
@@ -293,7 +293,7 @@ async fn delete_user(tx: &mut Transaction, id: UserId, now: DateTime<Utc>) -> Ou
     Ok(())
 }
 
-async fn update_login(tx: &mut Transaction, id: UserId, at: DateTime<Utc>) -> Outcome<()> {
+async fn update_login(tx: &mut Transaction, id: UserId, at: DateTime<Utc>) -> StoreResult<()> {
     const LOGIN: &str = "UPDATE users SET last_login_at = ? WHERE id = ?";
     sqlx::query(LOGIN).bind(nanos(at)).bind(id.0).execute(&mut tx.connection).await?;
     Ok(())
@@ -304,7 +304,7 @@ async fn update_user(
     id: UserId,
     change: UserChange,
     now: DateTime<Utc>,
-) -> Outcome<ChangedUser> {
+) -> StoreResult<ChangedUser> {
     const PASSWORD: &str =
         concat!("UPDATE users SET password_hash = ? WHERE id = ? RETURNING ", user_columns!());
     const REHASH: &str = concat!(
@@ -332,7 +332,7 @@ async fn update_user(
     Ok(ChangedUser { user, ended })
 }
 
-async fn insert_session(tx: &mut Transaction, session: Session) -> Outcome<Vec<SessionId>> {
+async fn insert_session(tx: &mut Transaction, session: Session) -> StoreResult<Vec<SessionId>> {
     const INSERT: &str = concat!(
         "INSERT INTO user_sessions (",
         session_columns!(),
@@ -369,7 +369,7 @@ async fn exchange(
     new: Successor,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = ?, refreshed_at = ?, expires_at = ? \
                             WHERE id = ? AND refresh_hash = ? AND revoked_at IS NULL";
     const SPEND: &str =
@@ -399,7 +399,7 @@ async fn exchange(
     Ok(())
 }
 
-async fn end_session(tx: &mut Transaction, id: SessionId, now: DateTime<Utc>) -> Outcome<()> {
+async fn end_session(tx: &mut Transaction, id: SessionId, now: DateTime<Utc>) -> StoreResult<()> {
     const END: &str = "UPDATE user_sessions SET revoked_at = ifnull(revoked_at, ?) WHERE id = ?";
     sqlx::query(END).bind(nanos(now)).bind(id.0).execute(&mut tx.connection).await?;
     Ok(())
@@ -410,18 +410,18 @@ async fn end_all(
     user: UserId,
     keep: Option<SessionId>,
     now: DateTime<Utc>,
-) -> Outcome<Vec<SessionId>> {
+) -> StoreResult<Vec<SessionId>> {
     const END: &str = "UPDATE user_sessions SET revoked_at = ? \
                        WHERE user_id = ? AND revoked_at IS NULL AND id IS NOT ? RETURNING id";
     let query = sqlx::query(END).bind(nanos(now)).bind(user.0).bind(keep.map(|id| id.0));
     session_ids(&query.fetch_all(&mut tx.connection).await?)
 }
 
-fn session_ids(rows: &[SqliteRow]) -> Outcome<Vec<SessionId>> {
+fn session_ids(rows: &[SqliteRow]) -> StoreResult<Vec<SessionId>> {
     rows.iter().map(|row| Ok(SessionId(row.try_get(0)?))).collect()
 }
 
-fn decode_user(row: &SqliteRow) -> Outcome<User> {
+fn decode_user(row: &SqliteRow) -> StoreResult<User> {
     let role = match row.try_get(4)? {
         "admin" => UserRole::Admin,
         _ => UserRole::User,
@@ -438,7 +438,7 @@ fn decode_user(row: &SqliteRow) -> Outcome<User> {
     })
 }
 
-fn decode_session(row: &SqliteRow) -> Outcome<Session> {
+fn decode_session(row: &SqliteRow) -> StoreResult<Session> {
     Ok(Session {
         id: SessionId(row.try_get(0)?),
         user: UserId(row.try_get(1)?),

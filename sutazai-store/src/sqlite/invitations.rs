@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 use sutazai_core::Error;
 use sutazai_core::domain::{Invitation, InvitationId, MAX_INVITATIONS, UserId, quota};
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
 
@@ -14,7 +14,7 @@ use super::writer::Transaction;
 ///
 /// # Errors
 /// `Conflict` when there are [`MAX_INVITATIONS`] already.
-pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> Outcome<()> {
+pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> StoreResult<()> {
     const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= ?";
     const COUNT: &str = "SELECT count(*) FROM invitations";
     const INSERT: &str =
@@ -36,7 +36,10 @@ pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> Outc
 }
 
 /// Returns the invitations that have not expired, newest first.
-pub(super) async fn good(connection: &mut SqliteConnection, now: DateTime<Utc>) -> Outcome<Vec<Invitation>> {
+pub(super) async fn good(
+    connection: &mut SqliteConnection,
+    now: DateTime<Utc>,
+) -> StoreResult<Vec<Invitation>> {
     const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
                         WHERE expires_at > ? ORDER BY id DESC";
     let rows = sqlx::query(GOOD).bind(nanos(now)).fetch_all(connection).await?;
@@ -47,7 +50,7 @@ pub(super) async fn good(connection: &mut SqliteConnection, now: DateTime<Utc>) 
 ///
 /// # Errors
 /// `NotFound` for an unknown one.
-pub(super) async fn remove(tx: &mut Transaction, id: InvitationId) -> Outcome<()> {
+pub(super) async fn remove(tx: &mut Transaction, id: InvitationId) -> StoreResult<()> {
     let delete = sqlx::query("DELETE FROM invitations WHERE id = ?").bind(id.0);
     if delete.execute(&mut tx.connection).await?.rows_affected() == 0 {
         Err(Error::not_found(format!("invitation {id}")))?;
@@ -59,7 +62,7 @@ pub(super) async fn remove(tx: &mut Transaction, id: InvitationId) -> Outcome<()
 ///
 /// # Errors
 /// `Forbidden` for one that is unknown, used or expired.
-pub(super) async fn spend(tx: &mut Transaction, hash: &str, now: DateTime<Utc>) -> Outcome<()> {
+pub(super) async fn spend(tx: &mut Transaction, hash: &str, now: DateTime<Utc>) -> StoreResult<()> {
     let spend = sqlx::query("DELETE FROM invitations WHERE hash = ? AND expires_at > ?");
     let spent = spend.bind(hash).bind(nanos(now)).execute(&mut tx.connection).await?;
     if spent.rows_affected() == 0 {
@@ -68,7 +71,7 @@ pub(super) async fn spend(tx: &mut Transaction, hash: &str, now: DateTime<Utc>) 
     Ok(())
 }
 
-fn decode(row: &SqliteRow) -> Outcome<Invitation> {
+fn decode(row: &SqliteRow) -> StoreResult<Invitation> {
     Ok(Invitation {
         id: InvitationId(row.try_get(0)?),
         hash: row.try_get(1)?,

@@ -8,7 +8,7 @@ use sutazai_core::domain::MetricSample;
 use sutazai_core::ports::{MetricStore, SeriesQuery};
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
 
@@ -50,7 +50,7 @@ impl MetricStore for SqliteMetricStore {
 
 /// Returns at most `max_points` samples: consecutive samples are averaged in groups of about equal size, and
 /// each group has the time of its first sample.
-async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> Outcome<Vec<MetricSample>> {
+async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> StoreResult<Vec<MetricSample>> {
     const RANGE: &str = "\
         WITH found AS (
             SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
@@ -68,7 +68,7 @@ async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> Outcom
         .bind(query.max_points)
         .fetch_all(&mut *connection)
         .await?;
-    let sample = |row: &sqlx::sqlite::SqliteRow| -> Outcome<MetricSample> {
+    let sample = |row: &sqlx::sqlite::SqliteRow| -> StoreResult<MetricSample> {
         Ok(MetricSample {
             host: query.host.clone(),
             series: query.series.clone(),
@@ -79,7 +79,7 @@ async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> Outcom
     rows.iter().map(sample).collect()
 }
 
-async fn names(connection: &mut SqliteConnection, host: &str, prefix: &str) -> Outcome<Vec<String>> {
+async fn names(connection: &mut SqliteConnection, host: &str, prefix: &str) -> StoreResult<Vec<String>> {
     const NAMES: &str = "\
         SELECT name FROM metric_series WHERE host = ?1 AND substr(name, 1, length(?2)) = ?2 \
         AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name";
@@ -87,7 +87,7 @@ async fn names(connection: &mut SqliteConnection, host: &str, prefix: &str) -> O
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-async fn insert(tx: &mut Transaction, samples: Vec<MetricSample>) -> Outcome<()> {
+async fn insert(tx: &mut Transaction, samples: Vec<MetricSample>) -> StoreResult<()> {
     let connection = &mut tx.connection;
     let mut names: Vec<(&str, &str)> =
         samples.iter().map(|sample| (sample.host.as_str(), sample.series.as_str())).collect();
@@ -116,7 +116,11 @@ async fn insert(tx: &mut Transaction, samples: Vec<MetricSample>) -> Outcome<()>
 
 /// Reduces minutes before `fine_until` to one sample each, their mean, and deletes samples before
 /// `keep_from`.
-async fn compact(tx: &mut Transaction, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Outcome<u64> {
+async fn compact(
+    tx: &mut Transaction,
+    fine_until: DateTime<Utc>,
+    keep_from: DateTime<Utc>,
+) -> StoreResult<u64> {
     const DELETE_OLD: &str = "DELETE FROM metric_samples WHERE at < ?";
     const MEANS: &str = "\
         CREATE TEMP TABLE minutes AS

@@ -6,7 +6,7 @@
 //! - `statement`: statements over many rows, and conversions of times,
 //! - `record`: a task as a row,
 //! - `rows`: the repository of the unit of work,
-//! - `lanes`: queue partitions, for fair scheduling,
+//! - `partitions`: queue partitions, for fair scheduling,
 //! - `queue`: the writes of the queue, `prune`: retention, `agent_messages`: messages between agents,
 //! - `claiming`: claims despite damaged tasks,
 //! - `outbox`: unpublished messages about removed tasks,
@@ -21,22 +21,22 @@ mod claiming;
 mod conversation_store;
 mod database;
 mod document_store;
-mod fault;
+mod error;
 mod file;
 mod identity_store;
 mod invitations;
-mod lanes;
 mod metric_store;
 mod open;
 mod outbox;
+mod partitions;
 mod prune;
 mod queue;
 mod record;
 mod relay_store;
-mod rows;
 mod schedule_store;
 mod schema;
 mod statement;
+mod task_repository;
 mod task_store;
 mod writer;
 

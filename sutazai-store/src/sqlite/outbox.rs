@@ -3,18 +3,18 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
 use sutazai_core::domain::TaskId;
-use sutazai_core::ports::{BusMessage, LeftMessage};
+use sutazai_core::ports::{BusMessage, OutboxMessage};
 use sutazai_core::relay::message;
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::record::{columns, decode_event};
 use super::statement::bulk;
 use super::writer::Transaction;
-use crate::rows::Record;
+use crate::task_repository::Record;
 
 /// Stores the messages about those of these tasks whose events were not all published; the caller then
 /// removes the tasks.
-pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()> {
+pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> StoreResult<()> {
     const POSITION: &str = "SELECT CAST(position AS INTEGER) FROM relay";
     const LAST: &str = "SELECT task_id, max(position) FROM task_events WHERE task_id IN (VALUES";
     const TASK: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?");
@@ -34,7 +34,7 @@ pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()>
         let task = Record::decode(&sqlx::query(TASK).bind(id.0).fetch_one(&mut *connection).await?).task;
         let events = sqlx::query(EVENTS).bind(id.0).fetch_all(&mut *connection).await?;
         let message_of = |row: &SqliteRow| Ok(message(&decode_event(id, row)?, &task));
-        let messages = events.iter().map(message_of).collect::<Outcome<Vec<BusMessage>>>()?;
+        let messages = events.iter().map(message_of).collect::<StoreResult<Vec<BusMessage>>>()?;
         bulk(connection, (LEAVE, 4, ""), &messages, |message, to| {
             to.add(message.id.as_str())?;
             to.add(message.topic.as_str())?;
@@ -48,11 +48,11 @@ pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> Outcome<()>
 }
 
 /// Returns the first `limit` messages, in order.
-pub(super) async fn first(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<LeftMessage>> {
+pub(super) async fn first(connection: &mut SqliteConnection, limit: u32) -> StoreResult<Vec<OutboxMessage>> {
     const FIRST: &str = "SELECT number, id, topic, body, trace FROM outbox ORDER BY number LIMIT ?";
     let rows = sqlx::query(FIRST).bind(limit).fetch_all(connection).await?;
-    let read = |row: &SqliteRow| -> Outcome<LeftMessage> {
-        Ok(LeftMessage {
+    let read = |row: &SqliteRow| -> StoreResult<OutboxMessage> {
+        Ok(OutboxMessage {
             number: row.try_get::<i64, _>(0)?.unsigned_abs(),
             message: BusMessage {
                 id: row.try_get(1)?,
@@ -66,7 +66,7 @@ pub(super) async fn first(connection: &mut SqliteConnection, limit: u32) -> Outc
 }
 
 /// Deletes messages that were published.
-pub(super) async fn take_out(tx: &mut Transaction, numbers: &[u64]) -> Outcome<()> {
+pub(super) async fn delete_published(tx: &mut Transaction, numbers: &[u64]) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM outbox WHERE number IN (VALUES";
     bulk(&mut tx.connection, (DELETE, 1, ")"), numbers, |number, to| Ok(to.add(number.cast_signed())?))
         .await?;

@@ -2,15 +2,15 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
-use sutazai_core::domain::{EventPosition, Prune, Pruned, TaskId, TaskStatus};
+use sutazai_core::domain::{EventOffset, Pruned, RetentionBatch, TaskId, TaskStatus};
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::outbox;
 use super::statement::{bulk, instant};
 use super::writer::Transaction;
 
 /// Removes the expired tasks of one page.
-pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> {
+pub(super) async fn prune(tx: &mut Transaction, look: RetentionBatch) -> StoreResult<Pruned> {
     const PAGE: &str =
         "SELECT id, status, finished_at FROM tasks WHERE id > ? AND id < ? ORDER BY id LIMIT ?";
     // Children of a task that has not ended are still needed for its next claim.
@@ -21,16 +21,16 @@ pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> 
     let connection = &mut tx.connection;
     let page = sqlx::query(PAGE).bind(look.after.0).bind(look.before.0).bind(look.limit);
     let page = page.fetch_all(&mut *connection).await?;
-    let read = |row: &SqliteRow| -> Outcome<(TaskId, bool)> {
+    let read = |row: &SqliteRow| -> StoreResult<(TaskId, bool)> {
         let status: TaskStatus = row.try_get::<&str, _>(1)?.parse()?;
         let finished_at = row.try_get::<Option<i64>, _>(2)?.map(instant);
         Ok((TaskId(row.try_get(0)?), look.takes(status, finished_at)))
     };
-    let seen = page.iter().map(read).collect::<Outcome<Vec<_>>>()?;
+    let seen = page.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
     let next = seen.last().map(|(id, _)| *id).filter(|_| seen.len() == look.limit as usize);
     let mut old: Vec<TaskId> = seen.into_iter().filter(|(_, old)| *old).map(|(id, _)| id).collect();
     let needed = bulk(connection, (NEEDED, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
-    let needed = needed.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    let needed = needed.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<StoreResult<Vec<_>>>()?;
     old.retain(|id| !needed.contains(id));
     outbox::leave(tx, &old).await?;
     let last = bulk(&mut tx.connection, (LAST, 1, ")"), &old, |id, to| Ok(to.add(id.0)?)).await?;
@@ -44,9 +44,9 @@ pub(super) async fn prune(tx: &mut Transaction, look: Prune) -> Outcome<Pruned> 
 }
 
 /// Moves the beginning of the event log behind this position, unless it is later already.
-async fn begin_at(tx: &mut Transaction, position: i64) -> Outcome<()> {
-    const RAISE: &str = "UPDATE feed_begin SET position = max(position, ?)";
-    const INSERT: &str = "INSERT INTO feed_begin (position) VALUES (?)";
+async fn begin_at(tx: &mut Transaction, position: i64) -> StoreResult<()> {
+    const RAISE: &str = "UPDATE event_log_begin SET position = max(position, ?)";
+    const INSERT: &str = "INSERT INTO event_log_begin (position) VALUES (?)";
     let raised = sqlx::query(RAISE).bind(position).execute(&mut tx.connection).await?;
     if raised.rows_affected() == 0 {
         sqlx::query(INSERT).bind(position).execute(&mut tx.connection).await?;
@@ -55,8 +55,8 @@ async fn begin_at(tx: &mut Transaction, position: i64) -> Outcome<()> {
 }
 
 /// Returns the position after which the event log is complete.
-pub(super) async fn feed_begin(connection: &mut SqliteConnection) -> Outcome<EventPosition> {
-    let row = sqlx::query("SELECT position FROM feed_begin").fetch_optional(connection).await?;
+pub(super) async fn event_log_begin(connection: &mut SqliteConnection) -> StoreResult<EventOffset> {
+    let row = sqlx::query("SELECT position FROM event_log_begin").fetch_optional(connection).await?;
     let position = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
-    Ok(EventPosition(position.unwrap_or_default().unsigned_abs().into()))
+    Ok(EventOffset(position.unwrap_or_default().unsigned_abs().into()))
 }

@@ -6,17 +6,17 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use sqlx::{Arguments, Row};
 use sutazai_core::Error;
-use sutazai_core::domain::{Claim, ClaimKey, Finish, NewEvent, Task, TaskId, UserId, later, quota};
+use sutazai_core::domain::{Claim, ClaimKey, NewEvent, OutcomeRecord, Task, TaskId, UserId, later, quota};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::record::columns;
 use super::statement::{bulk, nanos};
 use super::writer::Transaction;
 use super::{agent_messages, outbox};
-use crate::changes::Changes;
-use crate::rows::Record;
-use crate::turns::pick;
+use crate::fair_claiming::pick;
+use crate::task_repository::Record;
+use crate::unit_of_work::UnitOfWork;
 
 /// Tasks of an owner that one transaction removes at most, so that other writes run in between.
 pub(super) const DELETED_AT_ONCE: u64 = 128;
@@ -26,9 +26,9 @@ pub(super) async fn enqueue(
     transaction: &mut Transaction,
     tasks: Vec<Task>,
     max_pending: Option<u32>,
-) -> Outcome<Vec<Task>> {
+) -> StoreResult<Vec<Task>> {
     let owners: BTreeSet<UserId> = tasks.iter().filter_map(|task| task.owner).collect();
-    let mut changes = Changes::new(transaction);
+    let mut changes = UnitOfWork::new(transaction);
     let mut ids = Vec::with_capacity(tasks.len());
     for task in tasks {
         ids.push(changes.add(task).await?);
@@ -45,7 +45,7 @@ pub(super) async fn enqueue(
 }
 
 /// Returns an error if more than `max` tasks of an owner are pending; the count stops there.
-async fn check_pending(transaction: &mut Transaction, owner: UserId, max: u32) -> Outcome<()> {
+async fn check_pending(transaction: &mut Transaction, owner: UserId, max: u32) -> StoreResult<()> {
     const PENDING: &str = "SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_queue \
         WHERE ifnull(owner, zeroblob(16)) = ? AND status = 'pending' AND waiting_for = 0 LIMIT ?)";
     let pending = sqlx::query(PENDING).bind(owner.0).bind(i64::from(max) + 1);
@@ -56,7 +56,7 @@ async fn check_pending(transaction: &mut Transaction, owner: UserId, max: u32) -
 }
 
 /// Claims up to `request.limit` due tasks, fairly across owners.
-pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) -> Outcome<Vec<Claim>> {
+pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) -> StoreResult<Vec<Claim>> {
     let due = pick(transaction, &request).await?;
     take(transaction, &request, due).await
 }
@@ -66,8 +66,8 @@ pub(super) async fn take(
     transaction: &mut Transaction,
     request: &ClaimRequest,
     mut due: Vec<TaskId>,
-) -> Outcome<Vec<Claim>> {
-    let mut changes = Changes::new(transaction);
+) -> StoreResult<Vec<Claim>> {
+    let mut changes = UnitOfWork::new(transaction);
     changes.load(due.iter().copied()).await?;
     let lease_until = later(request.now, request.lease);
     let damaged: Vec<_> = due.iter().filter_map(|id| Some((*id, changes.damage(*id)?))).collect();
@@ -99,8 +99,8 @@ pub(super) async fn renew(
     claims: Vec<ClaimKey>,
     lease_until: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Outcome<Vec<LeaseState>> {
-    let mut changes = Changes::new(transaction);
+) -> StoreResult<Vec<LeaseState>> {
+    let mut changes = UnitOfWork::new(transaction);
     changes.load(claims.iter().map(|claim| claim.task)).await?;
     let mut states = Vec::with_capacity(claims.len());
     let mut awaited = Vec::new();
@@ -121,15 +121,15 @@ pub(super) async fn renew(
 }
 
 /// Records outcomes; returns one result per outcome, in order.
-pub(super) async fn finish(
+pub(super) async fn record_outcomes(
     transaction: &mut Transaction,
-    finished: Vec<Finish>,
+    finished: Vec<OutcomeRecord>,
     now: DateTime<Utc>,
-) -> Outcome<Vec<Result<(), Error>>> {
-    let mut changes = Changes::new(transaction);
-    changes.load(finished.iter().map(|finish| finish.claim.task)).await?;
+) -> StoreResult<Vec<Result<(), Error>>> {
+    let mut changes = UnitOfWork::new(transaction);
+    changes.load(finished.iter().map(|record| record.claim.task)).await?;
     let mut answers = Vec::with_capacity(finished.len());
-    for Finish { claim, outcome } in finished {
+    for OutcomeRecord { claim, outcome } in finished {
         let fence = changes.fence(&claim);
         if fence.is_ok() {
             changes.record(claim.task, outcome, now).await?;
@@ -141,14 +141,14 @@ pub(super) async fn finish(
 }
 
 /// Reaps expired leases; returns how many tasks that were.
-pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) -> Outcome<u64> {
+pub(super) async fn reap(transaction: &mut Transaction, now: DateTime<Utc>) -> StoreResult<u64> {
     const EXPIRED: &str = concat!(
         "SELECT ",
         columns!(),
         " FROM tasks INDEXED BY tasks_leases WHERE status = 'processing' AND lease_until <= ?"
     );
     let rows = sqlx::query(EXPIRED).bind(nanos(now)).fetch_all(&mut transaction.connection).await?;
-    let mut changes = Changes::new(transaction);
+    let mut changes = UnitOfWork::new(transaction);
     for row in &rows {
         let record = Record::decode(row);
         let id = record.task.id;
@@ -160,24 +160,32 @@ pub(super) async fn expire(transaction: &mut Transaction, now: DateTime<Utc>) ->
 }
 
 /// Cancels a pending task or requests the cancellation of a running one.
-pub(super) async fn cancel(transaction: &mut Transaction, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
-    let mut changes = Changes::new(transaction);
+pub(super) async fn cancel(
+    transaction: &mut Transaction,
+    id: TaskId,
+    now: DateTime<Utc>,
+) -> StoreResult<Task> {
+    let mut changes = UnitOfWork::new(transaction);
     let task = changes.cancel(id, now).await?;
     changes.flush().await?;
     Ok(task)
 }
 
 /// Puts a failed task back into the queue.
-pub(super) async fn retry(transaction: &mut Transaction, id: TaskId, now: DateTime<Utc>) -> Outcome<Task> {
-    let mut changes = Changes::new(transaction);
+pub(super) async fn retry(
+    transaction: &mut Transaction,
+    id: TaskId,
+    now: DateTime<Utc>,
+) -> StoreResult<Task> {
+    let mut changes = UnitOfWork::new(transaction);
     let task = changes.retry(id, now).await?;
     changes.flush().await?;
     Ok(task)
 }
 
 /// Removes an ended task; foreign keys delete its events and messages.
-pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome<()> {
-    Changes::new(transaction).deletable(id).await?;
+pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> StoreResult<()> {
+    UnitOfWork::new(transaction).deletable(id).await?;
     outbox::leave(transaction, &[id]).await?;
     sqlx::query("DELETE FROM tasks WHERE id = ?").bind(id.0).execute(&mut transaction.connection).await?;
     Ok(())
@@ -185,12 +193,12 @@ pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> Outcome
 
 /// Removes at most 128 tasks of an owner, whatever their status; foreign keys delete their events and
 /// messages.
-pub(super) async fn delete_some(transaction: &mut Transaction, owner: UserId) -> Outcome<u64> {
+pub(super) async fn delete_some(transaction: &mut Transaction, owner: UserId) -> StoreResult<u64> {
     const SOME: &str = "SELECT id FROM tasks WHERE owner = ? ORDER BY id LIMIT ?";
     const DELETE: &str = "DELETE FROM tasks WHERE id IN (VALUES";
     let rows = sqlx::query(SOME).bind(owner.0).bind(DELETED_AT_ONCE as i64);
     let rows = rows.fetch_all(&mut transaction.connection).await?;
-    let ids = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<Outcome<Vec<_>>>()?;
+    let ids = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<StoreResult<Vec<_>>>()?;
     outbox::leave(transaction, &ids).await?;
     bulk(&mut transaction.connection, (DELETE, 1, ")"), &ids, |id, to| Ok(to.add(id.0)?)).await?;
     Ok(ids.len() as u64)
@@ -204,8 +212,8 @@ pub(super) async fn append(
     transaction: &mut Transaction,
     claim: ClaimKey,
     events: Vec<NewEvent>,
-) -> Outcome<()> {
-    let mut changes = Changes::new(transaction);
+) -> StoreResult<()> {
+    let mut changes = UnitOfWork::new(transaction);
     changes.load([claim.task]).await?;
     changes.fence(&claim)?;
     for event in events {

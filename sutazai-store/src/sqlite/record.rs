@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, Row};
 use sutazai_core::domain::{
-    EventKind, EventPosition, FeedEvent, Task, TaskEvent, TaskId, TaskStatus, TraceContext, UserId, WorkerId,
+    EventKind, EventLogEntry, EventOffset, InstanceId, Task, TaskEvent, TaskId, TaskStatus, TraceContext,
+    UserId,
 };
 use uuid::Uuid;
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::statement::{instant, nanos};
-use crate::rows::Record;
+use crate::task_repository::Record;
 
 /// Columns of a task, in the order of [`Record::decode`] and [`Record::bind`].
 macro_rules! columns {
@@ -83,7 +84,7 @@ impl Record {
             parent: at.get("parent_id", None).map(TaskId),
             waiting_for: at.get("waiting_for", 0),
             cancel_requested: at.get("cancel_requested", false),
-            worker: at.get("worker", None).map(WorkerId),
+            worker: at.get("worker", None).map(InstanceId),
             lease_until: at.get("lease_until", None).map(instant),
             created_at: at.time("created_at", first),
             updated_at: at.time("updated_at", first),
@@ -97,7 +98,7 @@ impl Record {
     }
 
     /// Binds the values of all columns.
-    pub(super) fn bind(&self, to: &mut SqliteArguments) -> Outcome<()> {
+    pub(super) fn bind(&self, to: &mut SqliteArguments) -> StoreResult<()> {
         let task = &self.task;
         to.add(task.id.0)?;
         to.add(task.owner.map(|owner| owner.0))?;
@@ -133,7 +134,7 @@ impl Record {
     }
 
     /// Binds the id and the values of [`UPDATE`].
-    pub(super) fn bind_changes(&self, to: &mut SqliteArguments) -> Outcome<()> {
+    pub(super) fn bind_changes(&self, to: &mut SqliteArguments) -> StoreResult<()> {
         let task = &self.task;
         to.add(task.id.0)?;
         to.add(nanos(task.run_at))?;
@@ -160,7 +161,7 @@ impl Record {
 pub(super) fn bind_event(
     (owner, event): &(Option<UserId>, TaskEvent),
     to: &mut SqliteArguments,
-) -> Outcome<()> {
+) -> StoreResult<()> {
     to.add(event.task_id.0)?;
     to.add(event.sequence.cast_signed())?;
     to.add(owner.map(|owner| owner.0))?;
@@ -170,7 +171,7 @@ pub(super) fn bind_event(
 }
 
 /// Decodes a row of `sequence, at, kind`.
-pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> Outcome<TaskEvent> {
+pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> StoreResult<TaskEvent> {
     let kind: EventKind = serde_json::from_str(row.try_get(2)?)?;
     Ok(TaskEvent {
         task_id,
@@ -181,9 +182,9 @@ pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> Outcome<TaskEven
 }
 
 /// Decodes a row of `sequence, at, kind, position, task_id, owner`.
-pub(super) fn decode_feed_event(row: &SqliteRow) -> Outcome<FeedEvent> {
-    Ok(FeedEvent {
-        position: EventPosition(row.try_get::<i64, _>(3)?.unsigned_abs().into()),
+pub(super) fn decode_log_entry(row: &SqliteRow) -> StoreResult<EventLogEntry> {
+    Ok(EventLogEntry {
+        position: EventOffset(row.try_get::<i64, _>(3)?.unsigned_abs().into()),
         owner: row.try_get::<Option<Uuid>, _>(5)?.map(UserId),
         event: decode_event(TaskId(row.try_get(4)?), row)?,
     })
@@ -226,6 +227,6 @@ impl<'r> Cursor<'r> {
     }
 }
 
-fn text<T: Serialize>(value: Option<&T>) -> Outcome<Option<String>> {
+fn text<T: Serialize>(value: Option<&T>) -> StoreResult<Option<String>> {
     Ok(value.map(serde_json::to_string).transpose()?)
 }

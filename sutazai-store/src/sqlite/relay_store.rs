@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use sqlx::Row;
-use sutazai_core::domain::{EventPosition, WorkerId, later};
-use sutazai_core::ports::{LeftMessage, RelayClaim, RelayStore};
+use sutazai_core::domain::{EventOffset, InstanceId, later};
+use sutazai_core::ports::{OutboxMessage, RelayClaim, RelayStore};
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
-use super::fault::Outcome;
+use super::error::StoreResult;
 use super::outbox;
 use super::statement::nanos;
 use super::writer::Transaction;
@@ -27,38 +27,38 @@ impl SqliteRelayStore {
 
 #[async_trait]
 impl RelayStore for SqliteRelayStore {
-    async fn hold(&self, claim: &RelayClaim, begin: EventPosition) -> Result<Option<EventPosition>> {
+    async fn acquire(&self, claim: &RelayClaim, begin: EventOffset) -> Result<Option<EventOffset>> {
         let claim = *claim;
-        self.database.writer().run(move |tx| Box::pin(hold(tx, claim, begin))).await
+        self.database.writer().run(move |tx| Box::pin(acquire(tx, claim, begin))).await
     }
 
-    async fn advance(&self, claim: &RelayClaim, position: EventPosition) -> Result<()> {
+    async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()> {
         let claim = *claim;
         self.database.writer().run(move |tx| Box::pin(advance(tx, claim, position))).await
     }
 
-    async fn outbox(&self, limit: u32) -> Result<Vec<LeftMessage>> {
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>> {
         self.database.read(limit, |connection, limit| Box::pin(outbox::first(connection, *limit))).await
     }
 
-    async fn take_out(&self, numbers: &[u64]) -> Result<()> {
+    async fn delete_published(&self, numbers: &[u64]) -> Result<()> {
         let numbers = numbers.to_vec();
         self.database
             .writer()
-            .run(move |tx| Box::pin(async move { outbox::take_out(tx, &numbers).await }))
+            .run(move |tx| Box::pin(async move { outbox::delete_published(tx, &numbers).await }))
             .await
     }
 
-    async fn let_go(&self, holder: WorkerId) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(let_go(tx, holder))).await
+    async fn release(&self, holder: InstanceId) -> Result<()> {
+        self.database.writer().run(move |tx| Box::pin(release(tx, holder))).await
     }
 }
 
-async fn hold(
+async fn acquire(
     tx: &mut Transaction,
     claim: RelayClaim,
-    begin: EventPosition,
-) -> Outcome<Option<EventPosition>> {
+    begin: EventOffset,
+) -> StoreResult<Option<EventOffset>> {
     const HOLD: &str = "\
         INSERT INTO relay (id, position, holder, held_until) VALUES (1, ?1, ?2, ?3)
         ON CONFLICT (id) DO UPDATE SET holder = ?2, held_until = ?3
@@ -74,7 +74,7 @@ async fn hold(
     row.map(|row| Ok(row.try_get::<&str, _>(0)?.parse()?)).transpose()
 }
 
-async fn advance(tx: &mut Transaction, claim: RelayClaim, position: EventPosition) -> Outcome<()> {
+async fn advance(tx: &mut Transaction, claim: RelayClaim, position: EventOffset) -> StoreResult<()> {
     const ADVANCE: &str = "UPDATE relay SET position = ?, held_until = ? WHERE holder = ?";
     let done = sqlx::query(ADVANCE)
         .bind(position.to_string())
@@ -88,7 +88,7 @@ async fn advance(tx: &mut Transaction, claim: RelayClaim, position: EventPositio
     Ok(())
 }
 
-async fn let_go(tx: &mut Transaction, holder: WorkerId) -> Outcome<()> {
+async fn release(tx: &mut Transaction, holder: InstanceId) -> StoreResult<()> {
     const LET_GO: &str = "UPDATE relay SET holder = NULL WHERE holder = ?";
     sqlx::query(LET_GO).bind(holder.0).execute(&mut tx.connection).await?;
     Ok(())

@@ -12,7 +12,7 @@ use sutazai_core::ports::ScheduleStore;
 use sutazai_core::{Error, Result};
 
 use super::database::Database;
-use super::fault::{Fault, Outcome};
+use super::error::{StoreError, StoreResult};
 use super::statement::{instant, nanos, within_bytes};
 use super::writer::Transaction;
 use crate::queued_times::{queue_of, queue_text};
@@ -81,18 +81,18 @@ impl ScheduleStore for SqliteScheduleStore {
     }
 }
 
-async fn remove_all(tx: &mut Transaction, owner: UserId) -> Outcome<u64> {
+async fn remove_all(tx: &mut Transaction, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM schedules WHERE owner = ?").bind(owner.0);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
-async fn by_id(connection: &mut SqliteConnection, id: ScheduleId) -> Outcome<Option<Schedule>> {
+async fn by_id(connection: &mut SqliteConnection, id: ScheduleId) -> StoreResult<Option<Schedule>> {
     const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut SqliteConnection, query: &ScheduleQuery) -> Outcome<SchedulePage> {
+async fn page(connection: &mut SqliteConnection, query: &ScheduleQuery) -> StoreResult<SchedulePage> {
     /// The rows of one page and the one after it: `?2` before which, `?3` how many, `?4` how many bytes.
     macro_rules! page {
         ($which:literal) => {
@@ -124,13 +124,13 @@ async fn page(connection: &mut SqliteConnection, query: &ScheduleQuery) -> Outco
     let sized = rows.iter().map(|row| {
         let bytes = row.try_get::<&[u8], _>("payload").map_or(0, <[u8]>::len);
         let id = row.try_get(0).ok().map(ScheduleId);
-        (bytes, move || Ok::<_, Fault>((id, readable(row))))
+        (bytes, move || Ok::<_, StoreError>((id, readable(row))))
     });
     let (schedules, more) = fill_page(sized, query.limit as usize)?;
     Ok(SchedulePage::ending(schedules, more))
 }
 
-async fn next(connection: &mut SqliteConnection, limit: u32) -> Outcome<Vec<Schedule>> {
+async fn next(connection: &mut SqliteConnection, limit: u32) -> StoreResult<Vec<Schedule>> {
     const NEXT: &str = concat!(
         "SELECT ",
         columns!(),
@@ -156,7 +156,7 @@ fn readable(row: &SqliteRow) -> Option<Schedule> {
     decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
 }
 
-async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
+async fn insert(tx: &mut Transaction, schedule: Schedule) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM schedules WHERE owner = ?";
     const INSERT: &str = concat!(
         "INSERT INTO schedules (",
@@ -193,7 +193,7 @@ async fn insert(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
     Ok(())
 }
 
-async fn update(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
+async fn update(tx: &mut Transaction, schedule: Schedule) -> StoreResult<()> {
     const UPDATE: &str = "UPDATE schedules SET name = ?, agent = ?, payload = ?, priority = ?, cron = ?, time_zone = ?, \
                           missed_runs = ?, overlap_policy = ?, enabled = ?, next_run_at = ?, queued = ?, updated_at = ? \
                           WHERE id = ?";
@@ -217,12 +217,12 @@ async fn update(tx: &mut Transaction, schedule: Schedule) -> Outcome<()> {
     found(done.rows_affected(), schedule.id)
 }
 
-async fn remove(tx: &mut Transaction, id: ScheduleId) -> Outcome<()> {
+async fn remove(tx: &mut Transaction, id: ScheduleId) -> StoreResult<()> {
     let delete = sqlx::query("DELETE FROM schedules WHERE id = ?").bind(id.0);
     found(delete.execute(&mut tx.connection).await?.rows_affected(), id)
 }
 
-async fn move_on(tx: &mut Transaction, seen: Schedule, fired: Schedule) -> Outcome<bool> {
+async fn move_on(tx: &mut Transaction, seen: Schedule, fired: Schedule) -> StoreResult<bool> {
     const ADVANCE: &str = "UPDATE schedules SET next_run_at = ?, last_run_at = ?, last_task = ?, queued = ? \
                            WHERE id = ? AND next_run_at IS ? AND queued = ?";
     let advance = sqlx::query(ADVANCE)
@@ -240,7 +240,7 @@ async fn with_queue(
     connection: &mut SqliteConnection,
     mut after: Option<ScheduleId>,
     limit: u32,
-) -> Outcome<Vec<Schedule>> {
+) -> StoreResult<Vec<Schedule>> {
     const WAITING: &str = concat!(
         "SELECT ",
         columns!(),
@@ -258,14 +258,14 @@ async fn with_queue(
     }
 }
 
-fn found(rows: u64, id: ScheduleId) -> Outcome<()> {
+fn found(rows: u64, id: ScheduleId) -> StoreResult<()> {
     if rows == 0 {
         Err(Error::not_found(format!("schedule {id}")))?;
     }
     Ok(())
 }
 
-fn decode(row: &SqliteRow) -> Outcome<Schedule> {
+fn decode(row: &SqliteRow) -> StoreResult<Schedule> {
     Ok(Schedule {
         id: ScheduleId(row.try_get(0)?),
         owner: row.try_get::<Option<_>, _>(1)?.map(UserId),

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use sutazai_core::{Error, Result};
 
 use super::document_store;
-use super::fault::{Fault, Outcome};
+use super::error::{StoreError, StoreResult};
 use super::file::make;
 use super::statement::connect_options;
 use crate::migrations::{Migration, Step, WORDS_STEP, steps};
@@ -19,7 +19,7 @@ const STEPS: &[Step] = steps!(
     ["0014" "agents", "0015" "agent_messages", "0016" "outbox", "0017" "documents", "0018" "metric_hosts",
      "0019" "owned_words", "0020" "accounts", "0021" "words",
      "0022" "successors", "0023" "overlaps", "0024" "upload_keys", "0025" "document_parts",
-     "0026" "message_counts"]
+     "0026" "message_counts", "0027" "event_log"]
 );
 
 /// Applies all missing migrations; creates the database if it is missing.
@@ -40,7 +40,7 @@ pub(crate) async fn migrate_down(path: &Path, steps: u32) -> Result<Vec<Migratio
 /// Returns all migrations and whether the database has them.
 pub(crate) async fn migration_status(path: &Path) -> Result<Vec<Migration>> {
     let applied = if path.exists() {
-        let fail = |fault: Fault| fault.into_error(path);
+        let fail = |fault: StoreError| fault.into_error(path);
         let mut connection = connect(path).await.map_err(fail)?;
         let version = version(&mut connection, path).await.map_err(fail)?;
         connection.close().await.map_err(|e| fail(e.into()))?;
@@ -53,7 +53,7 @@ pub(crate) async fn migration_status(path: &Path) -> Result<Vec<Migration>> {
 
 /// Applies or reverts migrations until `target` of them are applied.
 async fn migrate(path: &Path, target: usize) -> Result<Vec<Migration>> {
-    let fail = |fault: Fault| fault.into_error(path);
+    let fail = |fault: StoreError| fault.into_error(path);
     let mut connection = connect(path).await.map_err(fail)?;
     let mut taken = Vec::new();
     while let Some(migration) = step(&mut connection, path, target).await.map_err(fail)? {
@@ -65,7 +65,11 @@ async fn migrate(path: &Path, target: usize) -> Result<Vec<Migration>> {
 
 /// Runs one migration towards `target` in a transaction; returns `None` when it is reached. Another process
 /// may migrate at the same time, so the version is read under the write lock.
-async fn step(connection: &mut SqliteConnection, path: &Path, target: usize) -> Outcome<Option<Migration>> {
+async fn step(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    target: usize,
+) -> StoreResult<Option<Migration>> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let current = version(&mut transaction, path).await?;
     let (index, next) = match current.cmp(&target) {
@@ -87,7 +91,7 @@ async fn step(connection: &mut SqliteConnection, path: &Path, target: usize) -> 
 ///
 /// # Errors
 /// `Conflict` when it is more than this program knows.
-async fn version(connection: &mut SqliteConnection, path: &Path) -> Outcome<usize> {
+async fn version(connection: &mut SqliteConnection, path: &Path) -> StoreResult<usize> {
     let row = sqlx::query("PRAGMA user_version").fetch_one(connection).await?;
     let version = row.try_get::<i64, _>(0)?;
     match usize::try_from(version) {
@@ -100,7 +104,7 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Outcome<usiz
     }
 }
 
-async fn connect(path: &Path) -> Outcome<SqliteConnection> {
+async fn connect(path: &Path) -> StoreResult<SqliteConnection> {
     Ok(SqliteConnection::connect_with(&connect_options(path)).await?)
 }
 

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, Sql
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 use std::time::Duration;
 
-use super::fault::Outcome;
+use super::error::StoreResult;
 
 /// Rows in one statement at most; a power of two.
 const MAX_ROWS: usize = 128;
@@ -22,8 +22,8 @@ pub(super) async fn bulk<T: Sync>(
     connection: &mut SqliteConnection,
     (head, columns, tail): (&str, usize, &str),
     rows: &[T],
-    bind: impl Fn(&T, &mut SqliteArguments) -> Outcome<()> + Send + Sync,
-) -> Outcome<Vec<SqliteRow>> {
+    bind: impl Fn(&T, &mut SqliteArguments) -> StoreResult<()> + Send + Sync,
+) -> StoreResult<Vec<SqliteRow>> {
     let mut found = Vec::new();
     let mut rest = rows;
     while !rest.is_empty() {

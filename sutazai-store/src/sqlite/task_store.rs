@@ -6,27 +6,28 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, MAX_PAGE_BYTES, NewEvent,
-    Prune, Pruned, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, MAX_PAGE_BYTES, NewEvent,
+    OutcomeRecord, Pruned, RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
+    TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::database::Database;
-use super::fault::Outcome;
-use super::lanes::NEXT_DUE;
-use super::record::{columns, decode_event, decode_feed_event, json_bytes};
+use super::error::StoreResult;
+use super::partitions::NEXT_DUE;
+use super::record::{columns, decode_event, decode_log_entry, json_bytes};
 use super::statement::{instant, nanos};
 use super::{agent_messages, claiming, prune, queue};
-use crate::fault::is_about_data;
-use crate::rows::Record;
+use crate::error::is_about_data;
+use crate::task_repository::Record;
 
 /// Event log of all owners: `?1` after, `?2` how many.
-const FEED: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events WHERE position > ?1 \
+const EVENT_LOG: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events WHERE position > ?1 \
                     ORDER BY position LIMIT ?2";
 /// Event log of the owner `?3`.
-const FEED_OF_OWNER: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events \
+const EVENT_LOG_OF_OWNER: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events \
                              WHERE owner = ?3 AND position > ?1 ORDER BY position LIMIT ?2";
 
 /// Number of pending tasks that wait for no child, and the time since which the oldest is due.
@@ -86,12 +87,16 @@ impl TaskStore for SqliteTaskStore {
         self.database.writer().run(move |tx| Box::pin(queue::renew(tx, claims, lease_until, now))).await
     }
 
-    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
-        self.database.writer().run(move |tx| Box::pin(queue::finish(tx, finished, now))).await
+    async fn record_outcomes(
+        &self,
+        finished: Vec<OutcomeRecord>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Result<()>>> {
+        self.database.writer().run(move |tx| Box::pin(queue::record_outcomes(tx, finished, now))).await
     }
 
-    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
-        self.database.writer().run(move |tx| Box::pin(queue::expire(tx, now))).await
+    async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
+        self.database.writer().run(move |tx| Box::pin(queue::reap(tx, now))).await
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
@@ -121,7 +126,7 @@ impl TaskStore for SqliteTaskStore {
         }
     }
 
-    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+    async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
         let look = look.clone();
         self.database.writer().run(|tx| Box::pin(prune::prune(tx, look))).await
     }
@@ -141,23 +146,23 @@ impl TaskStore for SqliteTaskStore {
             .await
     }
 
-    async fn feed_after(
+    async fn event_log_after(
         &self,
         owner: Option<UserId>,
-        after: EventPosition,
+        after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<FeedEvent>> {
+    ) -> Result<Vec<EventLogEntry>> {
         self.database
-            .read(owner, move |connection, owner| Box::pin(feed(connection, *owner, after, limit)))
+            .read(owner, move |connection, owner| Box::pin(event_log(connection, *owner, after, limit)))
             .await
     }
 
-    async fn feed_end(&self) -> Result<EventPosition> {
-        self.database.read((), |connection, ()| Box::pin(end_of_feed(connection))).await
+    async fn event_log_end(&self) -> Result<EventOffset> {
+        self.database.read((), |connection, ()| Box::pin(end_of_event_log(connection))).await
     }
 
-    async fn feed_begin(&self) -> Result<EventPosition> {
-        self.database.read((), |connection, ()| Box::pin(prune::feed_begin(connection))).await
+    async fn event_log_begin(&self) -> Result<EventOffset> {
+        self.database.read((), |connection, ()| Box::pin(prune::event_log_begin(connection))).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
@@ -165,13 +170,13 @@ impl TaskStore for SqliteTaskStore {
     }
 }
 
-async fn find(connection: &mut SqliteConnection, id: TaskId) -> Outcome<Option<Task>> {
+async fn find(connection: &mut SqliteConnection, id: TaskId) -> StoreResult<Option<Task>> {
     const GET: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?");
     let row = sqlx::query(GET).bind(id.0).fetch_optional(&mut *connection).await?;
     Ok(row.map(|row| Record::decode(&row).task))
 }
 
-async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<TaskPage> {
+async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> StoreResult<TaskPage> {
     let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(concat!(
         "SELECT ",
         columns!(),
@@ -212,27 +217,27 @@ async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> Outcome<T
     TaskPage::of(tasks, limit as usize)
 }
 
-async fn counted(connection: &mut SqliteConnection) -> Outcome<TaskStatistics> {
+async fn counted(connection: &mut SqliteConnection) -> StoreResult<TaskStatistics> {
     const COUNTS: &str = "SELECT agent, status, count(*) FROM tasks GROUP BY agent, status";
     let rows = sqlx::query(COUNTS).fetch_all(&mut *connection).await?;
-    let count = |row: &SqliteRow| -> Outcome<TaskCount> {
+    let count = |row: &SqliteRow| -> StoreResult<TaskCount> {
         Ok(TaskCount {
             agent: row.try_get(0)?,
             status: row.try_get::<&str, _>(1)?.parse()?,
             count: row.try_get(2)?,
         })
     };
-    let mut counts = rows.iter().map(count).collect::<Outcome<Vec<_>>>()?;
+    let mut counts = rows.iter().map(count).collect::<StoreResult<Vec<_>>>()?;
     counts.sort_by(|one, other| (&one.agent, one.status).cmp(&(&other.agent, other.status)));
     Ok(TaskStatistics { counts })
 }
 
-async fn behind(connection: &mut SqliteConnection) -> Outcome<Backlog> {
+async fn behind(connection: &mut SqliteConnection) -> StoreResult<Backlog> {
     let row = sqlx::query(BACKLOG).fetch_one(&mut *connection).await?;
     Ok(Backlog { tasks: row.try_get(0)?, oldest: row.try_get::<Option<i64>, _>(1)?.map(instant) })
 }
 
-async fn due(connection: &mut SqliteConnection, agents: &[String]) -> Outcome<Option<DateTime<Utc>>> {
+async fn due(connection: &mut SqliteConnection, agents: &[String]) -> StoreResult<Option<DateTime<Utc>>> {
     let row = sqlx::query(NEXT_DUE)
         .bind(Uuid::nil())
         .bind("")
@@ -248,7 +253,7 @@ async fn events(
     id: TaskId,
     after: u64,
     limit: u32,
-) -> Outcome<Vec<TaskEvent>> {
+) -> StoreResult<Vec<TaskEvent>> {
     const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = ? AND sequence > ? \
                           ORDER BY sequence LIMIT ?";
     let rows = sqlx::query(EVENTS)
@@ -260,17 +265,17 @@ async fn events(
     rows.iter().map(|row| decode_event(id, row)).collect()
 }
 
-async fn feed(
+async fn event_log(
     connection: &mut SqliteConnection,
     owner: Option<UserId>,
-    after: EventPosition,
+    after: EventOffset,
     limit: u32,
-) -> Outcome<Vec<FeedEvent>> {
+) -> StoreResult<Vec<EventLogEntry>> {
     let mut after = i64::try_from(after.0).unwrap_or(i64::MAX);
     loop {
-        let rows = feed_rows(connection, owner, after, limit).await?;
+        let rows = log_rows(connection, owner, after, limit).await?;
         // An unreadable event must not block the others, so it is skipped.
-        let events: Vec<FeedEvent> = rows.iter().filter_map(|row| decode_feed_event(row).ok()).collect();
+        let events: Vec<EventLogEntry> = rows.iter().filter_map(|row| decode_log_entry(row).ok()).collect();
         if events.len() < rows.len() {
             tracing::warn!(after, "events unreadable; events skipped");
         }
@@ -282,15 +287,15 @@ async fn feed(
 }
 
 /// Returns the rows of the event log after this position, of one owner or of all.
-async fn feed_rows(
+async fn log_rows(
     connection: &mut SqliteConnection,
     owner: Option<UserId>,
     after: i64,
     limit: u32,
-) -> Outcome<Vec<SqliteRow>> {
+) -> StoreResult<Vec<SqliteRow>> {
     let query = match owner {
-        None => sqlx::query(FEED),
-        Some(_) => sqlx::query(FEED_OF_OWNER),
+        None => sqlx::query(EVENT_LOG),
+        Some(_) => sqlx::query(EVENT_LOG_OF_OWNER),
     };
     let mut query = query.bind(after).bind(limit);
     if let Some(owner) = owner {
@@ -299,12 +304,12 @@ async fn feed_rows(
     Ok(query.fetch_all(connection).await?)
 }
 
-async fn end_of_feed(connection: &mut SqliteConnection) -> Outcome<EventPosition> {
+async fn end_of_event_log(connection: &mut SqliteConnection) -> StoreResult<EventOffset> {
     // Unlike the largest position, it does not decrease when the latest events are deleted.
     const END: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'task_events'";
     let row = sqlx::query(END).fetch_optional(&mut *connection).await?;
     let end = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
-    Ok(EventPosition(end.unwrap_or_default().unsigned_abs().into()))
+    Ok(EventOffset(end.unwrap_or_default().unsigned_abs().into()))
 }
 
 #[cfg(test)]
@@ -320,8 +325,8 @@ mod tests {
         let pool =
             sqlx::SqlitePool::connect_with(super::super::statement::connect_options(&path)).await.unwrap();
         for (sql, search) in [
-            (FEED, "SEARCH task_events USING INTEGER PRIMARY KEY (rowid>?)"),
-            (FEED_OF_OWNER, "SEARCH task_events USING INDEX task_events_owner (owner=? AND rowid>?)"),
+            (EVENT_LOG, "SEARCH task_events USING INTEGER PRIMARY KEY (rowid>?)"),
+            (EVENT_LOG_OF_OWNER, "SEARCH task_events USING INDEX task_events_owner (owner=? AND rowid>?)"),
             // Reads the whole index, which holds only due tasks.
             (BACKLOG, "SCAN tasks USING COVERING INDEX tasks_queue"),
         ] {

@@ -17,7 +17,7 @@ use sutazai_core::ports::{WakeUp, count_entered};
 use sutazai_core::{Error, Result};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::fault::{Fault, Outcome};
+use super::error::{StoreError, StoreResult};
 use super::statement::connect_options;
 
 /// Writes in one transaction: a larger group would delay the first of its writes.
@@ -51,7 +51,7 @@ impl Writer {
     pub(super) async fn start(path: &Path) -> Result<Self> {
         let connection = SqliteConnection::connect_with(&connect_options(path))
             .await
-            .map_err(|e| Fault::from(e).into_error(path))?;
+            .map_err(|e| StoreError::from(e).into_error(path))?;
         let (jobs, waiting) = mpsc::channel(1024);
         let (wake_ups, _) = broadcast::channel(SUBSCRIBER_CAPACITY);
         let unavailable =
@@ -74,7 +74,7 @@ impl Writer {
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Outcome<T>> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, StoreResult<T>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let ended =
@@ -94,7 +94,7 @@ impl Writer {
 #[async_trait]
 trait Job: Send {
     /// Runs the write and keeps its result.
-    async fn run(&mut self, transaction: &mut Transaction) -> Outcome<()>;
+    async fn run(&mut self, transaction: &mut Transaction) -> StoreResult<()>;
     /// Sends the result to the caller, if the commit succeeded.
     fn settle(self: Box<Self>, outcome: Result<()>);
 }
@@ -109,9 +109,9 @@ struct Call<F, T> {
 impl<F, T> Job for Call<F, T>
 where
     T: Send,
-    F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Outcome<T>> + Send,
+    F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, StoreResult<T>> + Send,
 {
-    async fn run(&mut self, transaction: &mut Transaction) -> Outcome<()> {
+    async fn run(&mut self, transaction: &mut Transaction) -> StoreResult<()> {
         if let Some(work) = self.work.take() {
             // A panic must not end the thread, which serves all other writes.
             let done = AssertUnwindSafe(work(transaction)).catch_unwind().await;
@@ -166,7 +166,10 @@ async fn serve(
 }
 
 /// Runs a group of writes in one transaction; returns the outcome of each. An error fails the whole group.
-async fn write(transaction: &mut Transaction, group: &mut [Box<dyn Job>]) -> Outcome<Vec<Outcome<()>>> {
+async fn write(
+    transaction: &mut Transaction,
+    group: &mut [Box<dyn Job>],
+) -> StoreResult<Vec<StoreResult<()>>> {
     transaction.execute("BEGIN IMMEDIATE").await?;
     let mut outcomes = Vec::with_capacity(group.len());
     // A single write needs no savepoint: its failure rolls back the transaction.
@@ -183,7 +186,7 @@ async fn write(transaction: &mut Transaction, group: &mut [Box<dyn Job>]) -> Out
 }
 
 /// Runs a write in a savepoint, so that its failure rolls back nothing else.
-async fn guarded(transaction: &mut Transaction, job: &mut dyn Job) -> Outcome<Outcome<()>> {
+async fn guarded(transaction: &mut Transaction, job: &mut dyn Job) -> StoreResult<StoreResult<()>> {
     let (wake_ups, entered) = (transaction.wake_ups.len(), transaction.entered.len());
     transaction.execute("SAVEPOINT job").await?;
     let outcome = job.run(transaction).await;
@@ -201,7 +204,7 @@ async fn guarded(transaction: &mut Transaction, job: &mut dyn Job) -> Outcome<Ou
 }
 
 impl Transaction {
-    async fn execute(&mut self, sql: &'static str) -> Outcome<()> {
+    async fn execute(&mut self, sql: &'static str) -> StoreResult<()> {
         sqlx::query(sql).execute(&mut self.connection).await?;
         Ok(())
     }

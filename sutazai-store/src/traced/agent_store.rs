@@ -18,11 +18,11 @@ pub(super) struct TracedAgentStore {
 
 #[async_trait]
 impl AgentStore for TracedAgentStore {
-    async fn seen(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
-        self.database.traced("INSERT", "agents", self.store.seen(agents, at)).await
+    async fn record_heartbeats(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
+        self.database.traced("INSERT", "agents", self.store.record_heartbeats(agents, at)).await
     }
 
-    async fn last_seen(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
-        self.database.traced("SELECT", "agents", self.store.last_seen(agents)).await
+    async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
+        self.database.traced("SELECT", "agents", self.store.last_heartbeats(agents)).await
     }
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventPosition, FeedEvent, Finish, NewEvent, Prune, Pruned,
-    Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Pruned,
+    RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -56,12 +56,16 @@ impl TaskStore for TracedTaskStore {
         self.database.traced("UPDATE", "tasks", self.store.renew(claims, lease_until, now)).await
     }
 
-    async fn finish(&self, finished: Vec<Finish>, now: DateTime<Utc>) -> Result<Vec<Result<()>>> {
-        self.database.traced("UPDATE", "tasks", self.store.finish(finished, now)).await
+    async fn record_outcomes(
+        &self,
+        finished: Vec<OutcomeRecord>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Result<()>>> {
+        self.database.traced("UPDATE", "tasks", self.store.record_outcomes(finished, now)).await
     }
 
-    async fn expire(&self, now: DateTime<Utc>) -> Result<u64> {
-        self.database.traced("UPDATE", "tasks", self.store.expire(now)).await
+    async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
+        self.database.traced("UPDATE", "tasks", self.store.reap(now)).await
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
@@ -84,7 +88,7 @@ impl TaskStore for TracedTaskStore {
         self.database.traced("DELETE", "tasks", self.store.delete_all(owner)).await
     }
 
-    async fn prune(&self, look: &Prune) -> Result<Pruned> {
+    async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
         self.database.traced("DELETE", "tasks", self.store.prune(look)).await
     }
 
@@ -100,21 +104,21 @@ impl TaskStore for TracedTaskStore {
         self.database.traced("SELECT", "agent_messages", self.store.agent_messages(id, after, limit)).await
     }
 
-    async fn feed_after(
+    async fn event_log_after(
         &self,
         owner: Option<UserId>,
-        after: EventPosition,
+        after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<FeedEvent>> {
-        self.database.traced("SELECT", "task_events", self.store.feed_after(owner, after, limit)).await
+    ) -> Result<Vec<EventLogEntry>> {
+        self.database.traced("SELECT", "task_events", self.store.event_log_after(owner, after, limit)).await
     }
 
-    async fn feed_begin(&self) -> Result<EventPosition> {
-        self.database.traced("SELECT", "task_events", self.store.feed_begin()).await
+    async fn event_log_begin(&self) -> Result<EventOffset> {
+        self.database.traced("SELECT", "task_events", self.store.event_log_begin()).await
     }
 
-    async fn feed_end(&self) -> Result<EventPosition> {
-        self.database.traced("SELECT", "task_events", self.store.feed_end()).await
+    async fn event_log_end(&self) -> Result<EventOffset> {
+        self.database.traced("SELECT", "task_events", self.store.event_log_end()).await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use sutazai_core::domain::{ConcurrencyLimits, NewTask, ScheduleQuery, Task, WorkerId};
+use sutazai_core::domain::{ConcurrencyLimits, InstanceId, NewTask, ScheduleQuery, Task};
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
 
 use crate::fixture::{Becomes, others_go_on, schedules};
@@ -65,7 +65,7 @@ async fn pending_task_without_its_queue_row_is_claimed_and_no_other_twice() {
     let new = |_| Task::pending(NewTask::new("echo", json!({})), None, None, now);
     let mut tasks = store.enqueue((0..3).map(new).collect()).await.unwrap();
     let request = |limit| ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec!["echo".into()],
         limit,
         lease: Duration::from_secs(30),
@@ -79,7 +79,7 @@ async fn pending_task_without_its_queue_row_is_claimed_and_no_other_twice() {
     let mut connection = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("DELETE FROM queue").execute(&mut connection).await.unwrap();
     assert!(store.claim(&request(10)).await.unwrap().is_empty(), "nothing is in the queue");
-    assert_eq!(store.expire(now).await.unwrap(), 0);
+    assert_eq!(store.reap(now).await.unwrap(), 0);
     let found = store.claim(&request(10)).await.unwrap();
     assert_eq!(found.iter().map(|claim| claim.task.id).collect::<Vec<_>>(), [tasks[0].id]);
     assert_eq!(store.backlog().await.unwrap().tasks, 0);

@@ -8,9 +8,9 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Chunk, ConcurrencyLimits, Document, DocumentId, EventKind, EventPosition, Finish, MediaType,
-    MetricSample, NewEvent, NewTask, Outcome, PassageQuery, Task, TaskError, TaskEvent, TaskId, UserId,
-    WorkerId,
+    Chunk, ConcurrencyLimits, Document, DocumentId, EventKind, EventOffset, InstanceId, MediaType,
+    MetricSample, NewEvent, NewTask, Outcome, OutcomeRecord, PassageQuery, Task, TaskError, TaskEvent,
+    TaskId, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, Clock, SeriesQuery, SystemClock, TaskStore};
 use sutazai_store::migrations::{down, status, up};
@@ -101,7 +101,7 @@ async fn seen(store: &dyn TaskStore, ids: &[TaskId]) -> (Vec<(Task, Vec<TaskEven
     // Open transactions of other tests delay the event log.
     let whole = async {
         loop {
-            let feed = store.feed_after(None, EventPosition(0), 100).await.unwrap();
+            let feed = store.event_log_after(None, EventOffset(0), 100).await.unwrap();
             if feed.len() >= count {
                 return feed;
             }
@@ -127,7 +127,7 @@ async fn queue_migration_keeps_all_tasks_in_both_directions() {
         ids.push(store.enqueue(vec![task]).await.unwrap()[0].id);
     }
     let request = ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec!["echo".into()],
         limit: 3,
         lease: Duration::from_secs(30),
@@ -141,7 +141,8 @@ async fn queue_migration_keeps_all_tasks_in_both_directions() {
     let error = TaskError { kind: ErrorKind::Unavailable, message: "not\nyet".into() };
     let outcomes = [Outcome::Completed(json!(1)), Outcome::Failed(error)];
     for (claim, outcome) in held.iter().zip(outcomes) {
-        let done = store.finish(vec![Finish { claim: claim.key(), outcome }], now).await.unwrap();
+        let done =
+            store.record_outcomes(vec![OutcomeRecord { claim: claim.key(), outcome }], now).await.unwrap();
         assert!(done[0].is_ok());
     }
     let before = seen(&*store, &ids).await;
@@ -166,7 +167,7 @@ async fn queue_migration_keeps_all_tasks_in_both_directions() {
     );
     let rest = store.claim(&ClaimRequest { limit: 10, ..request }).await.unwrap();
     assert_eq!(rest.len(), 1, "the pending task");
-    assert_eq!(store.expire(now + Duration::from_secs(30)).await.unwrap(), 2, "the two held tasks");
+    assert_eq!(store.reap(now + Duration::from_secs(30)).await.unwrap(), 2, "the two held tasks");
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentDescriptor, Caller, Claim, ConcurrencyLimits, EventKind, EventPosition, Finish, NewTask, Outcome,
-    Step, Task, TaskStatus, WorkerId,
+    AgentDescriptor, Caller, Claim, ConcurrencyLimits, EventKind, EventOffset, InstanceId, NewTask, Outcome,
+    OutcomeRecord, Step, Task, TaskStatus,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
@@ -41,7 +41,7 @@ fn task(n: u32) -> Task {
 }
 
 fn request(limit: u32) -> ClaimRequest {
-    let (worker, lease) = (WorkerId::new(), Duration::from_secs(30));
+    let (worker, lease) = (InstanceId::new(), Duration::from_secs(30));
     let limits = ConcurrencyLimits::default();
     ClaimRequest {
         worker,
@@ -54,8 +54,8 @@ fn request(limit: u32) -> ClaimRequest {
     }
 }
 
-fn completed(claim: &Claim) -> Finish {
-    Finish { claim: claim.key(), outcome: Outcome::Completed(json!({})) }
+fn completed(claim: &Claim) -> OutcomeRecord {
+    OutcomeRecord { claim: claim.key(), outcome: Outcome::Completed(json!({})) }
 }
 
 async fn pause(milliseconds: u64) {
@@ -79,12 +79,12 @@ async fn everything(store: &dyn TaskStore, held: &Claim) -> Vec<Result<()>> {
     let calls: Vec<BoxFuture<'_, Result<()>>> = vec![
         store.claim(&wanted).map(|answer| answer.map(drop)).boxed(),
         store.renew(&keys, now + wanted.lease, now).map(|answer| answer.map(drop)).boxed(),
-        store.finish(vec![completed(held)], now).map(|answer| answer.map(drop)).boxed(),
+        store.record_outcomes(vec![completed(held)], now).map(|answer| answer.map(drop)).boxed(),
         store.enqueue(vec![task(1)]).map(|answer| answer.map(drop)).boxed(),
         store.get(held.task.id).map(|answer| answer.map(drop)).boxed(),
-        store.feed_after(None, EventPosition(0), 10).map(|answer| answer.map(drop)).boxed(),
+        store.event_log_after(None, EventOffset(0), 10).map(|answer| answer.map(drop)).boxed(),
         store.next_due(&wanted.agents).map(|answer| answer.map(drop)).boxed(),
-        store.expire(now).map(|answer| answer.map(drop)).boxed(),
+        store.reap(now).map(|answer| answer.map(drop)).boxed(),
     ];
     join_all(calls).await
 }
@@ -148,14 +148,14 @@ async fn outcome_is_recorded_once_after_a_lost_response() {
     proxy.set(Network::DeafToCommit);
     let call = tokio::spawn({
         let (store, claim) = (store.clone(), claim.clone());
-        async move { store.finish(vec![completed(&claim)], SystemClock.now()).await }
+        async move { store.record_outcomes(vec![completed(&claim)], SystemClock.now()).await }
     });
     until(async || direct.get(id).await.unwrap().unwrap().status == TaskStatus::Completed).await;
     proxy.set(Network::Cut);
     proxy.set(Network::Whole);
     assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
     // A worker that did not get the response records the outcome again.
-    let again = store.finish(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0);
+    let again = store.record_outcomes(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0);
     assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(direct.events_after(id, 0, 10).await.unwrap().len(), 3);
 }

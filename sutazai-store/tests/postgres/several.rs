@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Claim, ClaimKey, ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskStatus, UserId, WorkerId,
+    Claim, ClaimKey, ConcurrencyLimits, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskStatus, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore, WakeUp};
 use tokio::sync::broadcast::Receiver;
@@ -25,7 +25,7 @@ fn task(n: u32) -> Task {
 fn request(limit: u32) -> ClaimRequest {
     let lease = Duration::from_secs(30);
     ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec!["echo".into()],
         limit,
         lease,
@@ -35,8 +35,8 @@ fn request(limit: u32) -> ClaimRequest {
     }
 }
 
-fn completed(claim: &Claim) -> Finish {
-    Finish { claim: claim.key(), outcome: Outcome::Completed(json!({})) }
+fn completed(claim: &Claim) -> OutcomeRecord {
+    OutcomeRecord { claim: claim.key(), outcome: Outcome::Completed(json!({})) }
 }
 
 async fn open(url: &str) -> Arc<dyn TaskStore> {
@@ -143,7 +143,10 @@ async fn limits_hold_while_eight_stores_claim_concurrently() {
                     .iter()
                     .for_each(|claim| *held.lock().unwrap().get_mut(&claim.task.owner).unwrap() -= 1);
                 done += claims.len();
-                store.finish(claims.iter().map(completed).collect(), SystemClock.now()).await.unwrap();
+                store
+                    .record_outcomes(claims.iter().map(completed).collect(), SystemClock.now())
+                    .await
+                    .unwrap();
             }
             done
         })
@@ -173,7 +176,7 @@ async fn other_store_is_woken_by_every_change() {
     assert_eq!(received, [WakeUp::Queue, WakeUp::Task(id)]);
     let claim = here.claim(&request(1)).await.unwrap().remove(0);
     receive(&mut heard, WakeUp::Task(claim.task.id)).await;
-    here.finish(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0).unwrap();
+    here.record_outcomes(vec![completed(&claim)], SystemClock.now()).await.unwrap().remove(0).unwrap();
     receive(&mut heard, WakeUp::Task(claim.task.id)).await;
 }
 
@@ -193,7 +196,7 @@ async fn concurrent_claims_never_return_the_same_task() {
                 }
                 ids.extend(claims.iter().map(|claim| claim.task.id));
                 let finished = claims.iter().map(completed).collect();
-                let answers = store.finish(finished, SystemClock.now()).await.unwrap();
+                let answers = store.record_outcomes(finished, SystemClock.now()).await.unwrap();
                 assert!(answers.iter().all(Result::is_ok), "{answers:?}");
             }
         })
@@ -217,11 +220,11 @@ async fn renewals_and_outcomes_never_deadlock() {
         // The order of the claims must not matter: a process holds them in none.
         held.reverse();
         let keys: Vec<ClaimKey> = held.iter().map(Claim::key).collect();
-        let ended: Vec<Finish> =
+        let ended: Vec<OutcomeRecord> =
             held.drain(..held.len().min(300)).rev().map(|claim| completed(&claim)).collect();
         let now = SystemClock.now();
         let renew = store.renew(&keys, now + Duration::from_secs(30), now);
-        let (renewed, recorded) = tokio::join!(renew, store.finish(ended, now));
+        let (renewed, recorded) = tokio::join!(renew, store.record_outcomes(ended, now));
         assert_eq!(renewed.unwrap().len(), keys.len());
         assert!(recorded.unwrap().iter().all(Result::is_ok));
     }
@@ -242,11 +245,12 @@ async fn contended_task_families_end() {
     let stores = join_all((0..3).map(|_| open(&url))).await;
     let parents = stores[0].enqueue((0..30).map(task).collect()).await.unwrap();
     let claims = stores[0].claim(&request(30)).await.unwrap();
-    let wait = |claim: &Claim| Finish {
+    let wait = |claim: &Claim| OutcomeRecord {
         claim: claim.key(),
         outcome: Outcome::Wait { children: (0..8).map(task).collect(), state: json!(1) },
     };
-    let waits = stores[0].finish(claims.iter().map(wait).collect(), SystemClock.now()).await.unwrap();
+    let waits =
+        stores[0].record_outcomes(claims.iter().map(wait).collect(), SystemClock.now()).await.unwrap();
     assert!(waits.iter().all(Result::is_ok), "{waits:?}");
     let children = stores[1].claim(&request(240)).await.unwrap();
     assert_eq!(children.len(), 240);
@@ -259,7 +263,7 @@ async fn contended_task_families_end() {
             let until = SystemClock.now() + Duration::from_secs(60);
             store.renew(&keys, until, SystemClock.now()).await.unwrap();
             let finished = part.iter().rev().map(completed).collect();
-            let answers = store.finish(finished, SystemClock.now()).await.unwrap();
+            let answers = store.record_outcomes(finished, SystemClock.now()).await.unwrap();
             assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         }));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sutazai_core::domain::{
-    ConcurrencyLimits, EventKind, Finish, NewEvent, NewTask, Outcome, Task, WorkerId,
+    ConcurrencyLimits, EventKind, InstanceId, NewEvent, NewTask, Outcome, OutcomeRecord, Task,
 };
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
 
@@ -24,7 +24,7 @@ async fn nul_is_restored_in_every_text() {
     let again = stores.tasks.enqueue(vec![Task::pending(new, None, None, now)]).await.unwrap();
     assert_eq!(again, std::slice::from_ref(&task));
 
-    let (worker, lease) = (WorkerId::new(), Duration::from_secs(9));
+    let (worker, lease) = (InstanceId::new(), Duration::from_secs(9));
     let request = ClaimRequest {
         worker,
         agents: vec!["echo".into()],
@@ -38,7 +38,13 @@ async fn nul_is_restored_in_every_text() {
     let reported = EventKind::Text { text: "one\0two".into() };
     stores.tasks.append(&claim, vec![NewEvent { at: now, kind: reported.clone() }]).await.unwrap();
     let outcome = Outcome::Completed(payload.clone());
-    stores.tasks.finish(vec![Finish { claim, outcome }], now).await.unwrap().remove(0).unwrap();
+    stores
+        .tasks
+        .record_outcomes(vec![OutcomeRecord { claim, outcome }], now)
+        .await
+        .unwrap()
+        .remove(0)
+        .unwrap();
     assert_eq!(stores.tasks.get(task.id).await.unwrap().unwrap().result, Some(payload));
     assert_eq!(stores.tasks.events_after(task.id, 2, 1).await.unwrap()[0].kind, reported);
     assert_eq!(stores.identity.user_by_login("ada\0").await.unwrap(), None);

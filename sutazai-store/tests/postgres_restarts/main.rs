@@ -86,7 +86,7 @@ async fn store_works_again_after_an_immediate_restart() {
     for e in [
         store.get(acknowledged[0].id).await.unwrap_err(),
         submit(1).await.unwrap_err(),
-        store.expire(SystemClock.now()).await.unwrap_err(),
+        store.reap(SystemClock.now()).await.unwrap_err(),
     ] {
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
     }

@@ -31,7 +31,7 @@ fn received(delivery: &Delivery) -> BusMessage {
 async fn message_bus_conforms_and_rejected_messages_are_dead_lettered() {
     let broker = Broker::start();
     let bus = Arc::new(RabbitMqMessageBus::at(&broker.url).unwrap());
-    bus.reach().await.unwrap();
+    bus.ping().await.unwrap();
     let (connection, mut consumer) = listen(&broker, "suite", "suite.#").await;
     let receive = async || {
         let delivery = next(&mut consumer).await;
@@ -58,7 +58,7 @@ async fn invalid_address_names_the_setting_and_errors_show_no_password() {
     let e = RabbitMqMessageBus::at("localhost:5672").unwrap_err();
     assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("RABBITMQ_URL")));
     let bus = RabbitMqMessageBus::at("amqp://me:correct-horse@127.0.0.1:1/%2f").unwrap();
-    let e = bus.reach().await.unwrap_err();
+    let e = bus.ping().await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unavailable);
     assert!(!format!("{e:?} {e} {bus:?}").contains("horse"), "{e:?}");
 }

@@ -9,7 +9,7 @@ use lapin::Consumer;
 use lapin::options::BasicAckOptions;
 use serde_json::{Value, json};
 use sutazai_core::domain::{
-    Claim, ConcurrencyLimits, EventKind, Finish, NewEvent, NewTask, Outcome, Task, TaskId, WorkerId,
+    Claim, ConcurrencyLimits, EventKind, InstanceId, NewEvent, NewTask, Outcome, OutcomeRecord, Task, TaskId,
 };
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
 use sutazai_core::relay::Relay;
@@ -33,7 +33,7 @@ async fn live(stores: &Stores) -> Vec<TaskId> {
         ids.push(stores.tasks.enqueue(vec![task]).await.unwrap()[0].id);
     }
     let request = ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec!["counter".into()],
         limit: TASKS as u32,
         lease: Duration::from_secs(600),
@@ -50,8 +50,9 @@ async fn live(stores: &Stores) -> Vec<TaskId> {
             stores.tasks.append(&claim.key(), vec![event]).await.unwrap();
         }
     }
-    let done = |claim: &Claim| Finish { claim: claim.key(), outcome: Outcome::Completed(json!({ "n": 1 })) };
-    stores.tasks.finish(claims.iter().map(done).collect(), SystemClock.now()).await.unwrap();
+    let done =
+        |claim: &Claim| OutcomeRecord { claim: claim.key(), outcome: Outcome::Completed(json!({ "n": 1 })) };
+    stores.tasks.record_outcomes(claims.iter().map(done).collect(), SystemClock.now()).await.unwrap();
     ids
 }
 
@@ -86,7 +87,7 @@ async fn no_event_is_lost_when_the_broker_is_killed_amid_a_thousand() {
     let bus = Arc::new(RabbitMqMessageBus::at(&broker.url).unwrap());
     let relay = Relay::new(stores.tasks.clone(), stores.relays.clone(), bus.clone(), Arc::new(SystemClock));
     relay.begin().await.unwrap();
-    sutazai_core::ports::MessageBus::reach(&*bus).await.unwrap();
+    sutazai_core::ports::MessageBus::ping(&*bus).await.unwrap();
     let (mut connection, mut consumer) = listen(&broker, "ours", "task.counter.*").await;
     let stop = CancellationToken::new();
     let running = tokio::spawn({

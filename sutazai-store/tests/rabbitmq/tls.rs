@@ -16,7 +16,7 @@ async fn only_a_certificate_with_trusted_root_and_matching_name_is_accepted() {
     assert!(broker.url.starts_with("amqps://"), "{}", broker.url);
     let with = |url: &str, roots: &Path| format!("{url}?heartbeat=30&cacertfile={}", roots.display());
     let bus = RabbitMqMessageBus::at(&with(&broker.url, &right.root())).unwrap();
-    bus.reach().await.unwrap();
+    bus.ping().await.unwrap();
     // Many times the size of a TLS record (16 KiB), in both directions, since each message is confirmed.
     let body = "x".repeat(100_000);
     let message = |n: u32| BusMessage {
@@ -34,13 +34,13 @@ async fn only_a_certificate_with_trusted_root_and_matching_name_is_accepted() {
         (broker.url.clone(), "UnknownIssuer"),
         (with(&misnamed, &right.root()), "not valid for name \"localhost\""),
     ] {
-        let e = RabbitMqMessageBus::at(&url).unwrap().reach().await.unwrap_err();
+        let e = RabbitMqMessageBus::at(&url).unwrap().ping().await.unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
         assert!(e.to_string().contains(reason), "{reason}: {e}");
         assert!(!format!("{e:?}").contains(&url), "{e:?}");
     }
     let plain = RabbitMqMessageBus::at(&broker.url.replace("amqps://", "amqp://")).unwrap();
-    assert_eq!(plain.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(plain.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]

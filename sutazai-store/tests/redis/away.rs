@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::UserId;
-use sutazai_core::ports::{Allowance, Cache, Clock, Quota, RateKey, RateLimiter, SystemClock};
+use sutazai_core::ports::{Cache, Clock, Quota, RateKey, RateLimitDecision, RateLimiter, SystemClock};
 use sutazai_core::testing::MockRateLimiter;
 use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
 
@@ -21,17 +21,17 @@ fn own() -> Arc<MockRateLimiter> {
     let mut own = MockRateLimiter::new();
     own.expect_quota().return_const(Quota::per_minute(1_000));
     own.expect_take()
-        .returning(|_| Ok(Allowance::Granted { remaining: 77_777, whole_after: Duration::ZERO }));
+        .returning(|_| Ok(RateLimitDecision::Granted { remaining: 77_777, whole_after: Duration::ZERO }));
     Arc::new(own)
 }
 
 async fn counted_here(limiter: &RedisRateLimiter, key: &RateKey) -> bool {
-    matches!(limiter.take(key).await.unwrap(), Allowance::Granted { remaining: 77_777, .. })
+    matches!(limiter.take(key).await.unwrap(), RateLimitDecision::Granted { remaining: 77_777, .. })
 }
 
 async fn until_back(redis: &Redis) {
     let begun = Instant::now();
-    while redis.reach().await.is_err() {
+    while redis.ping().await.is_err() {
         assert!(begun.elapsed() < HANG_LIMIT, "Redis is running but was not found again");
         SystemClock.sleep(Duration::from_millis(50)).await;
     }
@@ -54,7 +54,7 @@ async fn limits_fall_back_while_redis_is_restarted_or_hangs() {
         }
         assert!(begun.elapsed() < CALL_LIMIT * 1_000 / 2, "{:?} for an unreachable Redis", begun.elapsed());
         assert_eq!(cache.get("x").await.unwrap_err().kind(), ErrorKind::Unavailable);
-        assert_eq!(redis.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(redis.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
         server = Server::start(Some(&port));
         until_back(&redis).await;
         // The restarted server does not have the script any more, so it is loaded again.
@@ -77,10 +77,10 @@ async fn limits_fall_back_while_redis_is_restarted_or_hangs() {
 async fn redis_that_starts_later_is_found() {
     let port = Server::start(None).port.clone();
     let redis = Redis::at(&format!("redis://:correct-horse@127.0.0.1:{port}/0"), None).unwrap();
-    assert_eq!(redis.reach().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(redis.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
     let _server = Server::start(Some(&port));
     until_back(&redis).await;
     let wrong = Redis::at(&format!("redis://:wrong-horse@127.0.0.1:{port}/0"), None).unwrap();
-    let e = wrong.reach().await.unwrap_err();
+    let e = wrong.ping().await.unwrap_err();
     assert!(!format!("{e:?} {wrong:?}").contains("wrong-horse"), "{e:?}");
 }

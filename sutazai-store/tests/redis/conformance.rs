@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sutazai_core::domain::UserId;
-use sutazai_core::ports::{Allowance, Clock, Quota, RateKey, RateLimiter, SystemClock};
+use sutazai_core::ports::{Clock, Quota, RateKey, RateLimitDecision, RateLimiter, SystemClock};
 use sutazai_core::testing::{ManualClock, cache, rate_limiter};
 use sutazai_core::{Error, Result};
 use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
@@ -23,7 +23,7 @@ impl RateLimiter for NotAsked {
         self.0
     }
 
-    async fn take(&self, _: &RateKey) -> Result<Allowance> {
+    async fn take(&self, _: &RateKey) -> Result<RateLimitDecision> {
         Err(Error::internal("the local limiter must not be called while Redis is reachable"))
     }
 }
@@ -64,18 +64,20 @@ async fn servers_count_together_and_a_wrong_clock_blocks_one_window_at_most() {
     let key = RateKey::User(UserId::new());
     for used in 1..=10 {
         let taken = [&first, &second][used % 2].take(&key).await.unwrap();
-        assert!(matches!(taken, Allowance::Granted { remaining, .. } if remaining as usize == 10 - used));
+        assert!(
+            matches!(taken, RateLimitDecision::Granted { remaining, .. } if remaining as usize == 10 - used)
+        );
     }
     for limiter in [&first, &second] {
-        assert!(matches!(limiter.take(&key).await.unwrap(), Allowance::Refused { .. }));
+        assert!(matches!(limiter.take(&key).await.unwrap(), RateLimitDecision::Refused { .. }));
     }
-    while matches!(wrong.take(&key).await.unwrap(), Allowance::Granted { .. }) {}
-    let Allowance::Refused { retry_after } = first.take(&key).await.unwrap() else {
+    while matches!(wrong.take(&key).await.unwrap(), RateLimitDecision::Granted { .. }) {}
+    let RateLimitDecision::Refused { retry_after } = first.take(&key).await.unwrap() else {
         panic!("the requests that the wrong clock counted must count");
     };
     assert!(retry_after <= Duration::from_secs(60), "{retry_after:?}");
     right.advance(Duration::from_secs(61));
-    assert!(matches!(second.take(&key).await.unwrap(), Allowance::Granted { .. }));
+    assert!(matches!(second.take(&key).await.unwrap(), RateLimitDecision::Granted { .. }));
 }
 
 #[test]

@@ -12,7 +12,7 @@ async fn only_a_certificate_with_trusted_root_and_matching_name_is_accepted() {
     let server = Server::start_with(None, &[("SUTAZAI_TEST_TLS", right.folder())]);
     assert!(server.url.starts_with("rediss://"), "{}", server.url);
     let roots = std::fs::read(right.root()).unwrap();
-    Redis::at(&server.url, Some(&roots)).unwrap().reach().await.unwrap();
+    Redis::at(&server.url, Some(&roots)).unwrap().ping().await.unwrap();
 
     let other = std::fs::read(other.root()).unwrap();
     let plain = server.url.replace("rediss://", "redis://");
@@ -24,7 +24,7 @@ async fn only_a_certificate_with_trusted_root_and_matching_name_is_accepted() {
         (&misnamed, Some(&roots)),
         (&plain, None),
     ] {
-        let e = Redis::at(url, roots.map(Vec::as_slice)).unwrap().reach().await.unwrap_err();
+        let e = Redis::at(url, roots.map(Vec::as_slice)).unwrap().ping().await.unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
         assert!(!format!("{e:?}").contains("horse"), "{e:?}");
     }

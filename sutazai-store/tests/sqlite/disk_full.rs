@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{ConcurrencyLimits, Finish, NewTask, Outcome, Task, TaskId, WorkerId};
+use sutazai_core::domain::{ConcurrencyLimits, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskId};
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock, TaskStore};
 
 const DIRECTORY: &str = "SUTAZAI_SMALL_DISK";
@@ -65,7 +65,7 @@ async fn on_the_small_disk() {
     let store = sutazai_store::open(&format!("sqlite://{}", file.display())).await.unwrap().tasks;
     assert_whole(&*store, &acknowledged).await;
     let now = SystemClock.now();
-    let (worker, lease) = (WorkerId::new(), Duration::from_secs(9));
+    let (worker, lease) = (InstanceId::new(), Duration::from_secs(9));
     let request = ClaimRequest {
         worker,
         agents: vec!["echo".into()],
@@ -76,8 +76,8 @@ async fn on_the_small_disk() {
         after: None,
     };
     let claim = store.claim(&request).await.unwrap().remove(0).key();
-    let finish = Finish { claim, outcome: Outcome::Completed(json!(null)) };
-    store.finish(vec![finish], now).await.unwrap().remove(0).unwrap();
+    let record = OutcomeRecord { claim, outcome: Outcome::Completed(json!(null)) };
+    store.record_outcomes(vec![record], now).await.unwrap().remove(0).unwrap();
 }
 
 /// Asserts that every acknowledged task is stored with its one event, and no other task.

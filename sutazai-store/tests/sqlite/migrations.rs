@@ -4,7 +4,7 @@ use chrono::DateTime;
 use serde_json::json;
 use sqlx::{Connection, Row, SqliteConnection};
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{EventPosition, MetricSample, NewTask, Task, UserId};
+use sutazai_core::domain::{EventOffset, MetricSample, NewTask, Task, UserId};
 use sutazai_core::ports::{Clock, SeriesQuery, SystemClock};
 use sutazai_store::migrations::{down, status, up};
 
@@ -100,17 +100,17 @@ async fn events_keep_their_order_and_owner_when_they_get_positions() {
     let tasks = (0..3).map(|n| Task { owner: owner.filter(|_| n != 1), ..task() }).collect();
     let tasks = stores.tasks.enqueue(tasks).await.unwrap();
     stores.tasks.cancel(tasks[0].id, SystemClock.now()).await.unwrap();
-    let before = stores.tasks.feed_after(None, EventPosition(0), 10).await.unwrap();
+    let before = stores.tasks.event_log_after(None, EventOffset(0), 10).await.unwrap();
     assert_eq!(before.len(), 4);
     drop(stores);
     while down(&url, 1).await.unwrap()[0].name != "feed" {}
     let stores = place.open().await;
-    assert_eq!(stores.tasks.feed_after(None, EventPosition(0), 10).await.unwrap(), before);
-    assert_eq!(stores.tasks.feed_after(owner, EventPosition(0), 10).await.unwrap().len(), 3);
-    let end = stores.tasks.feed_end().await.unwrap();
+    assert_eq!(stores.tasks.event_log_after(None, EventOffset(0), 10).await.unwrap(), before);
+    assert_eq!(stores.tasks.event_log_after(owner, EventOffset(0), 10).await.unwrap().len(), 3);
+    let end = stores.tasks.event_log_end().await.unwrap();
     assert_eq!(end, before[3].position);
     stores.tasks.cancel(tasks[1].id, SystemClock.now()).await.unwrap();
-    assert_eq!(stores.tasks.feed_after(None, end, 10).await.unwrap()[0].event.task_id, tasks[1].id);
+    assert_eq!(stores.tasks.event_log_after(None, end, 10).await.unwrap()[0].event.task_id, tasks[1].id);
 }
 
 #[tokio::test]

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failing_backend_is_an_error_and_slow_backend_is_granted_nothing() {
+    async fn failing_backend_is_an_error_and_slow_backend_gets_no_permission() {
         let info = ScriptedModelBackend::new(["x"]).models().await.unwrap().remove(0);
         let down = ScriptedModelBackend::replying(|_| Error::unavailable("down"));
         assert!(check_model(&down, &info, |_, _| ()).await.is_err());

@@ -205,7 +205,7 @@ async fn improbable_text_is_rejected() {
 }
 
 #[tokio::test]
-async fn model_writes_only_what_is_permitted() {
+async fn model_writes_only_within_its_permission() {
     let worded = "Run `free -h` to see how the memory is divided.";
     let authored = found(&full_memory()).texts.advice[1].clone();
     for (granted, answer, by) in [

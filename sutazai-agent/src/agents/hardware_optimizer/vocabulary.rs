@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn command_adds_words_for_what_it_shows() {
+    fn command_adds_vocabulary_of_its_output() {
         let words = Vocabulary::of(&[], Some("du -xh --max-depth=2 /var | sort -h | tail"));
         assert!(words.plural.matches("folders") && words.plural.matches("directories"));
         assert!(!Vocabulary::of(&[], Some("ndu -h")).plural.matches("folders"));

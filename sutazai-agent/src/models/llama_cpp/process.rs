@@ -1,7 +1,7 @@
 //! Supervisor of the child process of one model.
 //!
 //! ```text
-//! generate ──> Flights ──> writer thread ──> child ──> reader thread ──> Flights ──> answer
+//! generate ──> InFlightRequests ──> writer thread ──> child ──> reader thread ──> InFlightRequests ──> answer
 //!                               supervisor thread: starts the child, monitors it, restarts it
 //! ```
 //!
@@ -22,7 +22,7 @@ use metrics::{counter, gauge};
 use sutazai_core::domain::{ModelProcess, ProcessState};
 use sutazai_core::{Error, Result};
 
-use super::flights::{Flights, Waiting};
+use super::in_flight::{InFlightRequests, Waiting};
 use super::launcher::ModelLauncher;
 use super::protocol::{Command, Load, Loaded, Reply, RequestId, read_frame, write_frame};
 use super::state::State;
@@ -69,7 +69,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Inner {
     phase: Phase,
-    flights: Flights,
+    flights: InFlightRequests,
     /// Channel to the writer thread of the current child.
     commands: Option<Sender<Command>>,
     /// Time of the child's last frame, or of the first request after an idle period.
@@ -100,7 +100,7 @@ enum Phase {
 
 /// Handle of an in-flight request; dropping it cancels the request.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct RequestHandle {
     id: RequestId,
     shared: Arc<Shared>,
 }
@@ -157,7 +157,7 @@ impl Supervised {
     /// # Errors
     /// `Busy` when [`MAX_REQUESTS`] are in flight; `Unavailable` when the next start is more than
     /// [`MAX_WAIT_FOR_RESTART`] off.
-    pub(super) fn send(&self, waiting: Waiting) -> Result<Ticket> {
+    pub(super) fn send(&self, waiting: Waiting) -> Result<RequestHandle> {
         let mut inner = self.shared.lock();
         if let Phase::Delayed { until } = inner.phase {
             let left = until.saturating_duration_since(Instant::now());
@@ -181,7 +181,7 @@ impl Supervised {
         if inner.phase == Phase::Ready {
             inner.send(inner.flights.command(id));
         }
-        Ok(Ticket { id, shared: self.shared.clone() })
+        Ok(RequestHandle { id, shared: self.shared.clone() })
     }
 }
 
@@ -196,7 +196,7 @@ impl Drop for Supervised {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for RequestHandle {
     fn drop(&mut self) {
         let mut inner = self.shared.lock();
         if inner.flights.cancel(self.id) && inner.phase == Phase::Ready {

@@ -25,16 +25,16 @@ pub(crate) async fn read(shared: &Shared) -> Option<Vec<AgentStatus>> {
         online: last_seen_at.is_some_and(|seen| now - seen < ONLINE_TIMEOUT),
         last_seen_at,
     };
-    Some(last_seen(shared, &shared.parts.registry.names()).await?.into_iter().map(status).collect())
+    Some(last_heartbeats(shared, &shared.parts.registry.names()).await?.into_iter().map(status).collect())
 }
 
 /// Returns the last heartbeat of each of these agents.
-async fn last_seen(shared: &Shared, agents: &[String]) -> Option<Vec<Option<DateTime<Utc>>>> {
+async fn last_heartbeats(shared: &Shared, agents: &[String]) -> Option<Vec<Option<DateTime<Utc>>>> {
     let cached = cached(shared, agents).await;
     match &shared.parts.agent_store {
         // A miss in the cache proves nothing, because it evicts; only the store does not.
         Some(store) if cached.as_ref().is_none_or(|seen| seen.contains(&None)) => {
-            store.last_seen(agents).await.ok().or(cached)
+            store.last_heartbeats(agents).await.ok().or(cached)
         }
         _ => cached,
     }
@@ -69,7 +69,7 @@ async fn record_heartbeat(parts: &Parts) {
     let (agents, now) = (parts.registry.names(), parts.clock.now());
     // Temporary errors are logged by the store itself, and the next heartbeat follows within 20 s.
     if let Some(store) = &parts.agent_store
-        && let Err(e) = store.seen(&agents, now).await
+        && let Err(e) = store.record_heartbeats(&agents, now).await
         && !e.kind().is_temporary()
     {
         tracing::warn!(error = %e, "recording agent heartbeats failed");

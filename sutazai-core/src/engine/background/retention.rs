@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{KeepTasks, Prune};
+use crate::domain::{RetentionBatch, RetentionPolicy};
 use crate::engine::client::engine::Engine;
 use crate::error::Result;
 
@@ -18,7 +18,7 @@ const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 impl Engine {
     /// Removes ended tasks older than the policy allows, every 10 minutes until `stop`. Any number of processes may run
     /// it concurrently.
-    pub async fn keep_tasks(&self, keep: KeepTasks, stop: CancellationToken) {
+    pub async fn run_retention(&self, keep: RetentionPolicy, stop: CancellationToken) {
         let clock = self.clock();
         loop {
             let Some(first) = keep.prune(clock.now(), PRUNE_BATCH_SIZE) else { return };
@@ -40,7 +40,7 @@ impl Engine {
     }
 
     /// Runs one pass over all tasks that may be old enough; returns the number of removed tasks.
-    async fn prune_all(&self, mut batch: Prune) -> Result<u64> {
+    async fn prune_all(&self, mut batch: RetentionBatch) -> Result<u64> {
         let mut removed = 0;
         loop {
             let pruned = self.store().prune(&batch).await?;

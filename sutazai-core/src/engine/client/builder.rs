@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::registry::AgentRegistry;
+use crate::admission_control::{AdmissionControl, AdmissionControlConfig};
 use crate::domain::{AccessPolicy, ConcurrencyLimits, LOCAL_HOST};
 use crate::engine::shared::Parts;
 use crate::error::{Error, Result};
-use crate::model_gate::{ModelGate, ModelGateConfig};
 use crate::ports::{
     Agent, AgentStore, Cache, Clock, IdentityStore, MetricSource, MetricStore, ModelBackend, SilentTracer,
     SystemClock, TaskStore, Tracer,
@@ -28,7 +28,7 @@ pub struct EngineBuilder {
     agent_store: Option<Arc<dyn AgentStore>>,
     cache: Option<Arc<dyn Cache>>,
     model: Option<Arc<dyn ModelBackend>>,
-    model_gate: ModelGateConfig,
+    admission_control: AdmissionControlConfig,
     metric_sources: Vec<Arc<dyn MetricSource>>,
     agents: Vec<Arc<dyn Agent>>,
     clock: Arc<dyn Clock>,
@@ -50,7 +50,7 @@ impl EngineBuilder {
             agent_store: None,
             cache: None,
             model: None,
-            model_gate: ModelGateConfig::default(),
+            admission_control: AdmissionControlConfig::default(),
             metric_sources: Vec::new(),
             agents: Vec::new(),
             clock: Arc::new(SystemClock),
@@ -112,9 +112,9 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets the limits of admission control in front of the model; see [`ModelGate`].
-    pub fn model_gate(mut self, config: ModelGateConfig) -> Self {
-        self.model_gate = config;
+    /// Sets the limits of admission control in front of the model; see [`AdmissionControl`].
+    pub fn admission_control(mut self, config: AdmissionControlConfig) -> Self {
+        self.admission_control = config;
         self
     }
 
@@ -187,7 +187,7 @@ impl EngineBuilder {
             let why = format!("expected one of {}, got {unknown:?}", names.join(", "));
             return Err(Error::invalid("per_agent", why));
         }
-        let gate = |model| ModelGate::new(model, self.clock.clone(), &self.model_gate);
+        let gate = |model| AdmissionControl::new(model, self.clock.clone(), &self.admission_control);
         Ok(Engine::new(Parts {
             store,
             identity_store: self.identity_store,

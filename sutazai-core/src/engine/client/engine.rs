@@ -9,14 +9,13 @@ use tokio::sync::mpsc;
 use tracing::{Instrument, info_span};
 
 use super::builder::EngineBuilder;
-use crate::bounds::{page, time_of_listing};
 use crate::domain::{
-    AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, EventPosition, NewTask, Permission,
-    Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext, UserId, UserRole,
-    WorkerId,
+    AgentDescriptor, AgentMessagePage, AgentStatus, Backlog, Caller, EventOffset, InstanceId, NewTask,
+    Permission, Snapshot, Task, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus, TraceContext,
+    UserId, UserRole,
 };
 use crate::engine::background::agent_liveness;
-use crate::engine::events::log::Feed;
+use crate::engine::events::log::EventLogSubscription;
 use crate::engine::events::stream::{EventStream, stream, wait_for_end};
 use crate::engine::result_cache;
 use crate::engine::shared::{Parts, Shared};
@@ -26,6 +25,7 @@ use crate::engine::worker::{claimer, heartbeat, outcome_writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, MetricSource, MetricStore, ModelBackend, TaskStore, Tracer, collect_snapshot};
 use crate::trace;
+use crate::validation::{page, time_of_listing};
 
 /// Task engine: accepts tasks, reports their state and runs them.
 ///
@@ -310,7 +310,11 @@ impl Engine {
     /// # Errors
     /// `InvalidInput` naming `after` if this store never returned such a position; `Conflict` naming it if later events
     /// were removed since.
-    pub async fn feed(&self, caller: &Caller, after: Option<EventPosition>) -> Result<Feed> {
+    pub async fn event_log(
+        &self,
+        caller: &Caller,
+        after: Option<EventOffset>,
+    ) -> Result<EventLogSubscription> {
         let owner = if caller.may_touch(None) { None } else { caller.owner() };
         self.shared.log.open(owner, after).await
     }
@@ -330,7 +334,7 @@ impl Engine {
     }
 
     /// Returns the id of this engine, under which it holds its leases.
-    pub fn worker(&self) -> WorkerId {
+    pub fn worker(&self) -> InstanceId {
         self.shared.worker
     }
 
@@ -366,7 +370,7 @@ impl Engine {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn reach_store(&self) -> Result<()> {
+    pub async fn ping_store(&self) -> Result<()> {
         self.shared.parts.store.get(TaskId::new()).await.map(|_| ())
     }
 

@@ -15,19 +15,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::stream::{POLL_INTERVAL, woken};
-use crate::domain::{EventPosition, FeedEvent, UserId};
+use crate::domain::{EventLogEntry, EventOffset, UserId};
 use crate::error::{Error, Result};
 use crate::ports::{Clock, TaskStore, WakeUp};
 
 /// New and stored events in the order of the event log.
-pub type FeedStream = Pin<Box<dyn Stream<Item = Result<Arc<FeedEvent>>> + Send>>;
+pub type EventLogStream = Pin<Box<dyn Stream<Item = Result<Arc<EventLogEntry>>> + Send>>;
 
 /// The event log from some position on.
-pub struct Feed {
+pub struct EventLogSubscription {
     /// Position at which it was opened: all events of the stream come after it.
-    pub after: EventPosition,
+    pub after: EventOffset,
     /// Stored events, then new ones.
-    pub events: FeedStream,
+    pub events: EventLogStream,
 }
 
 /// Number of events that a subscriber may lag behind the broadcast before it reads the store itself.
@@ -42,7 +42,7 @@ pub(crate) struct EventLog {
     clock: Arc<dyn Clock>,
     closing: CancellationToken,
     tracker: TaskTracker,
-    live: Arc<Mutex<Option<broadcast::WeakSender<Arc<FeedEvent>>>>>,
+    live: Arc<Mutex<Option<broadcast::WeakSender<Arc<EventLogEntry>>>>>,
 }
 
 impl EventLog {
@@ -57,13 +57,17 @@ impl EventLog {
     }
 
     /// Opens the event log of `owner`, or of all, after this position, or at its current end.
-    pub(crate) async fn open(&self, owner: Option<UserId>, after: Option<EventPosition>) -> Result<Feed> {
+    pub(crate) async fn open(
+        &self,
+        owner: Option<UserId>,
+        after: Option<EventOffset>,
+    ) -> Result<EventLogSubscription> {
         let live = self.follow().await?;
-        let end = self.store.feed_end().await?;
+        let end = self.store.event_log_end().await?;
         // A new subscriber starts at the oldest retained event; one that continues after removed events would miss
         // them, so it is rejected.
-        if let Some(after) = after.filter(|after| *after > EventPosition(0))
-            && after < self.store.feed_begin().await?
+        if let Some(after) = after.filter(|after| *after > EventOffset(0))
+            && after < self.store.event_log_begin().await?
         {
             let why = "events that came after this one have been removed; start without `after`";
             return Err(Error::conflict(why).with_field("after"));
@@ -78,18 +82,18 @@ impl EventLog {
         let events = stream::try_unfold(following, |mut following| async move {
             Ok(following.next().await?.map(|entry| (entry, following)))
         });
-        Ok(Feed { after, events: Box::pin(events) })
+        Ok(EventLogSubscription { after, events: Box::pin(events) })
     }
 
     /// Subscribes to new events, and starts the reader if none is running. The channel closes when the reader ends.
-    async fn follow(&self) -> Result<broadcast::Receiver<Arc<FeedEvent>>> {
+    async fn follow(&self) -> Result<broadcast::Receiver<Arc<EventLogEntry>>> {
         let mut live = self.live.lock().await;
         if let Some(sender) = live.as_ref().and_then(broadcast::WeakSender::upgrade) {
             return Ok(sender.subscribe());
         }
         let wake_ups = self.store.subscribe();
         // Read before any subscriber reads the store, so that there is no gap between its reads and the broadcast.
-        let after = self.store.feed_end().await?;
+        let after = self.store.event_log_end().await?;
         let (sender, receiver) = broadcast::channel(BROADCAST_CAPACITY);
         *live = Some(sender.downgrade());
         self.tracker.spawn(self.clone().broadcast(sender, wake_ups, after));
@@ -99,15 +103,15 @@ impl EventLog {
     /// Reads new events and sends them to the subscribers, until there is none or the engine closes.
     async fn broadcast(
         self,
-        sender: broadcast::Sender<Arc<FeedEvent>>,
+        sender: broadcast::Sender<Arc<EventLogEntry>>,
         mut wake_ups: broadcast::Receiver<WakeUp>,
-        mut after: EventPosition,
+        mut after: EventOffset,
     ) {
         let clock = self.clock.as_ref();
         while sender.receiver_count() > 0 && !self.closing.is_cancelled() {
             // Drains the wake-ups: one read covers them all.
             while matches!(wake_ups.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-            let read = self.store.feed_after(None, after, PAGE_SIZE).await;
+            let read = self.store.event_log_after(None, after, PAGE_SIZE).await;
             let failed = read.is_err();
             match read {
                 Ok(page) => {
@@ -135,22 +139,22 @@ impl EventLog {
 struct Following {
     log: EventLog,
     owner: Option<UserId>,
-    after: EventPosition,
-    live: broadcast::Receiver<Arc<FeedEvent>>,
+    after: EventOffset,
+    live: broadcast::Receiver<Arc<EventLogEntry>>,
     /// Indicates that the store may have events that will not arrive through `live`.
     behind: bool,
-    read: VecDeque<FeedEvent>,
+    read: VecDeque<EventLogEntry>,
 }
 
 impl Following {
-    async fn next(&mut self) -> Result<Option<Arc<FeedEvent>>> {
+    async fn next(&mut self) -> Result<Option<Arc<EventLogEntry>>> {
         loop {
             if let Some(entry) = self.read.pop_front() {
                 self.after = entry.position;
                 return Ok(Some(Arc::new(entry)));
             }
             if self.behind {
-                let page = self.log.store.feed_after(self.owner, self.after, PAGE_SIZE).await?;
+                let page = self.log.store.event_log_after(self.owner, self.after, PAGE_SIZE).await?;
                 self.behind = page.len() >= PAGE_SIZE as usize;
                 self.read.extend(page);
                 continue;

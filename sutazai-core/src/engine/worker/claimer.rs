@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use super::clock_watch::ClockWatch;
 use super::in_flight::CancellationHandle;
 use super::{heartbeat, run as attempt};
-use crate::domain::{Claim, Finish, Outcome, UserId, later};
+use crate::domain::{Claim, Outcome, OutcomeRecord, UserId, later};
 use crate::engine::guarded::guarded;
 use crate::engine::shared::Shared;
 use crate::error::Result;
@@ -82,7 +82,7 @@ struct Poll {
 
 struct Claimer {
     shared: Arc<Shared>,
-    outcomes: mpsc::Sender<Finish>,
+    outcomes: mpsc::Sender<OutcomeRecord>,
     agents: Vec<String>,
     prefetch: Prefetch,
     backlog: Backlog,
@@ -92,7 +92,7 @@ struct Claimer {
 }
 
 /// Claims tasks until the engine closes, then releases those that have not started.
-pub(crate) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) {
+pub(crate) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<OutcomeRecord>) {
     let mut wake_ups = shared.parts.store.subscribe();
     let closing = shared.closing.clone();
     let slots = shared.slots.clone();
@@ -181,9 +181,9 @@ fn drain_wake_ups(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
 }
 
 impl Claimer {
-    fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<Finish>) -> Self {
+    fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<OutcomeRecord>) -> Self {
         let agents = shared.parts.registry.names();
-        let now = shared.parts.clock.steady();
+        let now = shared.parts.clock.monotonic();
         let clock_watch = ClockWatch::new(&*shared.parts.clock, shared.parts.lease, POLL_INTERVAL);
         Self {
             shared,
@@ -248,7 +248,7 @@ impl Claimer {
     async fn poll_queue(&mut self) {
         let clock = self.shared.parts.clock.clone();
         self.note_due_tasks();
-        self.poll = Poll { due_at: None, last: clock.steady() };
+        self.poll = Poll { due_at: None, last: clock.monotonic() };
         // After a suspension of the process or the machine its own leases may have expired although its attempts are
         // alive: they are renewed before anything is reaped.
         if !self.shared.in_flight.expiring_by(self.poll.last).is_empty() {
@@ -258,7 +258,7 @@ impl Claimer {
             return;
         }
         let now = clock.now();
-        match guarded("look for expired leases", self.shared.parts.store.expire(now)).await {
+        match guarded("look for expired leases", self.shared.parts.store.reap(now)).await {
             Ok(0) => {}
             Ok(n) => tracing::warn!(tasks = n, "expired leases reaped"),
             Err(e) => tracing::warn!(error = %e, "reaping expired leases failed"),
@@ -280,7 +280,7 @@ impl Claimer {
         self.adapt_prefetch();
         let now = self.shared.parts.clock.now();
         self.last_claim.requested = self.wants();
-        self.last_claim.started_at = self.shared.parts.clock.steady();
+        self.last_claim.started_at = self.shared.parts.clock.monotonic();
         (self.backlog, self.poll.due_at) = (Backlog::Drained, None);
         let request = ClaimRequest {
             worker: self.shared.worker,
@@ -336,12 +336,12 @@ impl Claimer {
     }
 
     fn keep(&mut self, claims: Vec<Claim>) {
-        let (now, steady) = (self.shared.parts.clock.now(), self.shared.parts.clock.steady());
-        self.prefetch.kept_at = steady;
+        let (now, monotonic) = (self.shared.parts.clock.now(), self.shared.parts.clock.monotonic());
+        self.prefetch.kept_at = monotonic;
         for claim in claims {
             let left =
                 claim.task.lease_until.and_then(|until| (until - now).to_std().ok()).unwrap_or_default();
-            let stop = self.shared.in_flight.add(&claim, steady + left.min(self.shared.parts.lease));
+            let stop = self.shared.in_flight.add(&claim, monotonic + left.min(self.shared.parts.lease));
             self.prefetch.waiting.push_back((claim, stop));
         }
         self.shared.dispatch.set_waiting(self.prefetch.waiting.len());
@@ -388,13 +388,13 @@ impl Claimer {
 
     async fn release(&mut self) {
         for (claim, _) in self.prefetch.waiting.drain(..) {
-            let finish = Finish { claim: claim.key(), outcome: Outcome::HandBack };
+            let record = OutcomeRecord { claim: claim.key(), outcome: Outcome::Released };
             // If the outcome writer has stopped, the task waits until its lease expires.
-            let _ = self.outcomes.send(finish).await;
+            let _ = self.outcomes.send(record).await;
         }
     }
 
     fn since(&self, then: Duration) -> Duration {
-        self.shared.parts.clock.steady().saturating_sub(then)
+        self.shared.parts.clock.monotonic().saturating_sub(then)
     }
 }

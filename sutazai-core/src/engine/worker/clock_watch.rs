@@ -3,9 +3,9 @@
 //!
 //! The expiry of a lease is wall-clock time, because processes share no other clock that survives a restart. When that
 //! clock is set forward, all leases seem to expire at once, including those of running attempts. A jump shows as a
-//! difference between the progress of the wall clock and of the steady clock since the last check. Within a heartbeat
+//! difference between the progress of the wall clock and of the monotonic clock since the last check. Within a heartbeat
 //! after it every living process renews its leases by the new time, so a process that waits for a whole lease, on the
-//! steady clock, reaps only abandoned tasks.
+//! monotonic clock, reaps only abandoned tasks.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ports::Clock;
 
-/// Compares the wall clock and the steady clock from check to check.
+/// Compares the wall clock and the monotonic clock from check to check.
 #[derive(Debug)]
 pub(crate) struct ClockWatch {
     now: DateTime<Utc>,
-    steady: Duration,
+    monotonic: Duration,
     lease: Duration,
     poll_interval: Duration,
     /// Steady time until which nothing is reaped.
@@ -27,16 +27,16 @@ pub(crate) struct ClockWatch {
 impl ClockWatch {
     /// Starts watching, for leases of this duration and processes that check at least at this interval.
     pub(crate) fn new(clock: &dyn Clock, lease: Duration, poll_interval: Duration) -> Self {
-        let (now, steady) = (clock.now(), clock.steady());
-        Self { now, steady, lease, poll_interval, hold_until: Duration::ZERO }
+        let (now, monotonic) = (clock.now(), clock.monotonic());
+        Self { now, monotonic, lease, poll_interval, hold_until: Duration::ZERO }
     }
 
     /// Returns whether expired leases may be reaped now.
     pub(crate) fn allows_reaping(&mut self, clock: &dyn Clock) -> bool {
-        let (now, steady) = (clock.now(), clock.steady());
-        let passed = TimeDelta::from_std(steady.saturating_sub(self.steady)).unwrap_or(TimeDelta::MAX);
+        let (now, monotonic) = (clock.now(), clock.monotonic());
+        let passed = TimeDelta::from_std(monotonic.saturating_sub(self.monotonic)).unwrap_or(TimeDelta::MAX);
         let jumped = (now - self.now).checked_sub(&passed).and_then(|ahead| ahead.to_std().ok());
-        (self.now, self.steady) = (now, steady);
+        (self.now, self.monotonic) = (now, monotonic);
         // Heartbeats renew a lease with more than a tenth of its duration to spare, so smaller jumps are harmless.
         if let Some(ahead) = jumped.filter(|ahead| *ahead > self.lease / 10) {
             tracing::warn!(
@@ -44,9 +44,9 @@ impl ClockWatch {
                 "clock set forward; expired leases are not reaped for now"
             );
             // Other processes may notice one poll later, where the time comes from the database.
-            self.hold_until = steady.saturating_add(self.lease).saturating_add(self.poll_interval);
+            self.hold_until = monotonic.saturating_add(self.lease).saturating_add(self.poll_interval);
         }
-        steady >= self.hold_until
+        monotonic >= self.hold_until
     }
 }
 

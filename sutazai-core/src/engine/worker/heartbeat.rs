@@ -2,7 +2,7 @@
 //! attempts that have lost their claim.
 //!
 //! If the store does not respond, an attempt is stopped while its lease is still valid: it must have ended when another
-//! process takes over the task. The remaining time of a lease is measured with the steady clock, so setting the wall
+//! process takes over the task. The remaining time of a lease is measured with the monotonic clock, so setting the wall
 //! clock stops no attempt.
 
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(crate) async fn beat(shared: &Shared) -> bool {
         return true;
     }
     let lease = shared.parts.lease;
-    let (now, begun) = (shared.parts.clock.now(), shared.parts.clock.steady());
+    let (now, begun) = (shared.parts.clock.now(), shared.parts.clock.monotonic());
     let (until, held_until) = (later(now, lease), begun.saturating_add(lease));
     let renewed = tokio::select! {
         biased;
@@ -77,7 +77,7 @@ pub(crate) async fn beat(shared: &Shared) -> bool {
             tracing::warn!(error = %e, leases = keys.len(), "renewing leases failed");
             // The leases that may expire before the next response, and the time to stop after it, are given up now.
             let next_answer = retry_interval(lease) + response_timeout(lease);
-            let stopped = shared.parts.clock.steady().saturating_add(next_answer + time_to_stop(lease));
+            let stopped = shared.parts.clock.monotonic().saturating_add(next_answer + time_to_stop(lease));
             shared.in_flight.expiring_by(stopped).iter().for_each(|key| mark_lost(shared, key));
             false
         }

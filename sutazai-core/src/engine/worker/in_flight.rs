@@ -47,7 +47,7 @@ impl CancellationHandle {
 #[derive(Debug)]
 struct Held {
     key: ClaimKey,
-    /// Expiry of the lease, as a reading of this process's steady clock.
+    /// Expiry of the lease, as a reading of this process's monotonic clock.
     lease_until: Duration,
     stop: CancellationHandle,
 }

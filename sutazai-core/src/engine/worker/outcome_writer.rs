@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::domain::{ClaimKey, Finish};
+use crate::domain::{ClaimKey, OutcomeRecord};
 use crate::engine::guarded::guarded;
 use crate::engine::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ pub(crate) const CAPACITY: usize = 4_096;
 const MAX_BATCH_SIZE: usize = 1_024;
 
 /// Records outcomes until all senders are dropped.
-pub(crate) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Finish>) {
+pub(crate) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<OutcomeRecord>) {
     let mut batch = Vec::with_capacity(MAX_BATCH_SIZE);
     while outcomes.recv_many(&mut batch, MAX_BATCH_SIZE).await > 0 {
         record(&shared, std::mem::take(&mut batch)).await;
@@ -28,14 +28,14 @@ pub(crate) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<Finish
 }
 
 /// Retries until the store responds, or until all claims of the batch are lost.
-async fn record(shared: &Shared, mut batch: Vec<Finish>) {
+async fn record(shared: &Shared, mut batch: Vec<OutcomeRecord>) {
     // Doubles up to 2 s: outcomes are recorded soon after a short outage, and a struggling database is not flooded.
     let mut pause = Duration::from_millis(50);
     loop {
-        let finish = shared.parts.store.finish(batch.clone(), shared.parts.clock.now());
-        match guarded("record of outcomes", finish).await {
+        let recording = shared.parts.store.record_outcomes(batch.clone(), shared.parts.clock.now());
+        match guarded("record of outcomes", recording).await {
             Ok(results) => {
-                batch.iter().zip(results).for_each(|(finish, result)| recorded(shared, finish, result));
+                batch.iter().zip(results).for_each(|(outcome, result)| recorded(shared, outcome, result));
                 shared.capacity_freed.notify_one();
                 return;
             }
@@ -43,7 +43,7 @@ async fn record(shared: &Shared, mut batch: Vec<Finish>) {
                 tracing::warn!(error = %e, outcomes = batch.len(), "recording outcomes failed; retrying");
                 shared.parts.clock.sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
-                batch.retain(|finish| shared.in_flight.holds(&finish.claim));
+                batch.retain(|outcome| shared.in_flight.holds(&outcome.claim));
                 if batch.is_empty() {
                     return;
                 }
@@ -54,20 +54,20 @@ async fn record(shared: &Shared, mut batch: Vec<Finish>) {
 }
 
 /// Records each outcome of a rejected batch alone, so that only the offending one is lost.
-async fn record_each(shared: &Shared, batch: Vec<Finish>, refused: &Error) {
+async fn record_each(shared: &Shared, batch: Vec<OutcomeRecord>, refused: &Error) {
     let alone = batch.len() == 1;
-    for finish in batch {
+    for outcome in batch {
         if alone {
-            recorded(shared, &finish, Err(refused.clone()));
+            recorded(shared, &outcome, Err(refused.clone()));
         } else {
-            Box::pin(record(shared, vec![finish])).await;
+            Box::pin(record(shared, vec![outcome])).await;
         }
     }
 }
 
-fn recorded(shared: &Shared, finish: &Finish, result: Result<()>) {
-    let ClaimKey { task, attempt, .. } = finish.claim;
-    shared.in_flight.remove(&finish.claim);
+fn recorded(shared: &Shared, outcome: &OutcomeRecord, result: Result<()>) {
+    let ClaimKey { task, attempt, .. } = outcome.claim;
+    shared.in_flight.remove(&outcome.claim);
     match result {
         Ok(()) => {}
         Err(e) if e.kind() == ErrorKind::Conflict => {

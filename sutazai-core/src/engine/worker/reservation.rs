@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::domain::{Claim, Finish, Outcome, Task, TaskId, later};
+use crate::domain::{Claim, Outcome, OutcomeRecord, Task, TaskId, later};
 use crate::engine::shared::Shared;
 
 /// Typical dispatch latency of another process; never more work than this is queued locally.
@@ -70,9 +70,9 @@ impl Reservation {
         };
         // The engine has shut down meanwhile, and nothing is left to run them.
         if !claims.is_empty() {
-            let back = |claim: &Claim| Finish { claim: claim.key(), outcome: Outcome::HandBack };
+            let back = |claim: &Claim| OutcomeRecord { claim: claim.key(), outcome: Outcome::Released };
             let finished = claims.iter().map(back).collect();
-            if let Err(e) = shared.parts.store.finish(finished, shared.parts.clock.now()).await {
+            if let Err(e) = shared.parts.store.record_outcomes(finished, shared.parts.clock.now()).await {
                 tracing::warn!(error = %e, tasks = claims.len(), "release failed; tasks wait until their leases expire");
             }
         }

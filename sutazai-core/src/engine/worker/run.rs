@@ -12,7 +12,7 @@ use super::heartbeat::time_to_stop;
 use super::in_flight::{CancellationHandle, StopReason};
 use super::retry;
 use crate::domain::{
-    Claim, ClaimKey, Finish, NewTask, Outcome, Permission, Step, Task, TaskError, TraceContext, later,
+    Claim, ClaimKey, NewTask, Outcome, OutcomeRecord, Permission, Step, Task, TaskError, TraceContext, later,
 };
 use crate::engine::events::buffer::EventBuffer;
 use crate::engine::shared::Shared;
@@ -33,15 +33,15 @@ const APPEND_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// expires, which counts as a failure.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    outcomes: mpsc::Sender<Finish>,
+    outcomes: mpsc::Sender<OutcomeRecord>,
     claim: Claim,
     stop: CancellationHandle,
 ) {
     let held = HeldClaim::new(shared.clone(), claim.key());
     let place = claim.task.trace.clone().unwrap_or_else(TraceContext::generate);
     let (tracer, span) = (shared.parts.tracer.clone(), span_of(&claim.task, &place));
-    let Some(finish) = trace::run(tracer, span, place, perform(shared, claim, stop)).await else { return };
-    match outcomes.send(finish).await {
+    let Some(record) = trace::run(tracer, span, place, perform(shared, claim, stop)).await else { return };
+    match outcomes.send(record).await {
         Ok(()) => held.pass_on(),
         Err(_) => {
             tracing::error!(task = %held.key.task, "outcome writer stopped; task waits until its lease expires")
@@ -102,7 +102,7 @@ fn span_of(task: &Task, place: &TraceContext) -> Span {
 }
 
 /// Runs the attempt; returns its outcome unless the claim was lost.
-async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) -> Option<Finish> {
+async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) -> Option<OutcomeRecord> {
     let key = claim.key();
     let task = claim.task.clone();
     let begun = Instant::now();
@@ -144,7 +144,7 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) ->
         milliseconds,
         "an attempt ended"
     );
-    Some(Finish { claim: key, outcome })
+    Some(OutcomeRecord { claim: key, outcome })
 }
 
 /// Runs the agent in a spawned task, so that a panic ends this attempt only.
@@ -226,7 +226,7 @@ fn outcome(shared: &Shared, task: &Task, stopped: Option<StopReason>, result: Re
     match (result, stopped) {
         (Ok(Step::Done(value)), _) => Outcome::Completed(value),
         (_, Some(StopReason::CancelRequested)) => Outcome::Cancelled,
-        (_, Some(_)) => Outcome::HandBack,
+        (_, Some(_)) => Outcome::Released,
         (Ok(Step::Wait { children, state }), None) => match children_of(shared, task, children) {
             Ok(children) => Outcome::Wait { children, state },
             Err(e) => failed(shared, task, &e),

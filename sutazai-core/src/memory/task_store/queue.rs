@@ -13,35 +13,35 @@ use chrono::{DateTime, Utc};
 use messages::Messages;
 
 use crate::domain::{
-    Claim, ClaimKey, EventKind, EventPosition, FeedEvent, Outcome, Prune, Pruned, Room, Task, TaskError,
-    TaskEvent, TaskId, TaskStatus, UserId, later, quota,
+    Claim, ClaimKey, ConcurrencyBudget, EventKind, EventLogEntry, EventOffset, Outcome, Pruned,
+    RetentionBatch, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId, later, quota,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::MemoryRelayStore;
-use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, unique_key_taken};
+use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, deduplication_key_taken};
 use crate::relay::message;
 
-type UniqueKey = (Option<UserId>, String, String);
-type Rank = (DateTime<Utc>, DateTime<Utc>, TaskId);
+type DeduplicationKey = (Option<UserId>, String, String);
+type SchedulingKey = (DateTime<Utc>, DateTime<Utc>, TaskId);
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     tasks: BTreeMap<TaskId, Task>,
-    feed: BTreeMap<EventPosition, FeedEvent>,
-    feed_end: EventPosition,
+    event_log: BTreeMap<EventOffset, EventLogEntry>,
+    event_log_end: EventOffset,
     /// Position of the last pruned event.
-    feed_begin: EventPosition,
+    event_log_begin: EventOffset,
     /// Positions of a task's events in the event log, by sequence from 1.
-    events: HashMap<TaskId, Vec<EventPosition>>,
+    events: HashMap<TaskId, Vec<EventOffset>>,
     /// Pending tasks that wait for no child and are not known to be due, by their due time.
     later: BTreeSet<(DateTime<Utc>, TaskId)>,
     /// Tasks that were due at an earlier claim, per owner in the order in which they are claimed.
-    ready: BTreeMap<Option<UserId>, BTreeSet<Rank>>,
+    ready: BTreeMap<Option<UserId>, BTreeSet<SchedulingKey>>,
     /// Processing tasks, by the expiry of their lease.
     leases: BTreeSet<(DateTime<Utc>, TaskId)>,
     keys: HashMap<(Option<UserId>, String), TaskId>,
     /// Pending and processing tasks by their deduplication key.
-    active_keys: HashMap<UniqueKey, TaskId>,
+    active_keys: HashMap<DeduplicationKey, TaskId>,
     /// Children of each parent, in the order of their submission.
     children: HashMap<TaskId, Vec<TaskId>>,
     /// Parents that wait for each child.
@@ -126,7 +126,7 @@ impl Queue {
         while let Some((run_at, id)) = self.later.first().copied().filter(|(at, _)| *at <= request.now) {
             self.later.remove(&(run_at, id));
             if let Some(task) = self.tasks.get(&id) {
-                self.ready.entry(task.owner).or_default().insert(task.rank());
+                self.ready.entry(task.owner).or_default().insert(task.scheduling_key());
             }
         }
         self.select_fairly(request).into_iter().filter_map(|id| self.claim_one(id, request)).collect()
@@ -137,7 +137,7 @@ impl Queue {
         let limited = request.limits.are_set();
         let running = self.leases.iter().filter(|_| limited).filter_map(|(_, id)| self.tasks.get(id));
         let running = running.map(|task| (task.owner, task.agent.clone(), 1));
-        let mut room = Room::new(&request.limits, running);
+        let mut budget = ConcurrencyBudget::new(&request.limits, running);
         let before = self.ready.range(..=request.after);
         let after = self.ready.range((Bound::Excluded(request.after), Bound::Unbounded));
         let mut rotation: Vec<_> = after.chain(before).map(|(owner, ready)| (*owner, ready.iter())).collect();
@@ -151,10 +151,10 @@ impl Queue {
                 let next =
                     ready.by_ref().filter(|(_, run_at, _)| *run_at <= request.now).find_map(|(_, _, id)| {
                         let task = self.tasks.get(id).filter(|task| request.agents.contains(&task.agent))?;
-                        room.has(*owner, &task.agent).then_some(task)
+                        budget.has(*owner, &task.agent).then_some(task)
                     });
                 if let Some(task) = next {
-                    room.take(*owner, &task.agent);
+                    budget.take(*owner, &task.agent);
                     taken.push(task.id);
                 }
                 next.is_some()
@@ -185,11 +185,16 @@ impl Queue {
             self.leases.remove(&(before, claim.task));
         }
         self.leases.insert((lease_until, claim.task));
-        self.sign_of_life(claim.task, now);
+        self.heartbeat_time(claim.task, now);
         state
     }
 
-    pub(super) fn finish(&mut self, claim: &ClaimKey, outcome: Outcome, now: DateTime<Utc>) -> Result<()> {
+    pub(super) fn record_outcomes(
+        &mut self,
+        claim: &ClaimKey,
+        outcome: Outcome,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
         let task = self.held(claim)?;
         let stop = task.cancel_requested;
         match outcome {
@@ -209,7 +214,7 @@ impl Queue {
                 task.run_at = at;
                 self.enter(claim.task, TaskStatus::Pending, Some(error), now);
             }
-            Outcome::HandBack => self.enter(claim.task, TaskStatus::Pending, None, now),
+            Outcome::Released => self.enter(claim.task, TaskStatus::Pending, None, now),
             Outcome::Wait { children, state } => {
                 if let Some(id) = self.taken(&children) {
                     return Err(Error::conflict(format!("there is already a task {id}")));
@@ -248,7 +253,7 @@ impl Queue {
         self.enter(parent, TaskStatus::Pending, None, now);
     }
 
-    pub(super) fn expire(&mut self, now: DateTime<Utc>) -> u64 {
+    pub(super) fn reap(&mut self, now: DateTime<Utc>) -> u64 {
         let lost: Vec<TaskId> =
             self.leases.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| *id).collect();
         for id in &lost {
@@ -298,7 +303,7 @@ impl Queue {
             )));
         }
         if let Some(active) = unique_key(task).and_then(|key| self.active_keys.get(&key).copied()) {
-            return Err(unique_key_taken(active));
+            return Err(deduplication_key_taken(active));
         }
         let task = self.known(id)?;
         task.failures = 0;
@@ -345,7 +350,7 @@ impl Queue {
             self.leases.remove(&(until, id));
         }
         if let Some(ready) = self.ready.get_mut(&task.owner) {
-            ready.remove(&task.rank());
+            ready.remove(&task.scheduling_key());
             if ready.is_empty() {
                 self.ready.remove(&task.owner);
             }
@@ -357,7 +362,7 @@ impl Queue {
         self.leave(id, relays);
         self.tasks.remove(&id);
         for position in self.events.remove(&id).unwrap_or_default() {
-            self.feed.remove(&position);
+            self.event_log.remove(&position);
         }
         self.children.remove(&id);
         self.waiters.remove(&id);
@@ -367,7 +372,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn prune(&mut self, look: &Prune, relays: &MemoryRelayStore) -> Pruned {
+    pub(super) fn prune(&mut self, look: &RetentionBatch, relays: &MemoryRelayStore) -> Pruned {
         let page: Vec<TaskId> = self
             .tasks
             .range((Bound::Excluded(look.after), Bound::Excluded(look.before)))
@@ -388,7 +393,7 @@ impl Queue {
             let last = self.events.get(id).and_then(|events| events.last()).copied();
             if old && self.delete(*id, relays).is_ok() {
                 removed += 1;
-                self.feed_begin = self.feed_begin.max(last.unwrap_or_default());
+                self.event_log_begin = self.event_log_begin.max(last.unwrap_or_default());
             }
         }
         Pruned { removed, next: page.last().copied().filter(|_| page.len() == look.limit as usize) }
@@ -398,7 +403,7 @@ impl Queue {
     fn leave(&self, id: TaskId, relays: &MemoryRelayStore) {
         let (Some(task), Some(positions)) = (self.tasks.get(&id), self.events.get(&id)) else { return };
         relays.keep(positions.last().copied().unwrap_or_default(), || {
-            let events = positions.iter().filter_map(|position| self.feed.get(position));
+            let events = positions.iter().filter_map(|position| self.event_log.get(position));
             events.map(|entry| message(&entry.event, task)).collect()
         });
     }
@@ -431,7 +436,7 @@ impl Queue {
         // `run_at` is unchanged since the task was queued: callers that change it hold a claim, and a claimed task is
         // in no queue.
         if let Some(ready) = self.ready.get_mut(&task.owner) {
-            ready.remove(&task.rank());
+            ready.remove(&task.scheduling_key());
             if ready.is_empty() {
                 self.ready.remove(&task.owner);
             }
@@ -511,16 +516,17 @@ impl Queue {
 
     fn record(&mut self, id: TaskId, kind: EventKind, at: DateTime<Utc>) {
         let events = self.events.entry(id).or_default();
-        self.feed_end.0 += 1;
-        events.push(self.feed_end);
+        self.event_log_end.0 += 1;
+        events.push(self.event_log_end);
         let event = TaskEvent { task_id: id, sequence: events.len() as u64, at, kind };
         let owner = self.tasks.get(&id).and_then(|task| task.owner);
-        self.feed.insert(self.feed_end, FeedEvent { position: self.feed_end, owner, event });
+        self.event_log
+            .insert(self.event_log_end, EventLogEntry { position: self.event_log_end, owner, event });
         self.wake_ups.push(WakeUp::Task(id));
     }
 }
 
 /// Returns the deduplication key, which no other pending or processing task may have.
-fn unique_key(task: &Task) -> Option<UniqueKey> {
+fn unique_key(task: &Task) -> Option<DeduplicationKey> {
     task.unique_key.clone().map(|key| (task.owner, task.agent.clone(), key))
 }

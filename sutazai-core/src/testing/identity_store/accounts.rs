@@ -14,7 +14,7 @@ use crate::ports::IdentityStore;
 
 /// At least one admin who can sign in remains under concurrent disabling, demotion and deletion: the last one is
 /// `Conflict`.
-pub async fn an_admin_is_left<S: IdentityStore + ?Sized>(store: Arc<S>) {
+pub async fn last_admin_cannot_be_removed<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let admins: Vec<User> =
         (0..9).map(|n| User { role: UserRole::Admin, ..user_named(&format!("admin_{n}")) }).collect();
     for admin in &admins {
@@ -81,7 +81,7 @@ pub async fn delete_user_removes_what_is_theirs<S: IdentityStore + ?Sized>(store
 
 /// An invitation is valid once until it expires, also under concurrent use; an unknown, used or expired one is
 /// `Forbidden` naming `invitation` and adds no user.
-pub async fn an_invitation_is_good_once<S: IdentityStore + ?Sized>(store: Arc<S>) {
+pub async fn invitation_is_valid_once<S: IdentityStore + ?Sized>(store: Arc<S>) {
     store.create_invitation(&invitation('1')).await.unwrap();
     let calls = ["one", "two"].map(|name| {
         let store = store.clone();
@@ -135,7 +135,7 @@ pub async fn invitations_are_bounded<S: IdentityStore + ?Sized>(store: Arc<S>) {
 }
 
 /// A new session revokes and returns the oldest sessions beyond [`MAX_SESSIONS`].
-pub async fn the_oldest_sessions_end<S: IdentityStore + ?Sized>(store: Arc<S>) {
+pub async fn oldest_sessions_are_revoked<S: IdentityStore + ?Sized>(store: Arc<S>) {
     let first = begin(&*store).await;
     let theirs = begin_as(&*store, "eve").await;
     let revoked = session(first.user);

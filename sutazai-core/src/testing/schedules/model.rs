@@ -139,7 +139,7 @@ impl Model {
     }
 
     /// Returns whether the outcome is recorded.
-    pub(super) fn finish(
+    pub(super) fn record_outcomes(
         &mut self,
         claim: &ClaimKey,
         outcome: Outcome,
@@ -159,12 +159,12 @@ impl Model {
                 TaskStatus::Failed
             }
             Outcome::Cancelled => TaskStatus::Cancelled,
-            Outcome::Retry { .. } | Outcome::HandBack | Outcome::Wait { .. } if stop => TaskStatus::Cancelled,
+            Outcome::Retry { .. } | Outcome::Released | Outcome::Wait { .. } if stop => TaskStatus::Cancelled,
             Outcome::Retry { at, .. } => {
                 (task.failures, task.run_at) = (task.failures + 1, at);
                 TaskStatus::Pending
             }
-            Outcome::HandBack => TaskStatus::Pending,
+            Outcome::Released => TaskStatus::Pending,
             Outcome::Wait { children, state } => {
                 task.state = Some(state);
                 self.wait(claim.task, children, touched);
@@ -189,7 +189,7 @@ impl Model {
     }
 
     /// Returns how many leases must have expired.
-    pub(super) fn expire(&mut self, now: DateTime<Utc>, touched: &mut Touched) -> u64 {
+    pub(super) fn reap(&mut self, now: DateTime<Utc>, touched: &mut Touched) -> u64 {
         let run_out = |entry: &&Entry| entry.task.lease_until.is_some_and(|until| until <= now);
         let mut lost: Vec<_> = self
             .entries

@@ -11,13 +11,15 @@ use tokio::sync::broadcast::{self, error::TryRecvError};
 use super::model::Told;
 use super::users::DEEPEST;
 use super::{AGENTS, Check, LEASE, World};
-use crate::domain::{Claim, EventKind, Finish, NewEvent, Outcome, Task, TaskError, TaskId, UserId, WorkerId};
+use crate::domain::{
+    Claim, EventKind, InstanceId, NewEvent, Outcome, OutcomeRecord, Task, TaskError, TaskId, UserId,
+};
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 
 /// A worker process in a schedule.
 pub(super) struct Worker {
-    id: WorkerId,
+    id: InstanceId,
     agents: Vec<String>,
     jobs: Vec<Job>,
     after: Option<UserId>,
@@ -35,7 +37,7 @@ impl Worker {
     pub(super) fn new(store: &dyn TaskStore, has_all_agents: bool) -> Self {
         let agents =
             AGENTS[..if has_all_agents { 2 } else { 1 }].iter().map(|name| (*name).to_owned()).collect();
-        Self { id: WorkerId::new(), agents, jobs: Vec::new(), after: None, wake_ups: store.subscribe() }
+        Self { id: InstanceId::new(), agents, jobs: Vec::new(), after: None, wake_ups: store.subscribe() }
     }
 
     /// Returns whether a wake-up was of the queue, or some were missed.
@@ -135,7 +137,7 @@ impl World {
     }
 
     /// Sends some outcomes in one batch, including outdated and repeated ones.
-    pub(super) async fn finish(&mut self, worker: usize) -> Check {
+    pub(super) async fn record_outcomes(&mut self, worker: usize) -> Check {
         let mut jobs = std::mem::take(&mut self.workers[worker].jobs);
         let kept = if self.resting { 0 } else { self.rng.random_range(0..=jobs.len()) };
         self.workers[worker].jobs = jobs.split_off(jobs.len() - kept);
@@ -145,20 +147,20 @@ impl World {
             let outcome = sent.unwrap_or_else(|| self.draw_outcome(&claim.task));
             let key = claim.key();
             for _ in 0..=u32::from(self.one_in(20)) {
-                expected.push(self.model.finish(&key, outcome.clone(), now, &mut self.touched));
+                expected.push(self.model.record_outcomes(&key, outcome.clone(), now, &mut self.touched));
                 let (number, recorded) = (self.number(key.task), expected.last() == Some(&true));
                 self.tell(format!(
                     "worker {worker} finishes {number}.{}: {outcome:.0?} {recorded}",
                     key.attempt
                 ));
-                batch.push(Finish { claim: key, outcome: outcome.clone() });
+                batch.push(OutcomeRecord { claim: key, outcome: outcome.clone() });
             }
             if !self.resting && self.one_in(6) {
                 self.tell("  and hears no acknowledgement");
                 self.workers[worker].jobs.push(Job { claim, sent: Some(outcome) });
             }
         }
-        let answers = self.store.finish(batch, now).await.map_err(|e| format!("finish: {e}"))?;
+        let answers = self.store.record_outcomes(batch, now).await.map_err(|e| format!("finish: {e}"))?;
         let good = |(answer, expected): (&crate::Result<()>, &bool)| match answer {
             Ok(()) => *expected,
             Err(e) => !*expected && e.kind() == ErrorKind::Conflict,
@@ -180,7 +182,7 @@ impl World {
                 Outcome::Retry { at: self.now() + wait, error }
             }
             0..=2 => Outcome::Failed(error),
-            3 if !self.resting => Outcome::HandBack,
+            3 if !self.resting => Outcome::Released,
             4 => Outcome::Cancelled,
             5..=8 if depth < DEEPEST && self.has_room() => {
                 let children = (0..self.rng.random_range(1..4)).map(|_| self.draw_task(depth + 1)).collect();
@@ -194,11 +196,11 @@ impl World {
     pub(super) fn crash(&mut self, worker: usize) {
         self.tell(format!("worker {worker} crashes"));
         self.workers[worker].jobs.clear();
-        self.workers[worker].id = WorkerId::new();
-        self.lose_wake_ups(worker);
+        self.workers[worker].id = InstanceId::new();
+        self.lose_notifications_of_wake_ups(worker);
     }
 
-    pub(super) fn lose_wake_ups(&mut self, worker: usize) {
+    pub(super) fn lose_notifications_of_wake_ups(&mut self, worker: usize) {
         self.workers[worker].wake_ups = self.store.subscribe();
     }
 }

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use chrono::Duration;
 use futures::future::join_all;
 
-use super::feed::read_on;
+use super::event_log::read_on;
 use super::stage::{
-    LEASE, all_of, at, claim, claimed, due, enqueue, events, finish, history, nothing_is_due, read, request,
-    task, task_with,
+    LEASE, all_of, at, claim, claimed, due, enqueue, events, history, nothing_is_due, read, record_outcomes,
+    request, task, task_with,
 };
 use crate::domain::{
-    Claim, ClaimKey, EventKind, EventPosition, Outcome, Task, TaskId, TaskStatus, UserId, WorkerId,
+    Claim, ClaimKey, EventKind, EventOffset, InstanceId, Outcome, Task, TaskId, TaskStatus, UserId,
 };
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore};
 
-/// The tasks of an owner are claimed in the order of their scheduling key ([`Task::rank`]), never before `run_at`,
+/// The tasks of an owner are claimed in the order of their scheduling key ([`Task::scheduling_key`]), never before `run_at`,
 /// never for other agents than requested, never while they wait for children.
 pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
     let of = |priority: u8, second: i64, agent: &str| Task {
@@ -87,7 +87,7 @@ pub async fn claims_come_in_order(store: Arc<dyn TaskStore>) {
 
 /// A task is claimed by one instance at a time, also under concurrency; the claim counts an attempt, sets the lease and
 /// adds the event `processing`.
-pub async fn a_task_is_claimed_by_one_worker(store: Arc<dyn TaskStore>) {
+pub async fn task_is_claimed_by_one_worker(store: Arc<dyn TaskStore>) {
     const TASKS: usize = 300;
     let tasks: Vec<Task> = (0..TASKS).map(|_| task()).collect();
     let mut left: HashSet<TaskId> = tasks.iter().map(|task| task.id).collect();
@@ -132,12 +132,12 @@ pub async fn renew_prolongs_a_held_lease(store: Arc<dyn TaskStore>) {
     let asked = claimed(&*store, task()).await;
     let spent = claimed(&*store, task()).await;
     store.cancel(asked.task.id, at(1)).await.unwrap();
-    finish(&*store, &spent, Outcome::HandBack, 1).await.unwrap();
+    record_outcomes(&*store, &spent, Outcome::Released, 1).await.unwrap();
     let again = claim(&*store, 1).await;
     assert_eq!(again.task.id, spent.task.id);
 
     let good = held.key();
-    let foreign = ClaimKey { worker: WorkerId::new(), ..good };
+    let foreign = ClaimKey { worker: InstanceId::new(), ..good };
     let future = ClaimKey { attempt: good.attempt + 1, ..good };
     let unknown = ClaimKey { task: TaskId::new(), ..good };
     let before = all_of(&*store, again.task.id).await;
@@ -152,23 +152,23 @@ pub async fn renew_prolongs_a_held_lease(store: Arc<dyn TaskStore>) {
     }
     assert_eq!(store.renew(&[], at(100), at(20)).await.unwrap(), []);
 
-    assert_eq!(store.expire(at(99)).await.unwrap(), 1, "only the one whose lease was not prolonged");
+    assert_eq!(store.reap(at(99)).await.unwrap(), 1, "only the one whose lease was not prolonged");
     assert_eq!(store.renew(&[again.key(), good], at(200), at(99)).await.unwrap(), [Lost, Held]);
-    assert_eq!(store.expire(at(150)).await.unwrap(), 1, "the one that was asked to stop");
-    finish(&*store, &held, Outcome::Cancelled, 150).await.unwrap();
+    assert_eq!(store.reap(at(150)).await.unwrap(), 1, "the one that was asked to stop");
+    record_outcomes(&*store, &held, Outcome::Cancelled, 150).await.unwrap();
     assert_eq!(store.renew(&[good], at(300), at(150)).await.unwrap(), [Lost]);
 }
 
-/// `expire` makes tasks with expired leases pending and counts a failure; without an attempt left it ends them as
+/// `reap` makes tasks with expired leases pending and counts a failure; without an attempt left it ends them as
 /// failed (kind `timeout`), with a requested cancellation as cancelled.
 pub async fn expire_takes_back_what_ran_out(store: Arc<dyn TaskStore>) {
     let twice = claimed(&*store, task_with(|new| new.max_attempts = 2, None)).await;
     let stopped = claimed(&*store, task()).await;
     store.cancel(stopped.task.id, at(1)).await.unwrap();
     let id = twice.task.id;
-    assert_eq!(store.expire(at(LEASE - 1)).await.unwrap(), 0, "no lease has run out yet");
-    assert_eq!(store.expire(at(LEASE)).await.unwrap(), 2);
-    assert_eq!(store.expire(at(LEASE)).await.unwrap(), 0, "taken back twice");
+    assert_eq!(store.reap(at(LEASE - 1)).await.unwrap(), 0, "no lease has run out yet");
+    assert_eq!(store.reap(at(LEASE)).await.unwrap(), 2);
+    assert_eq!(store.reap(at(LEASE)).await.unwrap(), 0, "taken back twice");
 
     let back = read(&*store, id).await;
     assert_eq!((back.status, back.failures, back.attempt), (TaskStatus::Pending, 1, 1));
@@ -177,11 +177,11 @@ pub async fn expire_takes_back_what_ran_out(store: Arc<dyn TaskStore>) {
     let ended = read(&*store, stopped.task.id).await;
     assert_eq!((ended.status, ended.finished_at), (TaskStatus::Cancelled, Some(at(LEASE))));
 
-    let late = finish(&*store, &twice, Outcome::Completed(1.into()), LEASE).await.unwrap_err();
+    let late = record_outcomes(&*store, &twice, Outcome::Completed(1.into()), LEASE).await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Conflict, "an outcome that came after the lease was taken back");
     let second = claim(&*store, LEASE).await;
     assert_eq!((second.task.id, second.task.attempt), (id, 2));
-    assert_eq!(store.expire(at(LEASE * 2)).await.unwrap(), 1);
+    assert_eq!(store.reap(at(LEASE * 2)).await.unwrap(), 1);
     let dead = read(&*store, id).await;
     assert_eq!((dead.status, dead.failures, dead.finished_at), (TaskStatus::Failed, 2, Some(at(LEASE * 2))));
     assert_eq!(dead.error.as_ref().map(|error| error.kind), Some(ErrorKind::Timeout));
@@ -195,8 +195,8 @@ pub async fn expire_takes_back_what_ran_out(store: Arc<dyn TaskStore>) {
 
 /// A task enqueued as claimed ([`Task::claim`], attempt 1) is held under that claim at once and has a second event:
 /// `processing`.
-pub async fn a_task_may_be_added_as_claimed(store: Arc<dyn TaskStore>) {
-    let worker = WorkerId::new();
+pub async fn task_can_be_added_as_claimed(store: Arc<dyn TaskStore>) {
+    let worker = InstanceId::new();
     let key = Some("once".to_owned());
     let mut held = Task { owner: Some(UserId::new()), idempotency_key: key.clone(), ..task() };
     held.claim(worker, at(LEASE + 1), at(1));
@@ -207,26 +207,26 @@ pub async fn a_task_may_be_added_as_claimed(store: Arc<dyn TaskStore>) {
     assert_eq!(read(&*store, held.id).await, held);
     assert_eq!(read(&*store, beside.id).await, beside);
     let of_beside = Claim { task: beside, children: Vec::new() };
-    finish(&*store, &of_beside, Outcome::Completed(serde_json::Value::Null), 1).await.unwrap();
+    record_outcomes(&*store, &of_beside, Outcome::Completed(serde_json::Value::Null), 1).await.unwrap();
     let told = events(&*store, held.id).await;
     let status = |status, attempt| EventKind::Status { status, attempt, error: None };
     assert_eq!(
         told.iter().map(|event| (event.sequence, event.at, event.kind.clone())).collect::<Vec<_>>(),
         [(1, held.created_at, status(TaskStatus::Pending, 0)), (2, at(1), status(TaskStatus::Processing, 1))]
     );
-    let feed = read_on(&*store, held.owner, EventPosition::default(), 10, 2).await;
-    assert_eq!(feed.into_iter().map(|told| told.event).collect::<Vec<_>>(), told);
+    let log = read_on(&*store, held.owner, EventOffset::default(), 10, 2).await;
+    assert_eq!(log.into_iter().map(|told| told.event).collect::<Vec<_>>(), told);
     assert_eq!(due(&*store, 2).await, [pending.id], "it was claimed once more");
 
     // The idempotency key returns the first task, even to another worker that would claim it.
     let mut again = Task { owner: held.owner, idempotency_key: key, ..task() };
-    again.claim(WorkerId::new(), at(LEASE + 2), at(2));
+    again.claim(InstanceId::new(), at(LEASE + 2), at(2));
     assert_eq!(store.enqueue(vec![again]).await.unwrap(), [held.clone()]);
 
     let claim = ClaimKey { task: held.id, attempt: 1, worker };
     assert_eq!(store.renew(&[claim], at(2 * LEASE), at(3)).await.unwrap(), [LeaseState::Held]);
-    assert_eq!(store.expire(at(2 * LEASE - 1)).await.unwrap(), 1, "the other one");
-    assert_eq!(store.expire(at(2 * LEASE)).await.unwrap(), 1);
+    assert_eq!(store.reap(at(2 * LEASE - 1)).await.unwrap(), 1, "the other one");
+    assert_eq!(store.reap(at(2 * LEASE)).await.unwrap(), 1);
     let back = read(&*store, held.id).await;
     assert_eq!((back.status, back.failures, back.worker), (TaskStatus::Pending, 1, None));
 }

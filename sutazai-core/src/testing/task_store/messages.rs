@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::stage::{LEASE, at, claim, claimed, error, finish, task, task_with};
+use super::stage::{LEASE, at, claim, claimed, error, record_outcomes, task, task_with};
 use crate::domain::{
-    AgentMessage, AgentMessageContent, Claim, Heartbeat, Outcome, Prune, Task, TaskError, TaskId,
+    AgentMessage, AgentMessageContent, Claim, Heartbeat, Outcome, RetentionBatch, Task, TaskError, TaskId,
 };
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
@@ -15,11 +15,11 @@ use crate::testing::large_json;
 /// Parents and children exchange messages, each written in the step that it reports: `TASK` once per requested child,
 /// `RESULT` or `ERROR` when it has ended, and `HEARTBEAT` with each renewal, of which only the latest is kept;
 /// `agent_messages` lists those of a task in their order, page by page.
-pub async fn who_waits_and_who_is_waited_for_exchange_messages(store: Arc<dyn TaskStore>) {
+pub async fn parent_and_children_exchange_messages(store: Arc<dyn TaskStore>) {
     let store = &*store;
     children_are_asked_and_answer(store).await;
-    who_has_ended_answers_at_once(store).await;
-    a_heartbeat_takes_the_place_of_the_one_before(store).await;
+    ended_child_answers_immediately(store).await;
+    heartbeat_replaces_the_previous_one(store).await;
     pages_and_removal(store).await;
 }
 
@@ -30,7 +30,7 @@ pub async fn pages_of_agent_messages_end_before_they_are_large(store: Arc<dyn Ta
     let parent = held.task.id;
     let children: Vec<Task> =
         [10, 10, 400_000, 50_000, 30_000].map(|values| Task { payload: large_json(values), ..task() }).into();
-    finish(store, &held, wait(children.clone()), 1).await.unwrap();
+    record_outcomes(store, &held, wait(children.clone()), 1).await.unwrap();
     let (mut after, mut sizes, mut found) = (None, Vec::new(), Vec::new());
     loop {
         let page = store.agent_messages(parent, after, 100).await.unwrap();
@@ -57,7 +57,7 @@ async fn children_are_asked_and_answer(store: &dyn TaskStore) {
         .map(|n| Task { priority: 9 - n, payload: json!({ "part": n, "text": "a\0b" }), ..task() })
         .collect();
     let ids: Vec<TaskId> = children.iter().map(|child| child.id).collect();
-    finish(store, &held, wait(children.clone()), 1).await.unwrap();
+    record_outcomes(store, &held, wait(children.clone()), 1).await.unwrap();
     let asked = all(store, parent).await;
     let expected: Vec<_> = children.iter().map(|child| (child.id, ask(&child.payload))).collect();
     assert_eq!(said(&asked), expected, "a child is asked with its payload, in the order of asking");
@@ -69,9 +69,9 @@ async fn children_are_asked_and_answer(store: &dyn TaskStore) {
     let done = claim(store, 1).await;
     let failed = claim(store, 1).await;
     let retried = claim(store, 1).await;
-    finish(store, &failed, Outcome::Failed(error("no")), 2).await.unwrap();
-    finish(store, &done, Outcome::Completed(json!({ "sum": "a\0b" })), 3).await.unwrap();
-    finish(store, &retried, Outcome::Retry { at: at(500), error: error("once") }, 3).await.unwrap();
+    record_outcomes(store, &failed, Outcome::Failed(error("no")), 2).await.unwrap();
+    record_outcomes(store, &done, Outcome::Completed(json!({ "sum": "a\0b" })), 3).await.unwrap();
+    record_outcomes(store, &retried, Outcome::Retry { at: at(500), error: error("once") }, 3).await.unwrap();
     assert_eq!(all(store, ids[2]).await.len(), 1, "who is tried again has no answer yet");
     store.cancel(ids[2], at(4)).await.unwrap();
     store.cancel(ids[3], at(4)).await.unwrap();
@@ -94,27 +94,27 @@ async fn children_are_asked_and_answer(store: &dyn TaskStore) {
     }
     let again = claim(store, 5).await;
     assert_eq!(again.task.id, parent);
-    finish(store, &again, Outcome::Completed(json!(1)), 5).await.unwrap();
+    record_outcomes(store, &again, Outcome::Completed(json!(1)), 5).await.unwrap();
     assert_eq!(all(store, parent).await.len(), 8, "nobody waits for the parent");
 }
 
-async fn who_has_ended_answers_at_once(store: &dyn TaskStore) {
+async fn ended_child_answers_immediately(store: &dyn TaskStore) {
     let keyed = || task_with(|new| new.idempotency_key = Some("known".into()), None);
     let early = claimed(store, keyed()).await;
-    finish(store, &early, Outcome::Completed(json!("early")), 1).await.unwrap();
+    record_outcomes(store, &early, Outcome::Completed(json!("early")), 1).await.unwrap();
     let held = claimed(store, task()).await;
-    finish(store, &held, wait(vec![keyed(), keyed()]), 2).await.unwrap();
+    record_outcomes(store, &held, wait(vec![keyed(), keyed()]), 2).await.unwrap();
     let answer = AgentMessageContent::Result(json!("early"));
     let expected = [(early.task.id, ask(&early.task.payload)), (early.task.id, answer)];
     assert_eq!(said(&all(store, held.task.id).await), expected, "asked for twice at a time is asked once");
     let again = claim(store, 2).await;
-    finish(store, &again, Outcome::Completed(json!(1)), 3).await.unwrap();
+    record_outcomes(store, &again, Outcome::Completed(json!(1)), 3).await.unwrap();
 }
 
-async fn a_heartbeat_takes_the_place_of_the_one_before(store: &dyn TaskStore) {
+async fn heartbeat_replaces_the_previous_one(store: &dyn TaskStore) {
     let held = claimed(store, task()).await;
     let (one, two) = (Task { priority: 9, ..task() }, task());
-    finish(store, &held, wait(vec![one.clone(), two.clone()]), 1).await.unwrap();
+    record_outcomes(store, &held, wait(vec![one.clone(), two.clone()]), 1).await.unwrap();
     let (first, second) = (claim(store, 1).await, claim(store, 1).await);
     assert_eq!((first.task.id, second.task.id), (one.id, two.id));
     let renewed = [(&first, 5), (&second, 6), (&first, 9)];
@@ -133,7 +133,7 @@ async fn a_heartbeat_takes_the_place_of_the_one_before(store: &dyn TaskStore) {
     assert_eq!(states, [LeaseState::Lost]);
     assert_eq!(all(store, held.task.id).await, messages, "a spent claim gives no sign");
     for claim in [&first, &second] {
-        finish(store, claim, Outcome::Completed(Value::Null), 11).await.unwrap();
+        record_outcomes(store, claim, Outcome::Completed(Value::Null), 11).await.unwrap();
     }
     let answered = all(store, held.task.id).await;
     assert_eq!(answered.len(), 6, "{answered:?}");
@@ -141,14 +141,14 @@ async fn a_heartbeat_takes_the_place_of_the_one_before(store: &dyn TaskStore) {
     let again = claim(store, 11).await;
     store.renew(&[again.key()], at(60), at(12)).await.unwrap();
     assert_eq!(all(store, held.task.id).await.len(), 6, "nobody waits for it, so it tells nobody");
-    finish(store, &again, Outcome::Completed(json!(1)), 13).await.unwrap();
+    record_outcomes(store, &again, Outcome::Completed(json!(1)), 13).await.unwrap();
 }
 
 async fn pages_and_removal(store: &dyn TaskStore) {
     let held = claimed(store, task()).await;
     let parent = held.task.id;
     let children: Vec<Task> = (0..7).map(|_| task()).collect();
-    finish(store, &held, wait(children.clone()), 1).await.unwrap();
+    record_outcomes(store, &held, wait(children.clone()), 1).await.unwrap();
     let whole = all(store, parent).await;
     assert_eq!(whole.len(), 7);
     let (mut seen, mut after) = (Vec::new(), None);
@@ -169,16 +169,16 @@ async fn pages_and_removal(store: &dyn TaskStore) {
 
     for _ in &children {
         let child = claim(store, 1).await;
-        finish(store, &child, Outcome::Completed(json!(1)), 1).await.unwrap();
+        record_outcomes(store, &child, Outcome::Completed(json!(1)), 1).await.unwrap();
     }
     let again = claim(store, 1).await;
-    finish(store, &again, Outcome::Completed(json!(1)), 2).await.unwrap();
+    record_outcomes(store, &again, Outcome::Completed(json!(1)), 2).await.unwrap();
     store.delete(children[0].id).await.unwrap();
     assert_eq!(all(store, children[0].id).await, []);
     let left = all(store, parent).await;
     assert_eq!(left.len(), 12, "with a child go its question and its answer");
     assert!(left.iter().all(|message| message.correlation_id != children[0].id));
-    let before = Prune {
+    let before = RetentionBatch {
         after: TaskId(uuid::Uuid::nil()),
         before: TaskId(uuid::Uuid::max()),
         ended_before: Some(at(2)),

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::stage::{at, claim, due, enqueue, finish, read, task, task_with};
-use crate::domain::{EventPosition, Outcome, Task, TaskQuery, UserId, WorkerId};
+use super::stage::{at, claim, due, enqueue, read, record_outcomes, task, task_with};
+use crate::domain::{EventOffset, InstanceId, Outcome, Task, TaskQuery, UserId};
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
 /// With `max_pending`, a task that gives its owner more pending tasks than that, not counting those that wait for
 /// children, is `RateLimited` with its whole batch, also under concurrency; known keys and tasks without an owner are
 /// exempt.
-pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>) {
+pub async fn pending_tasks_of_an_owner_are_limited(store: Arc<dyn TaskStore>) {
     let (ada, eve) = (Some(UserId::new()), Some(UserId::new()));
     let keyed = task_with(|new| new.idempotency_key = Some("once".into()), ada);
     store.enqueue_within(vec![keyed.clone()], Some(20)).await.unwrap();
@@ -44,7 +44,7 @@ pub async fn no_more_of_an_owners_tasks_wait_than_may(store: Arc<dyn TaskStore>)
     store.enqueue_within(nobodys, Some(20)).await.unwrap();
     // A running task does not count as waiting.
     let mut held = task_with(|_| {}, ada);
-    held.claim(WorkerId::new(), at(30), at(0));
+    held.claim(InstanceId::new(), at(30), at(0));
     store.enqueue_within(vec![held], Some(20)).await.unwrap();
     assert_eq!(due(&*store, 1).await.len(), 60);
     store.enqueue_within(vec![task_with(|_| {}, ada)], Some(20)).await.unwrap();
@@ -63,7 +63,7 @@ pub async fn delete_all_removes_what_is_one_owners(store: Arc<dyn TaskStore>) {
     };
     let child = Task { owner: ada, ..task() };
     let children = vec![child.clone()];
-    finish(&*store, &parent, Outcome::Wait { children, state: json!({}) }, 1).await.unwrap();
+    record_outcomes(&*store, &parent, Outcome::Wait { children, state: json!({}) }, 1).await.unwrap();
     let running = claim(&*store, 2).await;
     assert_eq!(running.task.id, child.id);
     let many: Vec<Task> = (0..300).map(|_| task_with(|_| {}, ada)).collect();
@@ -71,7 +71,7 @@ pub async fn delete_all_removes_what_is_one_owners(store: Arc<dyn TaskStore>) {
     store.enqueue(many).await.unwrap();
     store.enqueue(vec![later.clone()]).await.unwrap();
     let ended = claim(&*store, 3).await;
-    finish(&*store, &ended, Outcome::Completed(json!(1)), 4).await.unwrap();
+    record_outcomes(&*store, &ended, Outcome::Completed(json!(1)), 4).await.unwrap();
     let theirs = enqueue(&*store, of(eve)).await;
     let nobodys = enqueue(&*store, task()).await;
     let before = read(&*store, theirs).await;
@@ -84,11 +84,11 @@ pub async fn delete_all_removes_what_is_one_owners(store: Arc<dyn TaskStore>) {
         assert_eq!(store.events_after(id, 0, 100).await.unwrap(), []);
         assert_eq!(store.agent_messages(id, None, 100).await.unwrap().items, []);
     }
-    assert_eq!(store.feed_after(ada, EventPosition::default(), 1_000).await.unwrap(), []);
-    let lost = finish(&*store, &running, Outcome::Completed(json!(2)), 5).await.unwrap_err();
+    assert_eq!(store.event_log_after(ada, EventOffset::default(), 1_000).await.unwrap(), []);
+    let lost = record_outcomes(&*store, &running, Outcome::Completed(json!(2)), 5).await.unwrap_err();
     assert_eq!(lost.kind(), ErrorKind::Conflict);
     assert_eq!(store.renew(&[running.key()], at(99), at(6)).await.unwrap(), [LeaseState::Lost]);
-    assert_eq!(store.expire(at(1_000)).await.unwrap(), 0, "a lease of what is gone");
+    assert_eq!(store.reap(at(1_000)).await.unwrap(), 0, "a lease of what is gone");
 
     assert_eq!(read(&*store, theirs).await, before);
     let mut left = due(&*store, 1_000).await;

@@ -9,11 +9,12 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::stage::{
-    LEASE, all_of, at, claim, claimed, due, enqueue, error, events, finish, read, request, task, task_with,
+    LEASE, all_of, at, claim, claimed, due, enqueue, error, events, read, record_outcomes, request, task,
+    task_with,
 };
 use crate::domain::{
-    Backlog, ClaimKey, EventKind, NewEvent, NewTask, Outcome, Task, TaskCount, TaskId, TaskQuery,
-    TaskStatistics, TaskStatus, UserId, WorkerId,
+    Backlog, ClaimKey, EventKind, InstanceId, NewEvent, NewTask, Outcome, Task, TaskCount, TaskId, TaskQuery,
+    TaskStatistics, TaskStatus, UserId,
 };
 use crate::error::ErrorKind;
 use crate::ports::{TaskStore, WakeUp};
@@ -70,9 +71,9 @@ pub async fn event_sequences_have_no_gaps(store: Arc<dyn TaskStore>) {
     let page = store.events_after(id, 100, 7).await.unwrap();
     assert_eq!(page, all[100..107]);
     assert_eq!(store.events_after(id, all.len() as u64, 7).await.unwrap(), []);
-    finish(&*store, &held, Outcome::HandBack, 3).await.unwrap();
+    record_outcomes(&*store, &held, Outcome::Released, 3).await.unwrap();
     let before = all_of(&*store, id).await;
-    let foreign = ClaimKey { worker: WorkerId::new(), ..other.key() };
+    let foreign = ClaimKey { worker: InstanceId::new(), ..other.key() };
     for spent in [key, foreign, ClaimKey { task: TaskId::new(), ..key }] {
         for late in [vec![text("late".into()), progress.clone()], Vec::new()] {
             assert_eq!(store.append(&spent, late).await.unwrap_err().kind(), ErrorKind::Conflict);
@@ -97,9 +98,11 @@ pub async fn list_pages_without_losing_or_doubling(store: Arc<dyn TaskStore>) {
     let held = claim(&*store, 100).await;
     let child = || Task { priority: 9, created_at: at(50), ..task_with(|_| {}, held.task.owner) };
     let children: Vec<Task> = (0..2).map(|_| child()).collect();
-    finish(&*store, &held, Outcome::Wait { children: children.clone(), state: json!(0) }, 100).await.unwrap();
+    record_outcomes(&*store, &held, Outcome::Wait { children: children.clone(), state: json!(0) }, 100)
+        .await
+        .unwrap();
     let ended = claim(&*store, 100).await;
-    finish(&*store, &ended, Outcome::Completed(json!(1)), 100).await.unwrap();
+    record_outcomes(&*store, &ended, Outcome::Completed(json!(1)), 100).await.unwrap();
     let mut expected = Vec::new();
     for task in tasks.iter().chain(&children).rev() {
         expected.push(read(&*store, task.id).await);
@@ -204,7 +207,7 @@ async fn pages(store: &dyn TaskStore, query: &TaskQuery, busy: bool) -> Vec<Task
 /// `statistics` counts tasks by agent and status.
 pub async fn statistics_counts(store: Arc<dyn TaskStore>) {
     assert_eq!(store.statistics().await.unwrap(), TaskStatistics::default());
-    some_of_every_kind(&*store).await;
+    one_of_each_kind(&*store).await;
     let count = |agent: &str, status, count| TaskCount { agent: agent.into(), status, count };
     assert_eq!(
         store.statistics().await.unwrap().counts,
@@ -221,7 +224,7 @@ pub async fn statistics_counts(store: Arc<dyn TaskStore>) {
 /// slow it down.
 pub async fn backlog_tells_how_far_the_queue_is_behind(store: Arc<dyn TaskStore>) {
     assert_eq!(store.backlog().await.unwrap(), Backlog::default());
-    some_of_every_kind(&*store).await;
+    one_of_each_kind(&*store).await;
     let all = Backlog { tasks: 4, oldest: Some(at(1)) };
     assert_eq!(
         store.backlog().await.unwrap(),
@@ -239,16 +242,16 @@ pub async fn backlog_tells_how_far_the_queue_is_behind(store: Arc<dyn TaskStore>
 
 /// Creates a parent that waits for a child of the agent `other`, a failed task, a running one, and three that are due
 /// later.
-async fn some_of_every_kind(store: &dyn TaskStore) {
+async fn one_of_each_kind(store: &dyn TaskStore) {
     let later = |second| task_with(|new| new.run_at = Some(at(second)), None);
     let parent = claimed(store, task()).await;
     let wait = Outcome::Wait {
         children: vec![Task::pending(NewTask::new("other", json!({})), None, None, at(1))],
         state: json!({}),
     };
-    finish(store, &parent, wait, 1).await.unwrap();
+    record_outcomes(store, &parent, wait, 1).await.unwrap();
     let failed = claimed(store, task()).await;
-    finish(store, &failed, Outcome::Failed(error("no")), 1).await.unwrap();
+    record_outcomes(store, &failed, Outcome::Failed(error("no")), 1).await.unwrap();
     claimed(store, task()).await;
     for second in [700, 500, 600] {
         enqueue(store, later(second)).await;
@@ -256,7 +259,7 @@ async fn some_of_every_kind(store: &dyn TaskStore) {
 }
 
 /// Subscribers receive `Queue` after an enqueue, a retry and a released claim, and `Task` after every new event.
-pub async fn a_subscriber_hears(store: Arc<dyn TaskStore>) {
+pub async fn subscriber_is_notified(store: Arc<dyn TaskStore>) {
     let store = &*store;
     let (mut wake_ups, mut second) = (store.subscribe(), store.subscribe());
     let id = enqueue(store, task()).await;
@@ -267,30 +270,30 @@ pub async fn a_subscriber_hears(store: Arc<dyn TaskStore>) {
         NewEvent { at: at(1), kind: EventKind::Progress { fraction: 0.5, message: String::new() } };
     store.append(&held.key(), vec![progress]).await.unwrap();
     receives(&mut wake_ups, &[WakeUp::Task(id)], "append").await;
-    finish(store, &held, Outcome::Retry { at: at(1), error: error("once") }, 1).await.unwrap();
+    record_outcomes(store, &held, Outcome::Retry { at: at(1), error: error("once") }, 1).await.unwrap();
     receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "a retry by the worker").await;
     let held = claim(store, 1).await;
     receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
-    finish(store, &held, Outcome::HandBack, 1).await.unwrap();
+    record_outcomes(store, &held, Outcome::Released, 1).await.unwrap();
     receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "hand-back").await;
     claim(store, 1).await;
     receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
-    store.expire(at(1 + LEASE)).await.unwrap();
+    store.reap(at(1 + LEASE)).await.unwrap();
     receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "expire").await;
 
     let held = claim(store, 1 + LEASE).await;
     receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
     let child = task();
     let wait = Outcome::Wait { children: vec![child.clone()], state: json!(0) };
-    finish(store, &held, wait, 40).await.unwrap();
+    record_outcomes(store, &held, wait, 40).await.unwrap();
     receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id), WakeUp::Task(child.id)], "wait").await;
     let running = claim(store, 40).await;
     receives(&mut wake_ups, &[WakeUp::Task(child.id)], "claim").await;
-    finish(store, &running, Outcome::Completed(json!(0)), 41).await.unwrap();
+    record_outcomes(store, &running, Outcome::Completed(json!(0)), 41).await.unwrap();
     receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(child.id)], "the end of the last child").await;
     let held = claim(store, 41).await;
     receives(&mut wake_ups, &[WakeUp::Task(id)], "claim").await;
-    finish(store, &held, Outcome::Failed(error("no")), 42).await.unwrap();
+    record_outcomes(store, &held, Outcome::Failed(error("no")), 42).await.unwrap();
     receives(&mut wake_ups, &[WakeUp::Task(id)], "failed").await;
     store.retry(id, at(43)).await.unwrap();
     receives(&mut wake_ups, &[WakeUp::Queue, WakeUp::Task(id)], "a retry by a user").await;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::feed::read_on;
-use super::stage::{all_of, at, claim, claimed, enqueue, error, finish, read, task, task_with};
-use crate::domain::{EventPosition, Outcome, Prune, Pruned, TaskId, TaskStatus};
+use super::event_log::read_on;
+use super::stage::{all_of, at, claim, claimed, enqueue, error, read, record_outcomes, task, task_with};
+use crate::domain::{EventOffset, Outcome, Pruned, RetentionBatch, TaskId, TaskStatus};
 use crate::ports::TaskStore;
 
 /// Creates a batch that scans all tasks.
-fn batch(ended_before: Option<i64>, failed_before: Option<i64>) -> Prune {
-    Prune {
+fn batch(ended_before: Option<i64>, failed_before: Option<i64>) -> RetentionBatch {
+    RetentionBatch {
         after: TaskId(Uuid::nil()),
         before: TaskId(Uuid::max()),
         ended_before: ended_before.map(at),
@@ -22,18 +22,18 @@ fn batch(ended_before: Option<i64>, failed_before: Option<i64>) -> Prune {
 }
 
 /// `prune` removes tasks that ended before the given times, with their events, page by page in the order of their keys,
-/// except those that an unfinished task waits for; `feed_begin` then is the position of the last removed event.
+/// except those that an unfinished task waits for; `event_log_begin` then is the position of the last removed event.
 pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
-    assert_eq!(store.feed_begin().await.unwrap(), EventPosition(0));
+    assert_eq!(store.event_log_begin().await.unwrap(), EventOffset(0));
     let done = |second| Outcome::Completed(json!(second));
     let mut ended = Vec::new();
     for second in [10, 20, 30] {
         let held = claimed(&*store, task()).await;
-        finish(&*store, &held, done(second), second).await.unwrap();
+        record_outcomes(&*store, &held, done(second), second).await.unwrap();
         ended.push(held.task.id);
     }
     let dead = claimed(&*store, task()).await;
-    finish(&*store, &dead, Outcome::Failed(error("no")), 5).await.unwrap();
+    record_outcomes(&*store, &dead, Outcome::Failed(error("no")), 5).await.unwrap();
     let cancelled = enqueue(&*store, task_with(|new| new.idempotency_key = Some("k".into()), None)).await;
     store.cancel(cancelled, at(6)).await.unwrap();
     let pending = enqueue(&*store, crate::domain::Task { run_at: at(1_000), ..task() }).await;
@@ -41,11 +41,11 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
 
     assert_eq!(store.prune(&batch(None, None)).await.unwrap().removed, 0);
     assert_eq!(store.prune(&batch(Some(6), None)).await.unwrap(), Pruned::default(), "nothing is so old");
-    assert_eq!(store.feed_begin().await.unwrap(), EventPosition(0));
+    assert_eq!(store.event_log_begin().await.unwrap(), EventOffset(0));
     // Limited by the key range, and page by page.
-    let none = Prune { before: ended[0], ..batch(Some(25), None) };
+    let none = RetentionBatch { before: ended[0], ..batch(Some(25), None) };
     assert_eq!(store.prune(&none).await.unwrap().removed, 0);
-    let mut page = Prune { limit: 2, ..batch(Some(25), None) };
+    let mut page = RetentionBatch { limit: 2, ..batch(Some(25), None) };
     let first = store.prune(&page).await.unwrap();
     assert_eq!(first, Pruned { removed: 2, next: Some(ended[1]) });
     page.after = ended[1];
@@ -60,9 +60,9 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     assert_eq!(read(&*store, ended[2]).await.status, TaskStatus::Completed);
     assert_eq!(read(&*store, dead.task.id).await.status, TaskStatus::Failed);
     assert_eq!(all_of(&*store, pending).await, kept);
-    let begin = store.feed_begin().await.unwrap();
-    let left = read_on(&*store, None, EventPosition(0), 100, 7).await;
-    assert!(begin > EventPosition(0));
+    let begin = store.event_log_begin().await.unwrap();
+    let left = read_on(&*store, None, EventOffset(0), 100, 7).await;
+    assert!(begin > EventOffset(0));
     assert!(left.iter().any(|entry| entry.position < begin), "older events of others stay");
     assert_eq!(store.prune(&batch(None, Some(6))).await.unwrap().removed, 1);
     assert_eq!(store.get(dead.task.id).await.unwrap(), None, "the dead letter has a time of its own");
@@ -72,12 +72,12 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     let parent = claimed(&*store, task()).await;
     let children = vec![task(), task()];
     let wait = Outcome::Wait { children: children.clone(), state: json!(1) };
-    finish(&*store, &parent, wait, 40).await.unwrap();
+    record_outcomes(&*store, &parent, wait, 40).await.unwrap();
     let child = claim(&*store, 40).await;
-    finish(&*store, &child, done(1), 41).await.unwrap();
+    record_outcomes(&*store, &child, done(1), 41).await.unwrap();
     assert_eq!(store.prune(&batch(Some(100), Some(100))).await.unwrap().removed, 2, "not the child");
     let other = claim(&*store, 42).await;
-    finish(&*store, &other, done(2), 42).await.unwrap();
+    record_outcomes(&*store, &other, done(2), 42).await.unwrap();
     assert_eq!(
         store.prune(&batch(Some(100), Some(100))).await.unwrap().removed,
         0,
@@ -86,9 +86,9 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     let parent = claim(&*store, 43).await;
     assert_eq!(parent.children.len(), 2);
     assert_eq!(store.prune(&batch(Some(100), Some(100))).await.unwrap().removed, 0, "it may see them again");
-    finish(&*store, &parent, done(3), 44).await.unwrap();
+    record_outcomes(&*store, &parent, done(3), 44).await.unwrap();
     assert_eq!(store.prune(&batch(Some(100), Some(100))).await.unwrap().removed, 3);
-    assert_eq!(store.feed_after(None, EventPosition(0), 100).await.unwrap(), []);
+    assert_eq!(store.event_log_after(None, EventOffset(0), 100).await.unwrap(), []);
     // The idempotency key of a removed task is free again.
     let again = task_with(|new| new.idempotency_key = Some("k".into()), None);
     assert_eq!(store.enqueue(vec![again.clone()]).await.unwrap(), [again]);

@@ -4,8 +4,8 @@ use chrono::{DateTime, Duration, TimeZone, Utc};
 use serde_json::json;
 
 use crate::domain::{
-    Claim, ConcurrencyLimits, EventKind, Finish, NewTask, Outcome, Task, TaskError, TaskEvent, TaskId,
-    TaskStatus, UserId, WorkerId,
+    Claim, ConcurrencyLimits, EventKind, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskError,
+    TaskEvent, TaskId, TaskStatus, UserId,
 };
 use crate::error::{ErrorKind, Result};
 use crate::ports::{ClaimRequest, TaskStore};
@@ -42,7 +42,7 @@ pub(super) async fn enqueue(store: &dyn TaskStore, task: Task) -> TaskId {
 /// Creates a request of a new worker for tasks of `echo`.
 pub(super) fn request(limit: u32, second: i64) -> ClaimRequest {
     ClaimRequest {
-        worker: WorkerId::new(),
+        worker: InstanceId::new(),
         agents: vec!["echo".into()],
         limit,
         lease: std::time::Duration::from_secs(LEASE as u64),
@@ -79,13 +79,14 @@ pub(super) async fn nothing_is_due(store: &dyn TaskStore) {
 }
 
 /// Records one outcome under this claim.
-pub(super) async fn finish(
+pub(super) async fn record_outcomes(
     store: &dyn TaskStore,
     claim: &Claim,
     outcome: Outcome,
     second: i64,
 ) -> Result<()> {
-    let mut answers = store.finish(vec![Finish { claim: claim.key(), outcome }], at(second)).await.unwrap();
+    let mut answers =
+        store.record_outcomes(vec![OutcomeRecord { claim: claim.key(), outcome }], at(second)).await.unwrap();
     assert_eq!(answers.len(), 1, "one answer for each outcome");
     answers.remove(0)
 }

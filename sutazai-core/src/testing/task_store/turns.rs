@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use serde_json::json;
 
-use super::stage::{at, finish, request, task, task_with};
+use super::stage::{at, record_outcomes, request, task, task_with};
 use crate::domain::{Claim, ConcurrencyLimits, Outcome, Task, UserId};
 use crate::ports::{ClaimRequest, TaskStore};
 
@@ -23,7 +23,7 @@ fn owners_of(claims: &[Claim]) -> Vec<Option<UserId>> {
 
 /// Claiming is round-robin across owners in the order of their keys, starting after `after`, one task per owner and
 /// round, until `limit` is reached or nothing is due; tasks without an owner form one owner that comes first.
-pub async fn owners_take_turns(store: Arc<dyn TaskStore>) {
+pub async fn claims_are_round_robin_across_owners(store: Arc<dyn TaskStore>) {
     let [ada, bob, eve] = owners();
     let many = |owner, count| (0..count).map(move |_| task_with(|_| {}, owner));
     let idle = Task { run_at: at(100), ..task_with(|_| {}, bob) };
@@ -103,19 +103,19 @@ pub async fn limits_hold(store: Arc<dyn TaskStore>) {
     // Every outcome that ends the attempt frees capacity.
     let ways: [fn() -> Outcome; 4] = [
         || Outcome::Completed(json!(1)),
-        || Outcome::HandBack,
+        || Outcome::Released,
         || Outcome::Cancelled,
         || Outcome::Wait { children: vec![task()], state: json!(1) },
     ];
     for way in ways {
         let gone = held.remove(0);
-        finish(&*store, &gone, way(), 1).await.unwrap();
+        record_outcomes(&*store, &gone, way(), 1).await.unwrap();
         let next = store.claim(&limited()).await.unwrap();
         assert_eq!(next.len(), 1, "{:?}", way());
         held.extend(next);
         check(&held, &limits);
     }
-    assert_eq!(store.expire(at(1_000)).await.unwrap(), 6);
+    assert_eq!(store.reap(at(1_000)).await.unwrap(), 6);
     let again = store.claim(&ClaimRequest { now: at(1_000), ..limited() }).await.unwrap();
     check(&again, &limits);
     assert_eq!(again.len(), 6);

@@ -6,14 +6,15 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::stage::{
-    all_of, at, claim, claimed, due, enqueue, error, events, finish, history, read, request, task, task_with,
+    all_of, at, claim, claimed, due, enqueue, error, events, history, read, record_outcomes, request, task,
+    task_with,
 };
-use crate::domain::{EventKind, Finish, Outcome, Task, TaskEvent, TaskId, TaskStatus, UserId};
+use crate::domain::{EventKind, Outcome, OutcomeRecord, Task, TaskEvent, TaskId, TaskStatus, UserId};
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
 /// An enqueued task is pending, can be read back with all its fields, and has one event: `pending`, sequence 1.
-pub async fn an_enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
+pub async fn enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
     let plain = task();
     let full = task_with(
         |new| {
@@ -41,7 +42,7 @@ pub async fn an_enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
 
 /// Enqueueing a known idempotency key of the same owner returns the first task and adds nothing; for another owner it
 /// adds a task.
-pub async fn an_idempotency_key_names_one_task(store: Arc<dyn TaskStore>) {
+pub async fn idempotency_key_identifies_one_task(store: Arc<dyn TaskStore>) {
     let keyed = |owner| task_with(|new| new.idempotency_key = Some("once".into()), owner);
     let owners = [None, Some(UserId::new()), Some(UserId::new())];
     let mut firsts = Vec::new();
@@ -86,7 +87,7 @@ pub async fn an_idempotency_key_names_one_task(store: Arc<dyn TaskStore>) {
 
 /// While a task with a unique key is pending or processing, enqueueing that key for its owner and agent returns it,
 /// also concurrently; `retry` while another task has the key is `Conflict`.
-pub async fn a_unique_key_names_one_standing_task(store: Arc<dyn TaskStore>) {
+pub async fn deduplication_key_admits_one_active_task(store: Arc<dyn TaskStore>) {
     let keyed = |owner| task_with(|new| new.unique_key = Some("one \0".into()), owner);
     let owner = Some(UserId::new());
     let first = keyed(owner);
@@ -103,10 +104,10 @@ pub async fn a_unique_key_names_one_standing_task(store: Arc<dyn TaskStore>) {
     let held = held.into_iter().find(|claim| claim.task.id == first.id).unwrap();
     assert_eq!(store.enqueue(vec![keyed(owner)]).await.unwrap()[0].status, TaskStatus::Processing);
     let later = Outcome::Retry { at: at(1), error: error("later") };
-    finish(&*store, &held, later, 1).await.unwrap();
+    record_outcomes(&*store, &held, later, 1).await.unwrap();
     assert_eq!(store.enqueue(vec![keyed(owner)]).await.unwrap()[0].id, first.id, "it is pending again");
     let held = claim(&*store, 1).await;
-    finish(&*store, &held, Outcome::Failed(error("for good")), 2).await.unwrap();
+    record_outcomes(&*store, &held, Outcome::Failed(error("for good")), 2).await.unwrap();
     let second = keyed(owner);
     let twins = store.enqueue(vec![second.clone(), keyed(owner)]).await.unwrap();
     assert_eq!(twins, [second.clone(), second.clone()], "the key is free, and taken by the first of a batch");
@@ -139,15 +140,15 @@ async fn ended_in_the_same_batch(store: &dyn TaskStore, owner: Option<UserId>) {
     let claim_of = |index: usize| claims.iter().find(|claim| claim.task.id == added[index].id).unwrap().key();
     let wait = || Outcome::Wait { children: vec![keyed()], state: json!(1) };
     let finished = [(1, wait()), (0, Outcome::Completed(json!(1))), (2, wait())];
-    let finished = finished.map(|(index, outcome)| Finish { claim: claim_of(index), outcome });
-    let answers = store.finish(finished.to_vec(), at(-40)).await.unwrap();
+    let finished = finished.map(|(index, outcome)| OutcomeRecord { claim: claim_of(index), outcome });
+    let answers = store.record_outcomes(finished.to_vec(), at(-40)).await.unwrap();
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     let waiting = [read(store, added[1].id).await.waiting_for, read(store, added[2].id).await.waiting_for];
     assert_eq!(waiting, [0, 1], "one waited for the task that ended, the other for a new one");
 }
 
 /// A batch is enqueued completely or not at all.
-pub async fn a_batch_is_enqueued_whole_or_not_at_all(store: Arc<dyn TaskStore>) {
+pub async fn batch_is_enqueued_atomically(store: Arc<dyn TaskStore>) {
     let batch: Vec<Task> = (0..250).map(|_| task()).collect();
     assert_eq!(store.enqueue(batch.clone()).await.unwrap(), batch, "the answer has the order of the batch");
     let before = all_of(&*store, batch[100].id).await;
@@ -190,24 +191,24 @@ pub async fn cancel_ends_or_marks(store: Arc<dyn TaskStore>) {
     }
     assert_eq!(history(&*store, id).await, [(TaskStatus::Pending, 0), (TaskStatus::Processing, 1)]);
     assert_eq!(store.renew(&[key], at(50), at(4)).await.unwrap(), [LeaseState::CancelRequested]);
-    finish(&*store, &running, Outcome::Cancelled, 5).await.unwrap();
+    record_outcomes(&*store, &running, Outcome::Cancelled, 5).await.unwrap();
 
     // The worker reports another outcome before it learns of the cancellation: a cancelled task must not start again.
     let retry = Outcome::Retry { at: at(6), error: error("not yet") };
     let wait = Outcome::Wait { children: vec![task()], state: json!(1) };
-    for outcome in [Outcome::HandBack, retry, wait] {
+    for outcome in [Outcome::Released, retry, wait] {
         let running = claimed(&*store, task()).await;
         store.cancel(running.task.id, at(5)).await.unwrap();
-        finish(&*store, &running, outcome, 6).await.unwrap();
+        record_outcomes(&*store, &running, outcome, 6).await.unwrap();
         assert_eq!(read(&*store, running.task.id).await.status, TaskStatus::Cancelled);
         assert_eq!(due(&*store, 100).await, [], "a task or a child of it began after its cancellation");
     }
 
     let done = claimed(&*store, task()).await;
     store.cancel(done.task.id, at(5)).await.unwrap();
-    finish(&*store, &done, Outcome::Completed(json!("just in time")), 6).await.unwrap();
+    record_outcomes(&*store, &done, Outcome::Completed(json!("just in time")), 6).await.unwrap();
     let failed = claimed(&*store, task()).await;
-    finish(&*store, &failed, Outcome::Failed(error("no")), 6).await.unwrap();
+    record_outcomes(&*store, &failed, Outcome::Failed(error("no")), 6).await.unwrap();
     for id in [id, done.task.id, failed.task.id] {
         let before = all_of(&*store, id).await;
         assert!(!before.0.cancel_requested, "an ended task still waits for its cancellation");
@@ -221,7 +222,7 @@ pub async fn cancel_ends_or_marks(store: Arc<dyn TaskStore>) {
 pub async fn retry_makes_a_failed_task_pending(store: Arc<dyn TaskStore>) {
     let first = claimed(&*store, task_with(|new| new.max_attempts = 1, None)).await;
     let id = first.task.id;
-    finish(&*store, &first, Outcome::Failed(error("no")), 1).await.unwrap();
+    record_outcomes(&*store, &first, Outcome::Failed(error("no")), 1).await.unwrap();
     let again = store.retry(id, at(7)).await.unwrap();
     assert_eq!((again.status, again.failures, again.attempt), (TaskStatus::Pending, 0, 1));
     assert_eq!((again.run_at, again.finished_at, again.worker), (at(7), None, None));
@@ -232,8 +233,11 @@ pub async fn retry_makes_a_failed_task_pending(store: Arc<dyn TaskStore>) {
     let second = claim(&*store, 7).await;
     assert_eq!((second.task.id, second.task.attempt), (id, 2), "the attempt goes on: it is the fence");
     assert_eq!(store.retry(id, at(8)).await.unwrap_err().kind(), ErrorKind::Conflict, "processing");
-    assert_eq!(finish(&*store, &first, Outcome::HandBack, 8).await.unwrap_err().kind(), ErrorKind::Conflict);
-    finish(&*store, &second, Outcome::Completed(json!(2)), 9).await.unwrap();
+    assert_eq!(
+        record_outcomes(&*store, &first, Outcome::Released, 8).await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
+    record_outcomes(&*store, &second, Outcome::Completed(json!(2)), 9).await.unwrap();
     let done = all_of(&*store, id).await;
     assert_eq!((done.0.error.as_ref(), done.0.finished_at), (None, Some(at(9))));
     assert_eq!(store.retry(id, at(8)).await.unwrap_err().kind(), ErrorKind::Conflict, "completed");
@@ -258,7 +262,7 @@ pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
     let running = claim(&*store, 0).await;
     assert_eq!(running.task.id, id);
     assert_eq!(store.delete(id).await.unwrap_err().kind(), ErrorKind::Conflict, "processing");
-    finish(&*store, &running, Outcome::Completed(json!(1)), 1).await.unwrap();
+    record_outcomes(&*store, &running, Outcome::Completed(json!(1)), 1).await.unwrap();
     store.delete(id).await.unwrap();
 
     assert_eq!(store.get(id).await.unwrap(), None);
@@ -271,7 +275,7 @@ pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
         assert_eq!(kind, ErrorKind::NotFound);
     }
     assert_eq!(
-        finish(&*store, &running, Outcome::HandBack, 2).await.unwrap_err().kind(),
+        record_outcomes(&*store, &running, Outcome::Released, 2).await.unwrap_err().kind(),
         ErrorKind::Conflict
     );
     let anew = keyed();
@@ -284,7 +288,7 @@ pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
     assert_eq!(events(&*store, other).await.len(), 1);
 
     let failed = claimed(&*store, task()).await;
-    finish(&*store, &failed, Outcome::Failed(error("no")), 3).await.unwrap();
+    record_outcomes(&*store, &failed, Outcome::Failed(error("no")), 3).await.unwrap();
     let stopped = enqueue(&*store, task()).await;
     store.cancel(stopped, at(3)).await.unwrap();
     for id in [failed.task.id, stopped] {
@@ -295,7 +299,7 @@ pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
     let parent = claimed(&*store, task()).await;
     let child = task();
     let wait = Outcome::Wait { children: vec![child.clone()], state: json!(1) };
-    finish(&*store, &parent, wait, 4).await.unwrap();
+    record_outcomes(&*store, &parent, wait, 4).await.unwrap();
     assert_eq!(read(&*store, child.id).await.parent, Some(parent.task.id));
     store.cancel(parent.task.id, at(4)).await.unwrap();
     store.delete(parent.task.id).await.unwrap();

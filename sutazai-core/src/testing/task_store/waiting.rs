@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::stage::{
-    LEASE, at, claim, claimed, due, enqueue, error, finish, history, nothing_is_due, read, task, task_with,
+    LEASE, at, claim, claimed, due, enqueue, error, history, nothing_is_due, read, record_outcomes, task,
+    task_with,
 };
 use crate::domain::{Claim, Outcome, Task, TaskId, TaskStatus};
 use crate::ports::TaskStore;
@@ -14,7 +15,7 @@ use crate::ports::TaskStore;
 /// has the state and the children in order. Ending the parent cancels its unfinished children.
 pub async fn wait_holds_the_parent_until_the_last_child_has_ended(store: Arc<dyn TaskStore>) {
     children_end_in_every_way(&*store).await;
-    known_keys_are_children_too(&*store).await;
+    existing_keys_become_children(&*store).await;
     ending_the_parent_cancels_its_children(&*store).await;
 }
 
@@ -24,7 +25,7 @@ async fn children_end_in_every_way(store: &dyn TaskStore) {
     // Claimed in another order than submitted: the order of submission counts.
     let children: Vec<Task> = [3, 9, 5, 7].map(|priority| Task { priority, ..task() }).to_vec();
     let ids: Vec<TaskId> = children.iter().map(|child| child.id).collect();
-    finish(store, &held, wait(children, 1), 1).await.unwrap();
+    record_outcomes(store, &held, wait(children, 1), 1).await.unwrap();
     let waiting = read(store, parent).await;
     assert_eq!((waiting.status, waiting.waiting_for, waiting.failures), (TaskStatus::Pending, 4, 0));
     assert_eq!(
@@ -37,19 +38,19 @@ async fn children_end_in_every_way(store: &dyn TaskStore) {
     }
 
     let done = claim(store, 1).await;
-    finish(store, &done, Outcome::Completed(json!("done")), 2).await.unwrap();
+    record_outcomes(store, &done, Outcome::Completed(json!("done")), 2).await.unwrap();
     let failed = claim(store, 2).await;
-    finish(store, &failed, Outcome::Retry { at: at(3), error: error("once") }, 2).await.unwrap();
+    record_outcomes(store, &failed, Outcome::Retry { at: at(3), error: error("once") }, 2).await.unwrap();
     assert_eq!(read(store, parent).await.waiting_for, 3, "a child that is tried again has not ended");
     let failed = claim(store, 3).await;
-    finish(store, &failed, Outcome::Failed(error("no")), 3).await.unwrap();
+    record_outcomes(store, &failed, Outcome::Failed(error("no")), 3).await.unwrap();
     store.cancel(ids[2], at(3)).await.unwrap();
     assert_eq!(read(store, parent).await.waiting_for, 1);
     let lost = claim(store, 3).await;
     assert_eq!(due(store, 20).await, [], "the parent was claimed before its last child had ended");
     store.cancel(lost.task.id, at(4)).await.unwrap();
     assert_eq!(read(store, parent).await.waiting_for, 1, "a child that was asked to stop has not ended");
-    assert_eq!(store.expire(at(3 + LEASE)).await.unwrap(), 1);
+    assert_eq!(store.reap(at(3 + LEASE)).await.unwrap(), 1);
 
     let again = claim(store, 3 + LEASE).await;
     assert_eq!((again.task.id, again.task.attempt, again.task.waiting_for), (parent, 2, 0));
@@ -61,44 +62,46 @@ async fn children_end_in_every_way(store: &dyn TaskStore) {
     assert_eq!(again.children[1].result, Some(json!("done")));
 
     // The children are in the next claim as well after the run was released, until the parent waits again.
-    finish(store, &again, Outcome::HandBack, 40).await.unwrap();
+    record_outcomes(store, &again, Outcome::Released, 40).await.unwrap();
     let again = claim(store, 40).await;
     assert_eq!(children_of(&again), ids);
     let second = task();
-    finish(store, &again, wait(vec![second.clone()], 2), 41).await.unwrap();
+    record_outcomes(store, &again, wait(vec![second.clone()], 2), 41).await.unwrap();
     let child = claim(store, 41).await;
     assert_eq!(child.task.id, second.id);
-    finish(store, &child, Outcome::Completed(json!(2)), 42).await.unwrap();
+    record_outcomes(store, &child, Outcome::Completed(json!(2)), 42).await.unwrap();
     let last = claim(store, 42).await;
     assert_eq!((last.task.id, last.task.state.clone()), (parent, Some(json!({ "round": 2 }))));
     assert_eq!(children_of(&last), [second.id]);
-    finish(store, &last, Outcome::Completed(json!("sum")), 43).await.unwrap();
+    record_outcomes(store, &last, Outcome::Completed(json!("sum")), 43).await.unwrap();
     assert_eq!(read(store, parent).await.status, Completed);
     assert_eq!(due(store, 1_000).await, []);
 }
 
 /// A child with a known idempotency key is that earlier task: waited for if it has not ended, and without a parent.
-async fn known_keys_are_children_too(store: &dyn TaskStore) {
+async fn existing_keys_become_children(store: &dyn TaskStore) {
     let keyed = |key: &str| task_with(|new| new.idempotency_key = Some(key.into()), None);
     let ended = claimed(store, keyed("ended")).await;
-    finish(store, &ended, Outcome::Completed(json!("early")), 1).await.unwrap();
+    record_outcomes(store, &ended, Outcome::Completed(json!("early")), 1).await.unwrap();
     let held = claimed(store, task()).await;
-    finish(store, &held, wait(vec![keyed("ended"), keyed("ended")], 1), 1).await.unwrap();
+    record_outcomes(store, &held, wait(vec![keyed("ended"), keyed("ended")], 1), 1).await.unwrap();
     let again = claim(store, 1).await;
     assert_eq!(again.task.id, held.task.id, "all children had already ended: the parent is due");
     assert_eq!(children_of(&again), [ended.task.id, ended.task.id]);
     assert_eq!(again.children[0].result, Some(json!("early")));
 
     let open = enqueue(store, Task { run_at: at(5), ..keyed("open") }).await;
-    finish(store, &again, wait(vec![keyed("open"), keyed("ended"), keyed("open")], 2), 2).await.unwrap();
+    record_outcomes(store, &again, wait(vec![keyed("open"), keyed("ended"), keyed("open")], 2), 2)
+        .await
+        .unwrap();
     assert_eq!(read(store, held.task.id).await.waiting_for, 1, "one task, asked for twice");
     assert_eq!(due(store, 4).await, []);
     // Two parents may wait for the same task.
     let other = claimed(store, task()).await;
-    finish(store, &other, wait(vec![keyed("open")], 1), 4).await.unwrap();
+    record_outcomes(store, &other, wait(vec![keyed("open")], 1), 4).await.unwrap();
     let child = claim(store, 5).await;
     assert_eq!((child.task.id, child.task.parent), (open, None));
-    finish(store, &child, Outcome::Completed(json!(1)), 5).await.unwrap();
+    record_outcomes(store, &child, Outcome::Completed(json!(1)), 5).await.unwrap();
     let mut both = [claim(store, 5).await, claim(store, 5).await];
     both.sort_by_key(|claim| claim.task.id);
     assert_eq!(both.clone().map(|claim| claim.task.id), [held.task.id, other.task.id]);
@@ -106,11 +109,11 @@ async fn known_keys_are_children_too(store: &dyn TaskStore) {
 
     // A task submitted by another caller is not cancelled with a parent that also waits for it.
     let shared = enqueue(store, Task { run_at: at(500), ..keyed("shared") }).await;
-    finish(store, &both[0], wait(vec![keyed("shared")], 3), 6).await.unwrap();
+    record_outcomes(store, &both[0], wait(vec![keyed("shared")], 3), 6).await.unwrap();
     store.cancel(held.task.id, at(6)).await.unwrap();
     assert_eq!(read(store, shared).await.status, TaskStatus::Pending);
     store.cancel(shared, at(6)).await.unwrap();
-    finish(store, &both[1], Outcome::Completed(json!(1)), 6).await.unwrap();
+    record_outcomes(store, &both[1], Outcome::Completed(json!(1)), 6).await.unwrap();
     assert_eq!(due(store, 1_000).await, []);
 }
 
@@ -119,12 +122,12 @@ async fn ending_the_parent_cancels_its_children(store: &dyn TaskStore) {
     let (running, middle, pending) =
         (Task { priority: 9, ..task() }, Task { priority: 8, ..task() }, Task { run_at: at(900), ..task() });
     let ids = [running.id, middle.id, pending.id];
-    finish(store, &top, wait(vec![running, middle, pending], 1), 1).await.unwrap();
+    record_outcomes(store, &top, wait(vec![running, middle, pending], 1), 1).await.unwrap();
     let running = claim(store, 1).await;
     let middle = claim(store, 1).await;
     assert_eq!([running.task.id, middle.task.id], ids[..2]);
     let leaf = Task { run_at: at(900), ..task() };
-    finish(store, &middle, wait(vec![leaf.clone()], 1), 1).await.unwrap();
+    record_outcomes(store, &middle, wait(vec![leaf.clone()], 1), 1).await.unwrap();
 
     let cancelled = store.cancel(top.task.id, at(2)).await.unwrap();
     assert_eq!((cancelled.status, cancelled.waiting_for), (TaskStatus::Cancelled, 0));
@@ -135,7 +138,7 @@ async fn ending_the_parent_cancels_its_children(store: &dyn TaskStore) {
     }
     let marked = read(store, ids[0]).await;
     assert_eq!((marked.status, marked.cancel_requested), (TaskStatus::Processing, true));
-    finish(store, &running, Outcome::Completed(json!("late")), 3).await.unwrap();
+    record_outcomes(store, &running, Outcome::Completed(json!("late")), 3).await.unwrap();
     assert_eq!(read(store, ids[0]).await.status, TaskStatus::Completed);
     assert_eq!(read(store, top.task.id).await, cancelled, "a child that ended late changed its ended parent");
     assert_eq!(due(store, 1_000).await, []);
@@ -146,18 +149,18 @@ async fn ending_the_parent_cancels_its_children(store: &dyn TaskStore) {
     // A child deleted after its end is missing from the claim, and blocks nothing.
     let held = claimed(store, task()).await;
     let (one, two) = (Task { priority: 9, ..task() }, task());
-    finish(store, &held, wait(vec![one.clone(), two.clone()], 1), 1).await.unwrap();
+    record_outcomes(store, &held, wait(vec![one.clone(), two.clone()], 1), 1).await.unwrap();
     for id in [one.id, two.id] {
         let child = claim(store, 1).await;
         assert_eq!(child.task.id, id);
-        finish(store, &child, Outcome::Completed(json!(1)), 1).await.unwrap();
+        record_outcomes(store, &child, Outcome::Completed(json!(1)), 1).await.unwrap();
         if id == one.id {
             store.delete(id).await.unwrap();
         }
     }
     let again = claim(store, 1).await;
     assert_eq!((again.task.id, children_of(&again)), (held.task.id, vec![two.id]));
-    finish(store, &again, Outcome::Completed(json!(1)), 2).await.unwrap();
+    record_outcomes(store, &again, Outcome::Completed(json!(1)), 2).await.unwrap();
 }
 
 fn wait(children: Vec<Task>, round: u32) -> Outcome {

@@ -11,7 +11,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::texts::Texts;
+use super::text_input::Texts;
 use crate::extract::Protocol;
 
 /// Default maximum length of an answer, in tokens.

@@ -7,7 +7,7 @@ use sutazai_core::Result;
 use sutazai_core::domain::Embeddings;
 use utoipa::ToSchema;
 
-use super::texts::Texts;
+use super::text_input::Texts;
 use crate::extract::Protocol;
 
 /// Request for embeddings. `user` is accepted and ignored.

@@ -6,7 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod embedding;
 pub(crate) mod error;
 pub(crate) mod model;
-mod texts;
+mod text_input;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! `DELETE /api/v1/auth/me`: deletes the caller's own user.
 
 use crate::dto::account::DeleteMe;
-use crate::dto::gone::Gone;
+use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Account, Json};
@@ -16,7 +16,7 @@ use crate::extract::{Account, Json};
     tag = "auth",
     request_body = DeleteMe,
     responses(
-        (status = 200, description = "The user was deleted.", body = Gone),
+        (status = 200, description = "The user was deleted.", body = Deleted),
         (status = 403, description = "The password is wrong, or the request used an API key."),
         (status = 409, description = "The user is the last admin who can sign in."),
         (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to retry."),
@@ -24,5 +24,5 @@ use crate::extract::{Account, Json};
 )]
 pub(crate) async fn handle(account: Account, Json(body): Json<DeleteMe>) -> Result<Reply, ApiError> {
     account.identity.delete_own_user(account.user, &body.password).await?;
-    Ok(Reply::ok(&Gone { id: account.user.0 }))
+    Ok(Reply::ok(&Deleted { id: account.user.0 }))
 }

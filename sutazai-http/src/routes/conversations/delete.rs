@@ -5,7 +5,7 @@ use axum::extract::State;
 use sutazai_core::domain::{Caller, ConversationId};
 
 use crate::app::App;
-use crate::dto::gone::Gone;
+use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
@@ -17,7 +17,7 @@ use crate::extract::IdPath;
     operation_id = "delete_conversation",
     tag = "conversations",
     params(("id" = Uuid, Path)),
-    responses((status = 200, description = "The conversation was deleted.", body = Gone)),
+    responses((status = 200, description = "The conversation was deleted.", body = Deleted)),
 )]
 pub(crate) async fn handle(
     State(app): State<App>,
@@ -25,5 +25,5 @@ pub(crate) async fn handle(
     IdPath(id): IdPath<ConversationId>,
 ) -> Result<Reply, ApiError> {
     app.chat()?.delete(&caller, id).await?;
-    Ok(Reply::ok(&Gone { id: id.0 }))
+    Ok(Reply::ok(&Deleted { id: id.0 }))
 }

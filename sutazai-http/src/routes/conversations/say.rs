@@ -14,8 +14,8 @@ use crate::app::App;
 use crate::dto::conversation::{CreateMessage, DoneEvent, TextEvent};
 use crate::error::ApiError;
 use crate::extract::{IdPath, Json};
-use crate::live::ending::Ending;
 use crate::routes::tasks::events::KEEP_ALIVE;
+use crate::streaming::disconnect_signal::DisconnectSignal;
 
 /// Send a message in a conversation.
 ///
@@ -41,12 +41,12 @@ pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<ConversationId>,
-    ending: Ending,
+    ending: DisconnectSignal,
     Json(body): Json<CreateMessage>,
 ) -> Result<Response, ApiError> {
     let (said, answer) = app.chat()?.say(&caller, id, body.into()).await?;
     let events = answer.map(move |event| sent(event, said.id));
-    let events = events.take_until(Box::pin(ending.come()));
+    let events = events.take_until(Box::pin(ending.wait()));
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 

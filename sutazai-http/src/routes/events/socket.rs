@@ -10,9 +10,9 @@ use sutazai_core::trace::Here;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::live::connection::{Connection, MAX_MESSAGE};
-use crate::live::ending::Ending;
-use crate::live::streams::StreamPlace;
+use crate::streaming::connection::{Connection, MAX_MESSAGE};
+use crate::streaming::disconnect_signal::DisconnectSignal;
+use crate::streaming::streams::StreamPermit;
 
 /// Capacity of the read and of the write buffer of a connection in bytes. Small, because messages are short and there
 /// may be thousands of connections; a larger message grows the buffer.
@@ -34,8 +34,8 @@ const BUFFER_CAPACITY: usize = 4 * 1_024;
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    ending: Ending,
-    place: StreamPlace,
+    ending: DisconnectSignal,
+    place: StreamPermit,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|e| ApiError::no_handshake(&e))?;

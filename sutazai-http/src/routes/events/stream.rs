@@ -6,17 +6,17 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, future, stream};
 use sutazai_core::Error;
-use sutazai_core::domain::{Caller, EventPosition, FeedEvent};
+use sutazai_core::domain::{Caller, EventLogEntry, EventOffset};
 
 use crate::app::App;
 use crate::dto::event::SentEvent;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
-use crate::live::ending::Ending;
-use crate::live::reader::read_ahead;
-use crate::live::resume::Resume;
-use crate::live::streams::StreamPlace;
 use crate::routes::tasks::events::KEEP_ALIVE;
+use crate::streaming::disconnect_signal::DisconnectSignal;
+use crate::streaming::reader::read_ahead;
+use crate::streaming::resume::Resume;
+use crate::streaming::streams::StreamPermit;
 
 /// Follow all tasks of the caller (server-sent events).
 ///
@@ -40,26 +40,26 @@ use crate::routes::tasks::events::KEEP_ALIVE;
 pub(crate) async fn handle(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    resume: Resume<EventPosition>,
-    ending: Ending,
-    place: StreamPlace,
+    resume: Resume<EventOffset>,
+    ending: DisconnectSignal,
+    place: StreamPermit,
 ) -> Result<Response, ApiError> {
-    let feed = app.engine().feed(&caller, resume.after).await.map_err(|e| match e.field() {
+    let log = app.engine().event_log(&caller, resume.after).await.map_err(|e| match e.field() {
         Some("after") => e.with_field(resume.field),
         _ => e,
     })?;
-    let begun = stream::once(future::ready(Ok(Event::default().id(feed.after.to_string()))));
+    let begun = stream::once(future::ready(Ok(Event::default().id(log.after.to_string()))));
     // A stream that has started cannot report an error: it ends, and the client resumes from its last id.
-    let events = read_ahead(feed.events).map(|entry| entry.and_then(|entry| sent(&entry))).inspect(|event| {
+    let events = read_ahead(log.events).map(|entry| entry.and_then(|entry| sent(&entry))).inspect(|event| {
         if let Err(e) = event {
             tracing::warn!(error = %e, "event log stream failed");
         }
     });
-    let events = begun.chain(events).take_until(Box::pin(ending.holding(place).come()));
+    let events = begun.chain(events).take_until(Box::pin(ending.holding(place).wait()));
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
-fn sent(entry: &FeedEvent) -> Result<Event, Error> {
+fn sent(entry: &EventLogEntry) -> Result<Event, Error> {
     let event = event_view(entry.event.clone());
     let data = serde_json::to_string(&event)?;
     Ok(Event::default().id(entry.position.to_string()).event(event.kind.name()).data(data))

@@ -5,7 +5,7 @@ use axum::extract::State;
 use sutazai_core::domain::{Caller, TaskId};
 
 use crate::app::App;
-use crate::dto::gone::Gone;
+use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::IdPath;
@@ -18,7 +18,7 @@ use crate::extract::IdPath;
     tag = "tasks",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The task was deleted.", body = Gone),
+        (status = 200, description = "The task was deleted.", body = Deleted),
         (status = 409, description = "The task has not ended."),
     ),
 )]
@@ -28,5 +28,5 @@ pub(crate) async fn handle(
     IdPath(id): IdPath<TaskId>,
 ) -> Result<Reply, ApiError> {
     app.engine().delete(&caller, id).await?;
-    Ok(Reply::ok(&Gone { id: id.0 }))
+    Ok(Reply::ok(&Deleted { id: id.0 }))
 }

@@ -16,10 +16,10 @@ use crate::dto::event::SentEvent;
 use crate::dto::task::event_view;
 use crate::error::ApiError;
 use crate::extract::IdPath;
-use crate::live::ending::Ending;
-use crate::live::reader::read_ahead;
-use crate::live::resume::Resume;
-use crate::live::streams::StreamPlace;
+use crate::streaming::disconnect_signal::DisconnectSignal;
+use crate::streaming::reader::read_ahead;
+use crate::streaming::resume::Resume;
+use crate::streaming::streams::StreamPermit;
 
 /// Interval of comments on an idle stream, so that proxies do not close it as idle.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -50,8 +50,8 @@ pub(crate) async fn handle(
     IdPath(id): IdPath<TaskId>,
     // Signed: the stores count sequence numbers in 63 bits, so a larger number cannot exist.
     resume: Resume<i64>,
-    ending: Ending,
-    place: StreamPlace,
+    ending: DisconnectSignal,
+    place: StreamPermit,
 ) -> Result<Response, ApiError> {
     let task = app.engine().task(&caller, id).await?;
     let events = app.engine().events(&caller, id, resume.after.unwrap_or(0).unsigned_abs()).await?;
@@ -62,7 +62,7 @@ pub(crate) async fn handle(
     }
     // A stream that has started cannot report an error: it ends, and the client resumes from its last id.
     let stream = events
-        .take_until(Box::pin(ending.holding(place).come()))
+        .take_until(Box::pin(ending.holding(place).wait()))
         .map(|event| event.and_then(sent))
         .inspect(move |event| {
             if let Err(e) = event {

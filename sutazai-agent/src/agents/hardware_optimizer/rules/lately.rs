@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_time_with_enough_events_counts() {
+    fn shortest_interval_with_enough_events_applies() {
         // Long healthy, and every second event faulty for the last half second.
         let snapshot = counted(&[(300.0, 0.0, 0.0), (0.5, 1e6, 0.0), (0.25, 1e6 + 100.0, 50.0)]);
         let share = Share { faults: 100.0, events: 200.0, seconds: 0.5, lasts: true };
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_in_one_step_does_not_last() {
+    fn change_within_one_step_does_not_persist() {
         for (middle, now, expected) in [(0.0, 50.0, false), (50.0, 50.0, false), (25.0, 50.0, true)] {
             let snapshot = counted(&[(0.5, 0.0, 0.0), (0.25, 100.0, middle)]);
             let Verdict::Lately(share) = judged(&snapshot, 200.0, now) else { panic!("not judged") };

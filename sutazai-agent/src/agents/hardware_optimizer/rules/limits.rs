@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_must_be_long_twice_and_turn_connections_away_to_be_critical() {
+    fn queue_is_critical_if_long_twice_and_rejecting_connections() {
         let tcp = |listen_overflows| {
             let (segments_sent, retransmitted) = (1, 0);
             Some(sutazai_core::domain::TcpMetrics {
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn the_group_of_this_process_has_another_rule() {
+    fn own_group_has_its_own_rule() {
         for (path, allowed, expected) in [
             ("/system.slice/sutazai.service", 1000, None),
             ("/system.slice", 1000, None),

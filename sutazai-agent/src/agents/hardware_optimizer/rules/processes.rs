@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn zombies_are_told_with_their_parent() {
+    fn zombies_are_reported_with_their_parent() {
         let mut snapshot = healthy();
         let processes = &mut host(&mut snapshot).processes;
         processes.zombies = 150;
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_called_like_a_command_is_named_and_never_run() {
+    fn process_named_like_a_command_is_never_run() {
         for name in ["reboot", "rm -rf /", "$(reboot)", "`free -h`"] {
             let mut snapshot = healthy();
             let total = host(&mut snapshot).memory.total_bytes;

@@ -33,13 +33,13 @@ pub(super) struct Reading {
 }
 
 /// Request in progress, with the vectors of its first texts.
-struct Turn {
+struct EmbeddingRequest {
     texts: Vec<Vec<LlamaToken>>,
     vectors: Vec<Vec<f32>>,
     answer: Box<dyn Answer<Result<Vectors>>>,
 }
 
-impl Turn {
+impl EmbeddingRequest {
     fn new(Reading { texts, answer }: Reading) -> Self {
         Self { vectors: Vec::with_capacity(texts.len()), texts, answer }
     }
@@ -106,16 +106,16 @@ pub(super) fn run(
     let _ = ready.send(Ok(()));
     let mut batch = LlamaBatch::new(MAX_BATCH_TOKENS, 1);
     // Round-robin over requests, one batch each, so that many long texts of one caller do not delay the few of others.
-    let mut round_robin: VecDeque<Turn> = VecDeque::new();
+    let mut round_robin: VecDeque<EmbeddingRequest> = VecDeque::new();
     loop {
         if round_robin.is_empty() {
             let Ok(reading) = readings.recv() else { return };
-            round_robin.push_back(Turn::new(reading));
+            round_robin.push_back(EmbeddingRequest::new(reading));
         }
         // Requests in progress are abandoned when all senders are dropped.
         while round_robin.len() < QUEUE_CAPACITY {
             match readings.try_recv() {
-                Ok(reading) => round_robin.push_back(Turn::new(reading)),
+                Ok(reading) => round_robin.push_back(EmbeddingRequest::new(reading)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return,
             }

@@ -72,7 +72,7 @@ impl Queue {
     }
 
     /// Records a heartbeat of a child with a renewed lease for its parents, replacing the previous one.
-    pub(super) fn sign_of_life(&mut self, child: TaskId, at: DateTime<Utc>) {
+    pub(super) fn heartbeat_time(&mut self, child: TaskId, at: DateTime<Utc>) {
         let Some(parents) = self.waiters.get(&child).cloned() else { return };
         let said = self.messages.of.get(&child).into_iter().flatten().copied();
         let before: Vec<u64> = said.filter(|number| self.messages.is_heartbeat_of(*number, child)).collect();

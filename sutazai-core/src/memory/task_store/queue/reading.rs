@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Queue;
 use crate::domain::{
-    Backlog, EventPosition, FeedEvent, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
+    Backlog, EventLogEntry, EventOffset, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
     TaskStatistics, UserId,
 };
 
@@ -47,8 +47,8 @@ impl Queue {
         })
     }
 
-    pub(in crate::memory::task_store) fn feed_begin(&self) -> EventPosition {
-        self.feed_begin
+    pub(in crate::memory::task_store) fn event_log_begin(&self) -> EventOffset {
+        self.event_log_begin
     }
 
     pub(in crate::memory::task_store) fn events_after(
@@ -59,22 +59,25 @@ impl Queue {
     ) -> Vec<TaskEvent> {
         let positions = self.events.get(&id).into_iter().flatten();
         let positions = positions.skip(usize::try_from(after).unwrap_or(usize::MAX)).take(limit as usize);
-        positions.filter_map(|position| self.feed.get(position)).map(|entry| entry.event.clone()).collect()
+        positions
+            .filter_map(|position| self.event_log.get(position))
+            .map(|entry| entry.event.clone())
+            .collect()
     }
 
-    pub(in crate::memory::task_store) fn feed_after(
+    pub(in crate::memory::task_store) fn event_log_after(
         &self,
         owner: Option<UserId>,
-        after: EventPosition,
+        after: EventOffset,
         limit: u32,
-    ) -> Vec<FeedEvent> {
-        let later = self.feed.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry);
+    ) -> Vec<EventLogEntry> {
+        let later = self.event_log.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry);
         let wanted = later.filter(|entry| owner.is_none() || entry.owner == owner);
         wanted.take(limit as usize).cloned().collect()
     }
 
-    pub(in crate::memory::task_store) fn feed_end(&self) -> EventPosition {
-        self.feed_end
+    pub(in crate::memory::task_store) fn event_log_end(&self) -> EventOffset {
+        self.event_log_end
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sutazai_core::domain::InvitationId;
 
-use crate::dto::gone::Gone;
+use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
@@ -15,7 +15,7 @@ use crate::extract::{Administration, IdPath};
     tag = "admin",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The invitation was deleted.", body = Gone),
+        (status = 200, description = "The invitation was deleted.", body = Deleted),
     ),
 )]
 pub(crate) async fn handle(
@@ -23,5 +23,5 @@ pub(crate) async fn handle(
     IdPath(id): IdPath<InvitationId>,
 ) -> Result<Reply, ApiError> {
     admin.identity.delete_invitation(id).await?;
-    Ok(Reply::ok(&Gone { id: id.0 }))
+    Ok(Reply::ok(&Deleted { id: id.0 }))
 }

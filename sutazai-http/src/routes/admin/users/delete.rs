@@ -2,7 +2,7 @@
 
 use sutazai_core::domain::UserId;
 
-use crate::dto::gone::Gone;
+use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Administration, IdPath};
@@ -17,11 +17,11 @@ use crate::extract::{Administration, IdPath};
     tag = "admin",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The user was deleted.", body = Gone),
+        (status = 200, description = "The user was deleted.", body = Deleted),
         (status = 409, description = "The user is the calling admin, or the last admin who can sign in."),
     ),
 )]
 pub(crate) async fn handle(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {
     admin.identity.delete_user(&admin.caller, id).await?;
-    Ok(Reply::ok(&Gone { id: id.0 }))
+    Ok(Reply::ok(&Deleted { id: id.0 }))
 }

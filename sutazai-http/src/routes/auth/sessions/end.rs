@@ -2,7 +2,7 @@
 
 use sutazai_core::domain::SessionId;
 
-use crate::dto::gone::Gone;
+use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{Account, IdPath};
@@ -15,10 +15,10 @@ use crate::extract::{Account, IdPath};
     tag = "auth",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, description = "The session was ended.", body = Gone),
+        (status = 200, description = "The session was ended.", body = Deleted),
     ),
 )]
 pub(crate) async fn handle(account: Account, IdPath(id): IdPath<SessionId>) -> Result<Reply, ApiError> {
     account.identity.end_session(account.user, id).await?;
-    Ok(Reply::ok(&Gone { id: id.0 }))
+    Ok(Reply::ok(&Deleted { id: id.0 }))
 }

@@ -1,0 +1,17 @@
+//! Streaming: shared parts of server-sent event streams and WebSockets, and the protocol of the WebSocket.
+//!
+//! * `ending`: signals when a stream must end, whoever reads it,
+//! * `resume`: determines where a stream resumes after a disconnect,
+//! * `reader`: reads a stream independently of how fast its client reads,
+//! * `streams`: bounds the concurrent streams of one user,
+//! * `token_bucket`: bounds how often a WebSocket can cause database queries,
+//! * `message`: JSON messages of a WebSocket,
+//! * `connection`: one WebSocket from its opening to its close.
+
+pub(crate) mod connection;
+pub(crate) mod disconnect_signal;
+pub(crate) mod message;
+pub(crate) mod reader;
+pub(crate) mod resume;
+pub(crate) mod streams;
+mod token_bucket;

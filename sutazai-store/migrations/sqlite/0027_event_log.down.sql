@@ -1,0 +1,1 @@
+ALTER TABLE event_log_begin RENAME TO feed_begin;
