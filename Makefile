@@ -7,7 +7,7 @@ run:
 test:
 	@scripts/test.sh
 
-# An hour of pulled plugs.
+# Injects faults for an hour.
 soak:
 	@scripts/soak.sh
 

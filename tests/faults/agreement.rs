@@ -60,10 +60,10 @@ pub(crate) fn differences(
     tally.figure("most attempts of one task", records.iter().map(|record| record.attempt).max().unwrap_or(0));
     tally.figure("runs of the agent", traces.len() as u64);
     tally.figure("events", records.iter().map(|record| record.events.len() as u64).sum());
-    tally.figure("events heard over RabbitMQ", heard.events());
+    tally.figure("events received over RabbitMQ", heard.events());
     let (again, connections) = heard.again();
-    tally.figure("of these heard again, messages", again);
-    tally.figure("connections that it took to hear them", connections);
+    tally.figure("messages received again", again);
+    tally.figure("connections used to receive them", connections);
     differences
 }
 

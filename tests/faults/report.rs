@@ -51,7 +51,7 @@ impl Tally {
 
     /// Prints all counters, one per line.
     pub(crate) fn print(&self) {
-        println!("plugs pulled:");
+        println!("faults injected:");
         self.plugs.lock().unwrap().iter().for_each(|(plug, count)| println!("{count:>8}  {plug}"));
         println!("record:");
         self.figures.lock().unwrap().iter().for_each(|(name, value)| println!("{value:>8}  {name}"));
@@ -64,7 +64,8 @@ pub(crate) async fn watch(run: Arc<Run>, begun: Instant) {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let open = run.cluster.open_tasks().map_or("?".into(), |open| open.to_string());
         println!(
-            "{:>6.0} s  {} acknowledged, {} requests sent again, {open} open, {} read, {} events heard, {} plugs pulled",
+            "{:>6.0} s  {} acknowledged, {} requests sent again, {open} open, {} read, {} events received, \
+             {} faults injected",
             begun.elapsed().as_secs_f64(),
             run.ledger.count(),
             run.api.again(),

@@ -58,7 +58,7 @@ impl Run {
             None => tokio::spawn(plugs::pull(cluster.clone(), tally, seed, limit)),
         };
         pulling.await.expect("injecting faults must not fail");
-        println!("all plugs are in again after {:.0} s", begun.elapsed().as_secs_f64());
+        println!("all faults ended after {:.0} s", begun.elapsed().as_secs_f64());
         submitting.await.expect("submitting tasks must not fail");
 
         let healed = Instant::now();
@@ -71,7 +71,7 @@ impl Run {
         self.reads.at_the_end(&self.ledger).await;
         let missing = || cluster.events().map(|events| events.saturating_sub(self.heard.events()));
         let received = until_none(STALL_TIMEOUT, missing).await;
-        println!("all events were heard {:.1} s later: {received}", healed.elapsed().as_secs_f64());
+        println!("all events were received {:.1} s later: {received}", healed.elapsed().as_secs_f64());
         watching.abort();
         hearing.abort();
         let mut differences = self.reads.wrong();
@@ -91,7 +91,7 @@ impl Run {
         let differences =
             agreement::differences(&self.cluster, &self.ledger, &self.heard, &events, &traces, &self.tally);
         self.tally.figure("requests sent again", self.api.again());
-        self.tally.figure("answers to readers", self.reads.count());
+        self.tally.figure("responses to readers", self.reads.count());
         takeover::figures(&events, &traces, &self.tally);
         self.tally.print();
         differences

@@ -27,8 +27,8 @@ pub(crate) fn figures(events: &HashMap<TaskId, Vec<Event>>, traces: &[Trace], ta
         }
     }
     took.sort_unstable();
-    tally.figure("attempts whose lease ran out", lost);
-    tally.figure("of these by a kill at work", took.len() as u64);
+    tally.figure("attempts whose lease expired", lost);
+    tally.figure("of these by a kill during the attempt", took.len() as u64);
     if let Some(longest) = took.last() {
         tally.figure("ms from the kill to the next claim, median", took[took.len() / 2]);
         tally.figure("ms from the kill to the next claim, longest", *longest);
