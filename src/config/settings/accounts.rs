@@ -18,7 +18,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "ENABLE_REGISTRATION",
         values: Values::Switch,
         default: Fallback::Unset("true, false in production"),
-        help: "whether anybody may register, or only people with an invitation",
+        help: "whether anyone may register, or only people with an invitation",
     },
     Setting {
         name: "USERS_READ_METRICS",
@@ -42,7 +42,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "ADMIN_PASSWORD",
         values: Values::Secret { min_bytes: 0 },
         default: Fallback::Unset("none"),
-        help: "first password of that admin: at least 8 characters, none of the commonest",
+        help: "first password of that admin: at least 8 characters, not one of the most common",
     },
     Setting {
         name: "JWT_SECRET_KEY",
@@ -72,13 +72,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "SESSION_MAX_DAYS",
         values: Values::Number { min: 1, max: 365 },
         default: Fallback::Computed(|| days(identity().session_ttl)),
-        help: "longest life of a session, however often it is refreshed",
+        help: "maximum age of a session, however often it is refreshed",
     },
     Setting {
         name: "ADMIN_SESSION_MAX_DAYS",
         values: Values::Number { min: 1, max: 365 },
         default: Fallback::Computed(|| days(identity().admin_session_ttl)),
-        help: "longest life of an admin's session",
+        help: "maximum age of an admin's session",
     },
     Setting {
         name: "ARGON2_MEMORY_KIB",

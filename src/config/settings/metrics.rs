@@ -61,6 +61,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "ENVIRONMENT",
         values: Values::Choice(&["development", "production"]),
         default: Fallback::Fixed("development"),
-        help: "how strict the start is; production requires JWT_SECRET_KEY",
+        help: "strictness of the startup checks; production requires JWT_SECRET_KEY",
     },
 ];

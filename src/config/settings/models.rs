@@ -29,7 +29,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "DEFAULT_MODEL",
         values: Values::Text("a model's name"),
         default: Fallback::Fixed("tinyllama"),
-        help: "model to use where it exists; otherwise the first that does",
+        help: "model to use if it is available; otherwise the first available one",
     },
     Setting {
         name: "MODEL_AUTO_PULL",
@@ -47,7 +47,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "MODEL_SLOTS",
         values: Values::Number { min: 1, max: 1_024 },
         default: Fallback::Unset("as the first backend says, or 4"),
-        help: "answers that the models write at once",
+        help: "answers that the models write concurrently",
     },
     Setting {
         name: "MODEL_QUEUE",
@@ -77,13 +77,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "MODEL_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 86_400 },
         default: Fallback::Computed(|| seconds(models().timeout)),
-        help: "longest time of an answer, waiting included",
+        help: "time limit of an answer, waiting included",
     },
     Setting {
         name: "MODEL_IDLE_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 86_400 },
         default: Fallback::Fixed("120"),
-        help: "longest silence of a model before it counts as stuck; loading a large model from a slow disk is silence too",
+        help: "time without output after which a model counts as hung; loading a large model from a slow disk counts too",
     },
 ];
 

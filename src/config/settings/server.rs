@@ -15,7 +15,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "TLS_CERT",
         values: Values::Text("path of a PEM file; needs TLS_KEY"),
         default: Fallback::Unset("plain HTTP"),
-        help: "certificate of the server and those up to its root",
+        help: "certificate chain of the server, up to its root",
     },
     Setting {
         name: "TLS_KEY",
@@ -41,19 +41,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "REQUEST_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
         default: Fallback::Computed(|| seconds(protection().request_timeout)),
-        help: "longest time of a request",
+        help: "time limit of a request",
     },
     Setting {
         name: "BODY_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
         default: Fallback::Computed(|| seconds(protection().body_timeout)),
-        help: "longest time in which the body of a request arrives",
+        help: "time limit for receiving the body of a request",
     },
     Setting {
         name: "HEADER_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
         default: Fallback::Computed(|| seconds(ServerConfig::default().header_timeout)),
-        help: "longest time in which a connection begins its next request",
+        help: "time limit for receiving the head of a connection's next request",
     },
     Setting {
         name: "BODY_MEMORY_MB",

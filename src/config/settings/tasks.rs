@@ -15,7 +15,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "LEASE_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
         default: Fallback::Computed(|| seconds(DEFAULT_LEASE)),
-        help: "time after which the tasks of a dead process are taken over",
+        help: "time after which other processes claim the tasks of a dead process",
     },
     Setting {
         name: "SHUTDOWN_GRACE_SECONDS",
@@ -44,13 +44,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "TASKS_KEEP_DAYS",
         values: Values::Number { min: 1, max: 3_650 },
-        default: Fallback::Unset("for ever"),
+        default: Fallback::Unset("forever"),
         help: "retention of completed and cancelled tasks",
     },
     Setting {
         name: "DEAD_LETTER_KEEP_DAYS",
         values: Values::Number { min: 1, max: 3_650 },
-        default: Fallback::Unset("for ever"),
+        default: Fallback::Unset("forever"),
         help: "retention of failed tasks",
     },
     Setting {
