@@ -258,7 +258,7 @@ mod tests {
             ..containers(&mut snapshot)[0].clone()
         };
         *containers(&mut snapshot) = vec![one; 500];
-        let found = (CONTAINER_NO_LIMIT.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
+        let found = (CONTAINER_NO_LIMIT.check)(&Facts::new(&snapshot, &Trends::default()));
         assert_eq!(
             found[0].finding.summary,
             "No memory limit is set for 500 of 500 running containers; web uses the most, 70 MiB."

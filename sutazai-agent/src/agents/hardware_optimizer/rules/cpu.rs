@@ -295,6 +295,7 @@ mod tests {
 
     use super::super::rule::tests::grade;
     use super::super::sample::{around, healthy, host, pressure};
+    use super::super::trends::Trends;
     use super::*;
 
     #[test]
@@ -379,7 +380,8 @@ mod tests {
         machine.cpu.interval_seconds = 0.25;
         machine.earlier =
             ["steal", "iowait"].map(|kind| earlier(&format!("host.cpu.{kind}_percent"), 0.25, 70.0)).into();
-        let facts = Facts { snapshot: &snapshot, trends: &Default::default() };
+        let no_trends = Trends::default();
+        let facts = Facts::new(&snapshot, &no_trends);
         for (rule, metric, seconds) in [
             (&CPU_SATURATION, INTERVAL, 0.25),
             (&STEAL, "host.cpu.observed_seconds", 0.5),

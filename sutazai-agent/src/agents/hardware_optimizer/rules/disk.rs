@@ -338,7 +338,7 @@ pub(super) mod tests {
                 ..disk.clone()
             })
             .collect();
-        let found = (DISK_SPACE.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
+        let found = (DISK_SPACE.check)(&Facts::new(&snapshot, &Trends::default()));
         let ids: Vec<&str> = found.iter().map(|found| found.finding.id.as_str()).collect();
         assert_eq!(
             ids,
@@ -354,7 +354,7 @@ pub(super) mod tests {
     #[test]
     fn unsafe_mount_point_stays_out_of_commands() {
         let snapshot = with(|disk| (disk.used_percent, disk.mount) = (99.0, "/a b;reboot".into()));
-        let found = (DISK_SPACE.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
+        let found = (DISK_SPACE.check)(&Facts::new(&snapshot, &Trends::default()));
         assert_eq!(found[0].finding.resource, "disk /a b_reboot");
         assert!(found[0].finding.remedies.iter().all(|remedy| remedy.command.is_none()));
     }

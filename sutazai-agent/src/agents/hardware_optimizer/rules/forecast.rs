@@ -199,7 +199,8 @@ mod tests {
         host(&mut snapshot).earlier = [(0.5, readings[0]), (0.25, readings[1])]
             .map(|(seconds_ago, mib)| EarlierValue { series: SERIES.into(), seconds_ago, value: mib * MIB })
             .into();
-        let facts = Facts { snapshot: &snapshot, trends: &Trends::default() };
+        let no_trends = Trends::default();
+        let facts = Facts::new(&snapshot, &no_trends);
         (DISK_TREND_FULL.check)(&facts).into_iter().next()
     }
 

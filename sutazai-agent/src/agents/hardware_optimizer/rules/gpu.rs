@@ -162,7 +162,7 @@ mod tests {
         (gpu.memory_used_bytes, gpu.memory_total_bytes) = (Some(99), None);
         assert_eq!(grade(&GPU_MEMORY, &snapshot), None);
         let trends = Trends::default();
-        let found = (GPU_TEMPERATURE.check)(&Facts { snapshot: &snapshot, trends: &trends });
+        let found = (GPU_TEMPERATURE.check)(&Facts::new(&snapshot, &trends));
         assert_eq!(found[0].finding.summary, "GPU 0 has a temperature of 95 °C.");
         assert!(found[0].finding.evidence.iter().all(|evidence| !evidence.metric.ends_with("used_percent")));
     }

@@ -2,7 +2,6 @@
 
 use sutazai_core::domain::Severity;
 
-use super::RULES;
 use super::draft::{Draft, Found};
 use super::figures::percent;
 use super::names::clean_name;
@@ -16,13 +15,12 @@ const PROGRAMS: [&str; 3] = [
     "Run {command} to see which programs use the most processor time and memory.",
 ];
 
-/// Reports the most used resource when no rule found a warning.
+/// Reports the most used resource when no rule before it found a warning; it is the last of the list.
 pub(super) const HEADROOM: Rule = Rule { name: "headroom", check: |facts| Vec::from_iter(headroom(facts)) };
 
 fn headroom(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
-    let others = RULES.iter().filter(|rule| rule.name != HEADROOM.name);
-    if others.flat_map(|rule| (rule.check)(facts)).any(|found| found.finding.severity >= Severity::Warning) {
+    if facts.worst_found >= Some(Severity::Warning) {
         return None;
     }
     let disks = host.disks.iter().filter(|disk| disk.used_percent.is_finite());

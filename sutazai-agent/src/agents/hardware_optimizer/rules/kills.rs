@@ -238,7 +238,7 @@ mod tests {
         let values = [[0.0; 20], [0.0; 20]].concat();
         let trends = trends(&snapshot, "host.memory.oom_kills", &values).await;
         assert_eq!(grade_with(&OOM_KILLS, &snapshot, &trends), None);
-        let found = (GROUP_OOM_KILLS.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
+        let found = (GROUP_OOM_KILLS.check)(&Facts::new(&snapshot, &Trends::default()));
         assert_eq!(
             found[0].finding.summary,
             "In group /docker/abc, 2 processes were killed at the memory limit of the group within the last hour, \
@@ -250,7 +250,7 @@ mod tests {
         }
         let both = machine(3, Some(&[kill(9, Some("/a")), kill(9, None), kill(9, Some("/b"))]));
         assert_eq!(grade(&OOM_KILLS, &both), Some(Critical));
-        assert_eq!((GROUP_OOM_KILLS.check)(&Facts { snapshot: &both, trends: &Trends::default() }).len(), 2);
+        assert_eq!((GROUP_OOM_KILLS.check)(&Facts::new(&both, &Trends::default())).len(), 2);
     }
 
     #[test]

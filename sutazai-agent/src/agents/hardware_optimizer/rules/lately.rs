@@ -89,6 +89,7 @@ mod tests {
     use sutazai_core::domain::{EarlierValue, Snapshot};
 
     use super::super::sample::{healthy, host};
+    use super::super::trends::Trends;
     use super::super::trends::tests::trends;
     use super::*;
 
@@ -105,7 +106,8 @@ mod tests {
     }
 
     fn judged(snapshot: &Snapshot, events: f64, faults: f64) -> Verdict {
-        let facts = Facts { snapshot, trends: &Default::default() };
+        let no_trends = Trends::default();
+        let facts = Facts::new(snapshot, &no_trends);
         judge(&facts, &("events".into(), events), &[("faults".into(), faults)], 100.0)
     }
 
@@ -138,7 +140,7 @@ mod tests {
         let snapshot = healthy();
         let mut history = trends(&snapshot, packets, &[1e6; 3]).await;
         history.join(trends(&snapshot, drops, &[1e5; 3]).await);
-        let facts = Facts { snapshot: &snapshot, trends: &history };
+        let facts = Facts::new(&snapshot, &history);
         let verdict = judge(&facts, &(packets.into(), 1e6), &[(drops.into(), 1e5)], 100.0);
         assert_eq!(verdict, Verdict::Quiet);
     }

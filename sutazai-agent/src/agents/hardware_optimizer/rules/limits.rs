@@ -543,8 +543,7 @@ mod tests {
         ] {
             let mut snapshot = healthy();
             host(&mut snapshot).limits = vec![limit(KernelLimit::GroupTasks, Some(path), 990)];
-            let found =
-                (GROUP_TASKS_NEAR_LIMIT.check)(&Facts { snapshot: &snapshot, trends: &Default::default() });
+            let found = (GROUP_TASKS_NEAR_LIMIT.check)(&Facts::new(&snapshot, &Default::default()));
             let commands = found[0].finding.remedies.iter().filter_map(|one| one.command.as_deref());
             assert_eq!(commands.filter(|one| one.contains("systemd-cgls")).count() == 1, named, "{path}");
         }

@@ -270,7 +270,7 @@ mod tests {
             let mut snapshot = healthy();
             let memory = &mut host(&mut snapshot).memory;
             (memory.used_percent, memory.huge_pages_bytes) = (96.0, reserved);
-            let found = (MEMORY_LOW.check)(&Facts { snapshot: &snapshot, trends: &Trends::default() });
+            let found = (MEMORY_LOW.check)(&Facts::new(&snapshot, &Trends::default()));
             found[0].finding.summary.clone()
         };
         let total = host(&mut healthy()).memory.total_bytes;

@@ -376,7 +376,7 @@ mod tests {
             if expected.is_none() {
                 continue;
             }
-            let found = (NETWORK_DROPS.check)(&Facts { snapshot: &snapshot, trends: &Default::default() });
+            let found = (NETWORK_DROPS.check)(&Facts::new(&snapshot, &Default::default()));
             assert!(found[0].finding.summary.contains("since the machine was started"), "{found:?}");
             let series = |figure: &str| format!("host.networks[eth0].{figure}");
             let mut history = trends(&snapshot, &series("packets"), &[packets as f64; 3]).await;

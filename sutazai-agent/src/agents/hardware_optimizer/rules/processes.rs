@@ -350,6 +350,7 @@ mod tests {
 
     use super::super::rule::tests::{grade, grade_with};
     use super::super::sample::{healthy, host};
+    use super::super::trends::Trends;
     use super::super::trends::tests::trends;
     use super::*;
 
@@ -432,7 +433,8 @@ mod tests {
                 value: mib * 1_048_576.0,
             })
             .into();
-        let facts = Facts { snapshot: &snapshot, trends: &Default::default() };
+        let no_trends = Trends::default();
+        let facts = Facts::new(&snapshot, &no_trends);
         (PROCESS_GROWS.check)(&facts).into_iter().next()
     }
 
@@ -466,7 +468,8 @@ mod tests {
         let processes = &mut host(&mut snapshot).processes;
         processes.zombies = 150;
         processes.zombie_parents = vec![ZombieParent { pid: 4711, name: "rm -rf /".into(), zombies: 149 }];
-        let facts = Facts { snapshot: &snapshot, trends: &Default::default() };
+        let no_trends = Trends::default();
+        let facts = Facts::new(&snapshot, &no_trends);
         let found = (ZOMBIES.check)(&facts).remove(0).finding;
         assert_eq!(
             found.summary,
@@ -483,7 +486,8 @@ mod tests {
             let total = host(&mut snapshot).memory.total_bytes;
             let process = &mut host(&mut snapshot).processes.top[0];
             (process.name, process.memory_bytes) = (name.into(), total / 10 * 9);
-            let facts = Facts { snapshot: &snapshot, trends: &Default::default() };
+            let no_trends = Trends::default();
+            let facts = Facts::new(&snapshot, &no_trends);
             let found = (PROCESS_HOGS_MEMORY.check)(&facts).remove(0).finding;
             let named = format!("Process {} (812)", clean_name(name));
             assert!(found.summary.starts_with(&named), "{}", found.summary);

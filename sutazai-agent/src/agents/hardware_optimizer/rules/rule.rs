@@ -21,8 +21,13 @@ pub(in crate::agents::hardware_optimizer) struct Rule {
 
 /// Returns the findings of all rules, worst first and then in the order of the rules; each id is unique.
 pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &Trends) -> Vec<Found> {
-    let facts = Facts { snapshot, trends };
-    let mut found: Vec<Found> = RULES.iter().flat_map(|rule| (rule.check)(&facts)).collect();
+    let mut facts = Facts::new(snapshot, trends);
+    let mut found = Vec::new();
+    for rule in RULES {
+        let new = (rule.check)(&facts);
+        facts.worst_found = new.iter().map(|found| found.finding.severity).chain(facts.worst_found).max();
+        found.extend(new);
+    }
     // A figure that is not finite has no meaning in a sentence and no representation in JSON.
     found.retain(|found| found.finding.evidence.iter().all(|evidence| evidence.value.is_finite()));
     found.sort_by_key(|found| Reverse(found.finding.severity));
@@ -111,6 +116,6 @@ pub(super) mod tests {
         snapshot: &Snapshot,
         trends: &Trends,
     ) -> Option<Severity> {
-        (rule.check)(&Facts { snapshot, trends }).iter().map(|found| found.finding.severity).max()
+        (rule.check)(&Facts::new(snapshot, trends)).iter().map(|found| found.finding.severity).max()
     }
 }

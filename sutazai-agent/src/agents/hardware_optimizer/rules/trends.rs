@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sutazai_core::Result;
-use sutazai_core::domain::{KernelLimit, Snapshot};
+use sutazai_core::domain::{KernelLimit, Severity, Snapshot};
 use sutazai_core::ports::{MetricStore, SeriesQuery};
 
 /// Period of history that is read.
@@ -158,6 +158,15 @@ pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
     pub(in crate::agents::hardware_optimizer) snapshot: &'a Snapshot,
     /// Trends of the machine over the last day.
     pub(in crate::agents::hardware_optimizer) trends: &'a Trends,
+    /// Worst severity among the findings of the rules that ran before; `None` if they found nothing.
+    pub(super) worst_found: Option<Severity>,
+}
+
+impl<'a> Facts<'a> {
+    /// Creates the input of the first rule, before which nothing was found.
+    pub(in crate::agents::hardware_optimizer) fn new(snapshot: &'a Snapshot, trends: &'a Trends) -> Self {
+        Self { snapshot, trends, worst_found: None }
+    }
 }
 
 impl Facts<'_> {
@@ -429,7 +438,7 @@ pub(super) mod tests {
     async fn growth_is_judged_by_the_longest_time_that_is_steady() {
         let snapshot = healthy();
         let growth = |trends: Trends, value: f64| {
-            Facts { snapshot: &snapshot, trends: &trends }.growth(CPU, value, HISTORY_WINDOW, rising)
+            Facts::new(&snapshot, &trends).growth(CPU, value, HISTORY_WINDOW, rising)
         };
         let line: Vec<f64> = (0..13).map(|n| 100.0 + f64::from(n)).collect();
         let whole = growth(trends(&snapshot, CPU, &line).await, 113.0).unwrap();
@@ -455,16 +464,12 @@ pub(super) mod tests {
             (20.0, 10.0, 0.0, false),
         ] {
             let snapshot = with_earlier(CPU, &[(0.5, first), (0.25, second)]);
-            let growth = Facts { snapshot: &snapshot, trends: &Trends::default() }.growth(
-                CPU,
-                now,
-                HISTORY_WINDOW,
-                rising,
-            );
+            let growth = Facts::new(&snapshot, &Trends::default()).growth(CPU, now, HISTORY_WINDOW, rising);
             assert_eq!(growth.is_some(), expected, "{first} {second} {now}: {growth:?}");
         }
         let snapshot = with_earlier(CPU, &[(0.5, 0.0)]);
-        let facts = Facts { snapshot: &snapshot, trends: &Trends::default() };
+        let no_trends = Trends::default();
+        let facts = Facts::new(&snapshot, &no_trends);
         assert_eq!(facts.growth(CPU, 10.0, HISTORY_WINDOW, rising), None, "two readings");
     }
 
@@ -476,7 +481,7 @@ pub(super) mod tests {
         for (one, seconds_ago) in host(&mut snapshot).earlier.iter_mut().zip([604.0, 305.1]) {
             one.seconds_ago = seconds_ago;
         }
-        let readings = Facts { snapshot: &snapshot, trends: &trends }.readings(CPU, 3.0);
+        let readings = Facts::new(&snapshot, &trends).readings(CPU, 3.0);
         let values: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
         assert_eq!(values, [1.0, 2.0, 2.0, 3.0], "within five seconds and beyond");
     }
@@ -502,7 +507,8 @@ pub(super) mod tests {
             (vec![(90.0, 11.0), (60.0, 12.0)], 11.0, Some((3, 90.0))),
         ] {
             let snapshot = with_earlier(CPU, &earlier);
-            let facts = Facts { snapshot: &snapshot, trends: &Trends::default() };
+            let no_trends = Trends::default();
+            let facts = Facts::new(&snapshot, &no_trends);
             let found = facts.sustained(CPU, now, 10.0).map(|found| (found.readings, found.seconds));
             assert_eq!(found, expected, "{earlier:?} {now}");
         }
