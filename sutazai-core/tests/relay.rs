@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sutazai_core::domain::{
-    Claim, ConcurrencyLimits, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskId,
+    BusMessage, Claim, ConcurrencyLimits, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskId,
 };
 use sutazai_core::memory::{MemoryMessageBus, MemoryRelayStore, MemoryTaskStore};
-use sutazai_core::ports::{BusMessage, ClaimRequest, Clock, MessageBus, RelayStore, SystemClock, TaskStore};
+use sutazai_core::ports::{ClaimRequest, Clock, MessageBus, RelayStore, SystemClock, TaskStore};
 use sutazai_core::relay::Relay;
 use sutazai_core::{Error, Result};
 use tokio::sync::broadcast;

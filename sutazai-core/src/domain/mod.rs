@@ -4,6 +4,7 @@ pub mod access;
 pub mod agent;
 pub mod agent_message;
 pub mod api_key;
+pub mod bus_message;
 pub mod calendar;
 pub mod caller;
 pub mod chat;
@@ -35,6 +36,7 @@ pub use access::AccessPolicy;
 pub use agent::{AgentDescriptor, AgentStatus, Step};
 pub use agent_message::{AgentMessage, AgentMessageContent, AgentMessagePage, AgentMessageType, Heartbeat};
 pub use api_key::{ApiKey, NewApiKey, Scope};
+pub use bus_message::BusMessage;
 pub use calendar::{earlier, later};
 pub use caller::{Caller, Permission};
 pub use chat::{

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
+use crate::domain::BusMessage;
 use crate::error::Result;
-use crate::ports::{BusMessage, MessageBus};
+use crate::ports::MessageBus;
 
 /// Message bus for subscribers in this process, which receive what is published while they are subscribed. For tests,
 /// and for embedders that forward the messages themselves.

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{EventOffset, InstanceId, later};
+use crate::domain::{BusMessage, EventOffset, InstanceId, later};
 use crate::error::{Error, Result};
-use crate::ports::{BusMessage, OutboxMessage, RelayClaim, RelayStore};
+use crate::ports::{OutboxMessage, RelayClaim, RelayStore};
 
 /// Relay state of a store in memory ([`MemoryTaskStore::relays`](super::MemoryTaskStore::relays)), lost when the
 /// process ends.

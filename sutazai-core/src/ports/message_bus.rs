@@ -4,21 +4,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::domain::TraceContext;
+use crate::domain::BusMessage;
 use crate::error::Result;
-
-/// One message to publish on the bus.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BusMessage {
-    /// Message id, equal in every publication of the same message, so that consumers can recognize duplicates.
-    pub id: String,
-    /// Topic in words separated by dots, by which consumers select messages.
-    pub topic: String,
-    /// Body of the message, a JSON text.
-    pub body: String,
-    /// Trace context of the message, if it has one.
-    pub trace: Option<TraceContext>,
-}
 
 /// Publisher of messages to any number of consumers.
 ///

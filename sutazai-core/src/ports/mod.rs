@@ -32,7 +32,7 @@ pub use clock::{Clock, SystemClock};
 pub use conversation_store::ConversationStore;
 pub use document_store::DocumentStore;
 pub use identity_store::IdentityStore;
-pub use message_bus::{BusMessage, MessageBus};
+pub use message_bus::MessageBus;
 pub use metric_source::MetricSource;
 pub use metric_store::{MetricStore, SeriesQuery};
 pub use model_backend::{ModelBackend, ModelBackendExt, ModelStream, PullProgress, PullStream};

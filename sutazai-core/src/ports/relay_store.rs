@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::message_bus::BusMessage;
-use crate::domain::{EventOffset, InstanceId};
+use crate::domain::{BusMessage, EventOffset, InstanceId};
 use crate::error::Result;
 
 /// Claim of an instance to the relay, with its lease.

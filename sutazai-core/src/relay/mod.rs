@@ -6,12 +6,11 @@
 //! kept in the table `outbox`.
 //!
 //! * [`Relay`]: reads, publishes, and only then advances the position,
-//! * `order`: reorder buffer for events of one task that are out of order in the event log,
-//! * [`message`](fn@message): the bus message for an event.
+//! * `order`: reorder buffer for events of one task that are out of order in the event log.
+//!
+//! [`BusMessage`](crate::domain::BusMessage) gives the format of the messages.
 
-mod message;
 mod reorder_buffer;
 mod service;
 
-pub use message::message;
 pub use service::Relay;

@@ -11,11 +11,10 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::message::message;
 use super::reorder_buffer::ReorderBuffer;
-use crate::domain::{EventLogEntry, EventOffset, InstanceId, Task, TaskId};
+use crate::domain::{BusMessage, EventLogEntry, EventOffset, InstanceId, Task, TaskId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{BusMessage, Clock, MessageBus, RelayClaim, RelayStore, TaskStore, WakeUp};
+use crate::ports::{Clock, MessageBus, RelayClaim, RelayStore, TaskStore, WakeUp};
 
 /// Number of events published together.
 const PAGE_SIZE: u32 = 500;
@@ -152,8 +151,9 @@ impl Relay {
         progress.read = page.last().map_or(progress.read, |entry| entry.position);
         let ready = progress.buffer.arrange(page, end);
         let tasks = self.tasks_of(&ready).await?;
-        let messages_of_events =
-            ready.iter().filter_map(|entry| Some(message(&entry.event, tasks.get(&entry.event.task_id)?)));
+        let messages_of_events = ready
+            .iter()
+            .filter_map(|entry| Some(BusMessage::of_event(&entry.event, tasks.get(&entry.event.task_id)?)));
         self.say(&messages_of_events.collect::<Vec<_>>()).await
     }
 

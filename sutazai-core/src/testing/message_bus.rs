@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use crate::domain::TraceContext;
-use crate::ports::{BusMessage, MessageBus};
+use crate::domain::{BusMessage, TraceContext};
+use crate::ports::MessageBus;
 
 /// Runs every check of the contract; `next_message` returns the next message whose topic begins with `topic`, from a
 /// subscription made before.

@@ -10,12 +10,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::domain::{
-    Claim, ConcurrencyLimits, EventKind, EventOffset, InstanceId, NewEvent, NewTask, Outcome, OutcomeRecord,
-    RetentionBatch, Task, TaskId, TraceContext,
+    BusMessage, Claim, ConcurrencyLimits, EventKind, EventOffset, InstanceId, NewEvent, NewTask, Outcome,
+    OutcomeRecord, RetentionBatch, Task, TaskId, TraceContext,
 };
 use crate::error::ErrorKind;
-use crate::ports::{BusMessage, ClaimRequest, RelayClaim, RelayStore, TaskStore};
-use crate::relay::message;
+use crate::ports::{ClaimRequest, RelayClaim, RelayStore, TaskStore};
 use crate::testing::task_store::read_on;
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -127,7 +126,7 @@ pub async fn deleted_task_leaves_unpublished_messages_in_the_outbox(
     let task = tasks.get(waiting[0]).await.unwrap().unwrap();
     let events = tasks.events_after(task.id, 0, 100).await.unwrap();
     assert_eq!(events.len(), 4);
-    let of_one: Vec<BusMessage> = events.iter().map(|event| message(event, &task)).collect();
+    let of_one: Vec<BusMessage> = events.iter().map(|event| BusMessage::of_event(event, &task)).collect();
     tasks.delete(task.id).await.unwrap();
     assert_eq!(messages(relays).await, of_one, "all events of it, in their order");
 
@@ -138,7 +137,7 @@ pub async fn deleted_task_leaves_unpublished_messages_in_the_outbox(
     for id in sorted {
         let task = tasks.get(id).await.unwrap().unwrap();
         let events = tasks.events_after(id, 0, 100).await.unwrap();
-        expected.extend(events.iter().map(|event| message(event, &task)));
+        expected.extend(events.iter().map(|event| BusMessage::of_event(event, &task)));
     }
     let look = RetentionBatch {
         after: TaskId(Uuid::nil()),

@@ -2,9 +2,8 @@
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::TaskId;
-use sutazai_core::ports::{BusMessage, OutboxMessage};
-use sutazai_core::relay::message;
+use sutazai_core::domain::{BusMessage, TaskId};
+use sutazai_core::ports::OutboxMessage;
 
 use super::error::StoreResult;
 use super::events::events;
@@ -38,7 +37,7 @@ pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> St
     for row in &unpublished {
         let task = decode(row)?.task;
         let all = events(connection, (task.id, 0, u32::MAX)).await?;
-        let messages: Vec<BusMessage> = all.iter().map(|event| message(event, &task)).collect();
+        let messages: Vec<BusMessage> = all.iter().map(|event| BusMessage::of_event(event, &task)).collect();
         sqlx::query(LEAVE)
             .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
             .bind(messages.iter().map(|message| message.topic.as_str()).collect::<Vec<_>>())

@@ -13,7 +13,8 @@ use futures::future::try_join_all;
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Confirmation};
-use sutazai_core::ports::{BusMessage, MessageBus};
+use sutazai_core::domain::BusMessage;
+use sutazai_core::ports::MessageBus;
 use sutazai_core::{Error, Result};
 use tokio::sync::Mutex;
 

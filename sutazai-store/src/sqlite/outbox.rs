@@ -2,9 +2,8 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
-use sutazai_core::domain::TaskId;
-use sutazai_core::ports::{BusMessage, OutboxMessage};
-use sutazai_core::relay::message;
+use sutazai_core::domain::{BusMessage, TaskId};
+use sutazai_core::ports::OutboxMessage;
 
 use super::error::StoreResult;
 use super::record::{columns, decode_event};
@@ -33,7 +32,7 @@ pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> StoreResult
         let id = TaskId(row.try_get(0)?);
         let task = Record::decode(&sqlx::query(TASK).bind(id.0).fetch_one(&mut *connection).await?).task;
         let events = sqlx::query(EVENTS).bind(id.0).fetch_all(&mut *connection).await?;
-        let message_of = |row: &SqliteRow| Ok(message(&decode_event(id, row)?, &task));
+        let message_of = |row: &SqliteRow| Ok(BusMessage::of_event(&decode_event(id, row)?, &task));
         let messages = events.iter().map(message_of).collect::<StoreResult<Vec<BusMessage>>>()?;
         bulk(connection, (LEAVE, 4, ""), &messages, |message, to| {
             to.add(message.id.as_str())?;

@@ -6,8 +6,8 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use lapin::types::AMQPValue;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::TraceContext;
-use sutazai_core::ports::{BusMessage, MessageBus};
+use sutazai_core::domain::{BusMessage, TraceContext};
+use sutazai_core::ports::MessageBus;
 use sutazai_core::testing::message_bus;
 use sutazai_store::rabbitmq::RabbitMqMessageBus;
 

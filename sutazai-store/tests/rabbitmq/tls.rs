@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use sutazai_core::ErrorKind;
-use sutazai_core::ports::{BusMessage, MessageBus};
+use sutazai_core::domain::BusMessage;
+use sutazai_core::ports::MessageBus;
 use sutazai_store::rabbitmq::RabbitMqMessageBus;
 
 use crate::broker::Broker;

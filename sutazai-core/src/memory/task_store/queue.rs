@@ -13,13 +13,12 @@ use chrono::{DateTime, Utc};
 use messages::Messages;
 
 use crate::domain::{
-    Claim, ClaimKey, ConcurrencyBudget, EventKind, EventLogEntry, EventOffset, Outcome, Pruned,
+    BusMessage, Claim, ClaimKey, ConcurrencyBudget, EventKind, EventLogEntry, EventOffset, Outcome, Pruned,
     RetentionBatch, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId, later, quota,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::MemoryRelayStore;
 use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, deduplication_key_taken};
-use crate::relay::message;
 
 type DeduplicationKey = (Option<UserId>, String, String);
 type SchedulingKey = (DateTime<Utc>, DateTime<Utc>, TaskId);
@@ -404,7 +403,7 @@ impl Queue {
         let (Some(task), Some(positions)) = (self.tasks.get(&id), self.events.get(&id)) else { return };
         relays.keep(positions.last().copied().unwrap_or_default(), || {
             let events = positions.iter().filter_map(|position| self.event_log.get(position));
-            events.map(|entry| message(&entry.event, task)).collect()
+            events.map(|entry| BusMessage::of_event(&entry.event, task)).collect()
         });
     }
 
