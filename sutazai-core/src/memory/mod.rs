@@ -8,6 +8,7 @@ mod document_store;
 mod identity_store;
 mod message_bus;
 mod metric_store;
+mod outbox;
 mod relay_store;
 mod schedule_store;
 mod task_store;

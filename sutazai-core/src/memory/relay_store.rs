@@ -1,90 +1,68 @@
 //! [`RelayStore`] over standard collections: one lock, no durability.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{BusMessage, EventOffset, InstanceId, later};
+use super::outbox::Outbox;
+use crate::domain::{EventOffset, InstanceId, later};
 use crate::error::{Error, Result};
 use crate::ports::{OutboxMessage, RelayClaim, RelayStore};
 
 /// Relay state of a store in memory ([`MemoryTaskStore::relays`](super::MemoryTaskStore::relays)), lost when the
 /// process ends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryRelayStore {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    position: Option<EventOffset>,
-    held: Option<(InstanceId, DateTime<Utc>)>,
-    left: u64,
-    outbox: BTreeMap<u64, BusMessage>,
+    held: Mutex<Option<(InstanceId, DateTime<Utc>)>>,
+    outbox: Arc<Outbox>,
 }
 
 impl MemoryRelayStore {
-    /// Keeps the messages about a deleted task in the outbox, unless all its events have been published.
-    pub(super) fn keep(&self, last: EventOffset, messages: impl FnOnce() -> Vec<BusMessage>) {
-        let mut state = self.lock();
-        if state.position.is_none_or(|position| last <= position) {
-            return;
-        }
-        for message in messages() {
-            state.left += 1;
-            let number = state.left;
-            state.outbox.insert(number, message);
-        }
+    /// Creates the relay state of the task store that leaves its messages in this outbox.
+    pub(super) fn new(outbox: Arc<Outbox>) -> Self {
+        Self { held: Mutex::default(), outbox }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<(InstanceId, DateTime<Utc>)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl RelayStore for MemoryRelayStore {
     async fn acquire(&self, claim: &RelayClaim, begin: EventOffset) -> Result<Option<EventOffset>> {
-        let mut state = self.lock();
-        let position = *state.position.get_or_insert(begin);
-        if state.held.is_some_and(|(holder, until)| holder != claim.holder && until > claim.now) {
+        let mut held = self.lock();
+        let position = self.outbox.published_from(begin);
+        if held.is_some_and(|(holder, until)| holder != claim.holder && until > claim.now) {
             return Ok(None);
         }
-        state.held = Some((claim.holder, later(claim.now, claim.lease)));
+        *held = Some((claim.holder, later(claim.now, claim.lease)));
         Ok(Some(position))
     }
 
     async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()> {
-        let mut state = self.lock();
-        if state.held.is_none_or(|(holder, _)| holder != claim.holder) {
+        let mut held = self.lock();
+        if held.is_none_or(|(holder, _)| holder != claim.holder) {
             return Err(Error::conflict("another process passes the events on"));
         }
-        state.position = Some(position);
-        state.held = Some((claim.holder, later(claim.now, claim.lease)));
+        self.outbox.set_published(position);
+        *held = Some((claim.holder, later(claim.now, claim.lease)));
         Ok(())
     }
 
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>> {
-        let state = self.lock();
-        let left = state.outbox.iter().take(limit as usize);
-        Ok(left
-            .map(|(number, message)| OutboxMessage { number: *number, message: message.clone() })
-            .collect())
+        Ok(self.outbox.first(limit))
     }
 
     async fn delete_published(&self, numbers: &[u64]) -> Result<()> {
-        let mut state = self.lock();
-        for number in numbers {
-            state.outbox.remove(number);
-        }
+        self.outbox.delete_published(numbers);
         Ok(())
     }
 
     async fn release(&self, holder: InstanceId) -> Result<()> {
-        let mut state = self.lock();
-        state.held = state.held.filter(|(held_by, _)| *held_by != holder);
+        let mut held = self.lock();
+        *held = held.filter(|(held_by, _)| *held_by != holder);
         Ok(())
     }
 }

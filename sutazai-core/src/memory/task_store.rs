@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use queue::Queue;
 use tokio::sync::broadcast;
 
-use super::MemoryRelayStore;
+use super::outbox::Outbox;
+use super::relay_store::MemoryRelayStore;
 use crate::domain::{
     AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Pruned,
     RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
@@ -22,13 +23,20 @@ use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 pub struct MemoryTaskStore {
     queue: Mutex<Queue>,
     relays: Arc<MemoryRelayStore>,
+    outbox: Arc<Outbox>,
     wake_ups: broadcast::Sender<WakeUp>,
 }
 
 impl MemoryTaskStore {
     /// Creates an empty store.
     pub fn new() -> Self {
-        Self { queue: Mutex::default(), relays: Arc::default(), wake_ups: broadcast::Sender::new(1_024) }
+        let outbox = Arc::new(Outbox::default());
+        Self {
+            queue: Mutex::default(),
+            relays: Arc::new(MemoryRelayStore::new(outbox.clone())),
+            outbox,
+            wake_ups: broadcast::Sender::new(1_024),
+        }
     }
 
     /// Returns the relay state of this store.
@@ -133,15 +141,15 @@ impl TaskStore for MemoryTaskStore {
     }
 
     async fn delete(&self, id: TaskId) -> Result<()> {
-        self.change(|queue| queue.delete(id, &self.relays))
+        self.change(|queue| queue.delete(id, &self.outbox))
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
-        Ok(self.change(|queue| queue.delete_all(owner, &self.relays)))
+        Ok(self.change(|queue| queue.delete_all(owner, &self.outbox)))
     }
 
     async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
-        Ok(self.change(|queue| queue.prune(look, &self.relays)))
+        Ok(self.change(|queue| queue.prune(look, &self.outbox)))
     }
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {

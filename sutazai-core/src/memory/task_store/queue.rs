@@ -17,7 +17,7 @@ use crate::domain::{
     RetentionBatch, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId, later, quota,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::MemoryRelayStore;
+use crate::memory::outbox::Outbox;
 use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, deduplication_key_taken};
 
 type DeduplicationKey = (Option<UserId>, String, String);
@@ -312,7 +312,7 @@ impl Queue {
         self.known(id).cloned()
     }
 
-    pub(super) fn delete(&mut self, id: TaskId, relays: &MemoryRelayStore) -> Result<()> {
+    pub(super) fn delete(&mut self, id: TaskId, outbox: &Outbox) -> Result<()> {
         let task = self.known(id)?;
         if !task.status.has_ended() {
             return Err(Error::conflict(format!(
@@ -324,17 +324,17 @@ impl Queue {
             let owner = task.owner;
             self.keys.remove(&(owner, key));
         }
-        self.remove(id, relays);
+        self.remove(id, outbox);
         Ok(())
     }
 
     /// Removes all tasks of an owner; returns their number.
-    pub(super) fn delete_all(&mut self, owner: UserId, relays: &MemoryRelayStore) -> u64 {
+    pub(super) fn delete_all(&mut self, owner: UserId, outbox: &Outbox) -> u64 {
         let owned = self.tasks.values().filter(|task| task.owner == Some(owner));
         let ids: Vec<TaskId> = owned.map(|task| task.id).collect();
         for id in &ids {
             self.dequeue(*id);
-            self.remove(*id, relays);
+            self.remove(*id, outbox);
         }
         self.keys.retain(|(of, _), _| *of != Some(owner));
         self.active_keys.retain(|(of, _, _), _| *of != Some(owner));
@@ -357,8 +357,8 @@ impl Queue {
     }
 
     /// Removes a task that is in no queue, with everything that belongs to it.
-    fn remove(&mut self, id: TaskId, relays: &MemoryRelayStore) {
-        self.leave(id, relays);
+    fn remove(&mut self, id: TaskId, outbox: &Outbox) {
+        self.leave(id, outbox);
         self.tasks.remove(&id);
         for position in self.events.remove(&id).unwrap_or_default() {
             self.event_log.remove(&position);
@@ -371,7 +371,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn prune(&mut self, look: &RetentionBatch, relays: &MemoryRelayStore) -> Pruned {
+    pub(super) fn prune(&mut self, look: &RetentionBatch, outbox: &Outbox) -> Pruned {
         let page: Vec<TaskId> = self
             .tasks
             .range((Bound::Excluded(look.after), Bound::Excluded(look.before)))
@@ -390,7 +390,7 @@ impl Queue {
         for id in page.iter().filter(|id| !needed.contains(id)) {
             let old = self.tasks.get(id).is_some_and(|task| look.takes(task.status, task.finished_at));
             let last = self.events.get(id).and_then(|events| events.last()).copied();
-            if old && self.delete(*id, relays).is_ok() {
+            if old && self.delete(*id, outbox).is_ok() {
                 removed += 1;
                 self.event_log_begin = self.event_log_begin.max(last.unwrap_or_default());
             }
@@ -399,9 +399,9 @@ impl Queue {
     }
 
     /// Keeps the messages about a task that is about to be removed in the outbox.
-    fn leave(&self, id: TaskId, relays: &MemoryRelayStore) {
+    fn leave(&self, id: TaskId, outbox: &Outbox) {
         let (Some(task), Some(positions)) = (self.tasks.get(&id), self.events.get(&id)) else { return };
-        relays.keep(positions.last().copied().unwrap_or_default(), || {
+        outbox.leave(positions.last().copied().unwrap_or_default(), || {
             let events = positions.iter().filter_map(|position| self.event_log.get(position));
             events.map(|entry| BusMessage::of_event(&entry.event, task)).collect()
         });
