@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{AgentMessage, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId};
-use sutazai_core::ports::WakeUp;
+use sutazai_core::domain::{AgentMessage, Task, TaskError, TaskEvent, TaskId, UserId};
+use sutazai_core::ports::CommitEffects;
 
 use crate::error::StoreResult;
 
@@ -110,7 +110,6 @@ pub(crate) trait TaskRepository: Send {
     /// an added one.
     async fn write(&mut self, flush: WriteSet<'_>) -> StoreResult<()>;
 
-    /// Keeps, until after the commit, the wake-ups to send and the statuses that tasks of each agent have
-    /// entered.
-    fn tell(&mut self, wake_ups: Vec<WakeUp>, entered: Vec<(String, TaskStatus)>);
+    /// Keeps these effects until after the commit, when they are announced.
+    fn after_commit(&mut self, effects: CommitEffects);
 }

@@ -11,7 +11,7 @@ use sutazai_core::domain::{
     AgentMessage, ClaimKey, EventKind, Outcome as Ended, Task, TaskError, TaskEvent, TaskId, TaskStatus,
     UserId,
 };
-use sutazai_core::ports::{WakeUp, deduplication_key_taken};
+use sutazai_core::ports::{CommitEffects, WakeUp, deduplication_key_taken};
 use sutazai_core::{Error, ErrorKind};
 
 use crate::error::StoreResult;
@@ -485,7 +485,7 @@ impl<'t, R: TaskRepository> UnitOfWork<'t, R> {
             _ => None,
         });
         let woken = queue.then_some(WakeUp::Queue).into_iter().chain(updated.map(WakeUp::Task));
-        rows.tell(woken.collect(), entered.collect());
+        rows.after_commit(CommitEffects { wake_ups: woken.collect(), entered: entered.collect() });
         Ok(())
     }
 }

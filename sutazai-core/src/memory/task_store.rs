@@ -16,7 +16,10 @@ use crate::domain::{
     RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
-use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use crate::ports::{Announcer, ClaimRequest, LeaseState, TaskStore, WakeUp};
+
+/// Wake-ups that a subscriber may lag behind before it misses some and has to read everything again.
+const SUBSCRIBER_CAPACITY: usize = 1_024;
 
 /// Tasks in memory, lost when the process ends. For tests, examples, and embedders that need no durability.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub struct MemoryTaskStore {
     queue: Mutex<Queue>,
     relays: Arc<MemoryRelayStore>,
     outbox: Arc<Outbox>,
-    wake_ups: broadcast::Sender<WakeUp>,
+    announcer: Announcer,
 }
 
 impl MemoryTaskStore {
@@ -35,7 +38,7 @@ impl MemoryTaskStore {
             queue: Mutex::default(),
             relays: Arc::new(MemoryRelayStore::new(outbox.clone())),
             outbox,
-            wake_ups: broadcast::Sender::new(1_024),
+            announcer: Announcer::new(SUBSCRIBER_CAPACITY),
         }
     }
 
@@ -48,17 +51,14 @@ impl MemoryTaskStore {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a change and sends its wake-ups after releasing the lock, so that woken readers do not contend for it.
+    /// Runs a change and announces it after releasing the lock, so that woken readers do not contend for it.
     fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
-        let (result, wake_ups) = {
+        let (result, effects) = {
             let mut queue = self.lock();
             let result = change(&mut queue);
-            (result, queue.take_wake_ups())
+            (result, queue.take_effects())
         };
-        for wake_up in wake_ups {
-            // Sending fails only without subscribers, and later ones read the store.
-            let _ = self.wake_ups.send(wake_up);
-        }
+        self.announcer.announce(effects);
         result
     }
 }
@@ -185,7 +185,7 @@ impl TaskStore for MemoryTaskStore {
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
-        self.wake_ups.subscribe()
+        self.announcer.subscribe()
     }
 }
 

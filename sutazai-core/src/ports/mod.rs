@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod agent_store;
+pub mod announcer;
 pub mod api_key_store;
 pub mod cache;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod tracer;
 
 pub use agent::{Agent, AgentContext, EventSink, collect_snapshot};
 pub use agent_store::AgentStore;
+pub use announcer::{Announcer, CommitEffects};
 pub use api_key_store::ApiKeyStore;
 pub use cache::Cache;
 pub use clock::{Clock, SystemClock};
@@ -40,6 +42,6 @@ pub use password_hasher::PasswordHasher;
 pub use rate_limiter::{Quota, RateKey, RateLimitDecision, RateLimiter};
 pub use relay_store::{OutboxMessage, RelayClaim, RelayStore};
 pub use schedule_store::ScheduleStore;
-pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered, deduplication_key_taken};
+pub use task_store::{ClaimRequest, LeaseState, TaskStore, WakeUp, deduplication_key_taken};
 pub use token_signer::{AUDIENCE, AccessClaims, ISSUER, TokenSigner};
 pub use tracer::{SilentTracer, Tracer};

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use crate::domain::{
     AgentMessagePage, Backlog, Claim, ClaimKey, ConcurrencyLimits, EventLogEntry, EventOffset, InstanceId,
     NewEvent, OutcomeRecord, Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
-    TaskStatistics, TaskStatus, UserId,
+    TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
 
@@ -51,12 +51,6 @@ pub enum WakeUp {
     Queue,
     /// This task has new events.
     Task(TaskId),
-}
-
-/// Counts in `tasks_total` that a task of this agent has entered this status. Each store calls it for the changes of
-/// its own calls after they are committed, so each change is counted once even if several processes share a database.
-pub fn count_entered(agent: &str, status: TaskStatus) {
-    metrics::counter!("tasks_total", "agent" => agent.to_owned(), "status" => status.as_str()).increment(1);
 }
 
 /// Store of tasks, their queue and their events.
@@ -114,7 +108,7 @@ pub fn count_entered(agent: &str, status: TaskStatus) {
 /// - `statistics` counts tasks by agent and status.
 /// - `backlog` counts the pending tasks that wait for no child and returns the due time of the oldest; ended tasks do
 ///   not slow it down.
-/// - Every status event is counted once ([`count_entered`]) after its commit, by the process whose call caused it.
+/// - Every status event is counted once ([`Announcer::announce`](super::Announcer::announce)) after its commit, by the process whose call caused it.
 /// - A call whose future is no longer polled does not block other calls: everything it holds is released.
 /// - Subscribers receive `Queue` after an enqueue, a retry and a released claim, and `Task` after every new event.
 #[cfg_attr(feature = "testing", mockall::automock)]

@@ -39,8 +39,7 @@ impl PostgresApiKeyStore {
 #[async_trait]
 impl ApiKeyStore for PostgresApiKeyStore {
     async fn create(&self, key: &ApiKey) -> Result<()> {
-        let add = self.database.write(key.clone(), |tx, key| Box::pin(insert(tx.connection, key)));
-        add.await.map(|_| ())
+        self.database.write(key.clone(), |tx, key| Box::pin(insert(tx.connection, key))).await
     }
 
     async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {

@@ -23,7 +23,7 @@ impl Place {
             let work = self
                 .database
                 .write(input, |tx, input| Box::pin(claim::claim_limited(tx, (&input.0, &input.1))));
-            work.await?.0
+            work.await?
         } else {
             let work = self
                 .database
@@ -46,7 +46,7 @@ impl Place {
                 .database
                 .write(input, move |tx, input| Box::pin(claim::claim_alone(tx, (&input.0, &input.1), id)));
             match alone.await {
-                Ok((taken, _)) => claims.extend(self.without_damaged(taken, request.now).await),
+                Ok(taken) => claims.extend(self.without_damaged(taken, request.now).await),
                 Err(e) if is_about_data(&e) => self.park(id, &e, request.now).await?,
                 Err(e) => return Err(e),
             }
@@ -79,9 +79,7 @@ impl Place {
     async fn park(&self, id: TaskId, error: &Error, now: DateTime<Utc>) -> Result<()> {
         tracing::error!(task = %id, error = %error, "task cannot be claimed; it failed");
         let work = self.database.write(unclaimable(), move |tx, reason| Box::pin(park(tx, id, reason, now)));
-        let ((), wake_ups) = work.await?;
-        self.wake_ups.send([wake_ups, vec![WakeUp::Task(id)]].concat());
-        Ok(())
+        work.await
     }
 }
 
@@ -103,7 +101,8 @@ async fn park(
         .bind(now)
         .fetch_optional(&mut *transaction.connection)
         .await?;
-    transaction.entered.extend(parked.map(|agent| (agent, TaskStatus::Failed)));
+    transaction.effects.entered.extend(parked.map(|agent| (agent, TaskStatus::Failed)));
+    transaction.effects.wake_ups.push(WakeUp::Task(id));
     let mut changes = UnitOfWork::new(transaction);
     changes.after_parking(id, now).await?;
     changes.flush().await

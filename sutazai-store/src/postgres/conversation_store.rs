@@ -50,8 +50,7 @@ impl PostgresConversationStore {
 impl ConversationStore for PostgresConversationStore {
     async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
         let new = (conversation.clone(), max);
-        let add = self.database.write(new, |tx, new| Box::pin(insert(tx.connection, &new.0, new.1)));
-        add.await.map(|_| ())
+        self.database.write(new, |tx, new| Box::pin(insert(tx.connection, &new.0, new.1))).await
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
@@ -64,8 +63,7 @@ impl ConversationStore for PostgresConversationStore {
 
     async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
         let new = (message.clone(), quota);
-        let add = self.database.write(new, |tx, new| Box::pin(insert_message(tx, &new.0, new.1)));
-        add.await.map(|_| ())
+        self.database.write(new, |tx, new| Box::pin(insert_message(tx, &new.0, new.1))).await
     }
 
     async fn messages(

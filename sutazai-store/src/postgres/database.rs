@@ -19,6 +19,7 @@ use super::address::Address;
 use super::error::{self, StoreError, StoreResult};
 use super::pool_mode::{PoolMode, begin, end};
 use super::timeout_class::TimeoutClass;
+use super::wake_ups::WakeUps;
 use crate::detached::{detached, unless_abandoned};
 
 /// Size of the pool; one more connection listens. Ten processes stay below PostgreSQL's default of 100.
@@ -47,6 +48,7 @@ struct Shared {
     listening: Option<Address>,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
+    wake_ups: WakeUps,
 }
 
 struct Idle {
@@ -84,13 +86,18 @@ impl Database {
             return Err(Error::invalid(LISTEN_URL, wanted));
         }
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let shared = Shared { address, listening, slots, idle: Mutex::default() };
+        let shared = Shared { address, listening, slots, idle: Mutex::default(), wake_ups: WakeUps::new() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Returns the address at which notifications are received, if there is one.
     pub(super) fn listening_address(&self) -> Option<&Address> {
         self.shared.listening.as_ref()
+    }
+
+    /// Returns the wake-ups of this process, which every committed change goes through.
+    pub(super) fn wake_ups(&self) -> &WakeUps {
+        &self.shared.wake_ups
     }
 
     /// Returns how transactions begin and end on connections of this pool.

@@ -100,10 +100,9 @@ impl DocumentStore for PostgresDocumentStore {
         quota: Option<DocumentQuota>,
     ) -> Result<Document> {
         let new = (document.clone(), chunks, quota);
-        let add = self
-            .database
-            .write_within(TimeoutClass::Long, new, |tx, new| Box::pin(insert(tx, &new.0, &new.1, new.2)));
-        add.await.map(|(added, _)| added)
+        self.database
+            .write_within(TimeoutClass::Long, new, |tx, new| Box::pin(insert(tx, &new.0, &new.1, new.2)))
+            .await
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
@@ -130,9 +129,7 @@ impl DocumentStore for PostgresDocumentStore {
             };
             let _permit = unless_abandoned(&abandoned, permit).await?;
             // A write, since only a transaction can have settings of its own.
-            let search =
-                database.write_within(TimeoutClass::Long, query, |tx, query| Box::pin(best(tx, query)));
-            search.await.map(|(found, _)| found)
+            database.write_within(TimeoutClass::Long, query, |tx, query| Box::pin(best(tx, query))).await
         })
         .await
     }

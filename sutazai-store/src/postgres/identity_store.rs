@@ -69,11 +69,9 @@ impl IdentityStore for PostgresIdentityStore {
     }
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
-        let done = self
-            .database
+        self.database
             .write(change.clone(), move |tx, change| Box::pin(update_user(tx, id, change, now)))
-            .await;
-        done.map(|(changed, _)| changed)
+            .await
     }
 
     async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
@@ -88,17 +86,17 @@ impl IdentityStore for PostgresIdentityStore {
     }
 
     async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
-        let done = self.database.write_within(TimeoutClass::Long, id, move |tx, id| {
-            Box::pin(delete_user(tx.connection, *id, now))
-        });
-        done.await.map(|_| ())
+        self.database
+            .write_within(TimeoutClass::Long, id, move |tx, id| {
+                Box::pin(delete_user(tx.connection, *id, now))
+            })
+            .await
     }
 
     async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
-        let done = self
-            .database
-            .write(invitation.clone(), |tx, new| Box::pin(invitations::insert(tx.connection, new)));
-        done.await.map(|_| ())
+        self.database
+            .write(invitation.clone(), |tx, new| Box::pin(invitations::insert(tx.connection, new)))
+            .await
     }
 
     async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
@@ -111,15 +109,11 @@ impl IdentityStore for PostgresIdentityStore {
 
     async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
         let new = (user.clone(), invitation_hash.to_owned());
-        let done =
-            self.database.write(new, |tx, new| Box::pin(insert_invited(tx.connection, (&new.0, &new.1))));
-        done.await.map(|_| ())
+        self.database.write(new, |tx, new| Box::pin(insert_invited(tx.connection, (&new.0, &new.1)))).await
     }
 
     async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
-        let done =
-            self.database.write(session.clone(), |tx, session| Box::pin(insert_session(tx, session))).await;
-        done.map(|(ended, _)| ended)
+        self.database.write(session.clone(), |tx, session| Box::pin(insert_session(tx, session))).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
@@ -139,10 +133,9 @@ impl IdentityStore for PostgresIdentityStore {
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
         let tokens = (expected_hash.to_owned(), new.clone());
-        let work = self
-            .database
-            .write(tokens, move |tx, tokens| Box::pin(exchange(tx.connection, id, tokens, now, expires_at)));
-        work.await.map(|_| ())
+        self.database
+            .write(tokens, move |tx, tokens| Box::pin(exchange(tx.connection, id, tokens, now, expires_at)))
+            .await
     }
 
     async fn spent_token(&self, id: SessionId, hash: &str) -> Result<Option<SpentToken>> {

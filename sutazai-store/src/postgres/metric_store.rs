@@ -34,8 +34,7 @@ impl PostgresMetricStore {
 #[async_trait]
 impl MetricStore for PostgresMetricStore {
     async fn append(&self, samples: &[MetricSample]) -> Result<()> {
-        let done = self.database.write(samples.to_vec(), |tx, samples| Box::pin(insert(tx, samples))).await;
-        done.map(|((), _)| ())
+        self.database.write(samples.to_vec(), |tx, samples| Box::pin(insert(tx, samples))).await
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
@@ -54,10 +53,9 @@ impl MetricStore for PostgresMetricStore {
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
-        let done = self
-            .database
-            .write_within(TimeoutClass::Long, (), move |tx, ()| Box::pin(compact(tx, fine_until, keep_from)));
-        done.await.map(|(removed, _)| removed)
+        self.database
+            .write_within(TimeoutClass::Long, (), move |tx, ()| Box::pin(compact(tx, fine_until, keep_from)))
+            .await
     }
 }
 

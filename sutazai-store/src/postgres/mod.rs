@@ -7,7 +7,7 @@
 //! - `transaction`: a write of several statements, retried after conflicts with other writers,
 //! - `grouped`: request batcher for calls that are made at the same time,
 //! - `page`: pages whose rows may be large,
-//! - `wake_ups`: LISTEN and NOTIFY,
+//! - `wake_ups`: announces committed changes, `notifications`: LISTEN and NOTIFY,
 //! - `record`: a task as a row, `text`: escaping of characters that PostgreSQL cannot store,
 //! - `keys`: keys as bound values, `rows`: the repository of the unit of work, `events`: histories and the event log,
 //!   `leases`: which lease rows can be removed,
@@ -35,6 +35,7 @@ mod invitations;
 mod keys;
 mod leases;
 mod metric_store;
+mod notifications;
 mod open;
 mod outbox;
 mod page;

@@ -398,11 +398,11 @@ async fn finish_alone(
     changes.retain(|change| ended.contains_key(&change.claim.task));
     let entered =
         changes.iter().filter_map(|change| Some((ended.remove(&change.claim.task)?, change.status)));
-    transaction.entered.extend(entered);
+    transaction.effects.entered.extend(entered);
     if changes.iter().any(|change| change.status == TaskStatus::Pending) {
-        transaction.wake_ups.push(WakeUp::Queue);
+        transaction.effects.wake_ups.push(WakeUp::Queue);
     }
-    transaction.wake_ups.extend(changes.iter().map(|change| WakeUp::Task(change.claim.task)));
+    transaction.effects.wake_ups.extend(changes.iter().map(|change| WakeUp::Task(change.claim.task)));
     Ok(changes.iter().map(|change| change.index).collect())
 }
 

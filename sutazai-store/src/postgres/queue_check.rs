@@ -50,20 +50,20 @@ struct State {
 }
 
 impl QueueCheck {
-    /// Checks the next page if one is due; returns the wake-ups of the restored tasks.
-    pub(super) async fn step(&self, database: &Database) -> Result<Vec<WakeUp>> {
-        let Some(after) = self.begin() else { return Ok(Vec::new()) };
+    /// Checks the next page if one is due, and restores the tasks of it that no claim would find.
+    pub(super) async fn step(&self, database: &Database) -> Result<()> {
+        let Some(after) = self.begin() else { return Ok(()) };
         let (last, missing) =
             database.run(after, |connection, after| Box::pin(page(connection, *after))).await?;
         self.state.lock().unwrap_or_else(PoisonError::into_inner).after = last;
         if missing.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let (restored, _) = database.write(missing, |tx, missing| Box::pin(restore(tx, missing))).await?;
+        let restored = database.write(missing, |tx, missing| Box::pin(restore(tx, missing))).await?;
         for task in &restored {
             tracing::error!(%task, "queue row of a pending task was missing; restored");
         }
-        Ok(if restored.is_empty() { Vec::new() } else { vec![WakeUp::Queue] })
+        Ok(())
     }
 
     /// Returns the task after which the next page begins; `None` until [`PAGE_INTERVAL`] has passed since the last page.
@@ -118,6 +118,7 @@ async fn restore(transaction: &mut Transaction<'_>, missing: &[TaskId]) -> Store
         for sql in [CLEAR, INSERT] {
             sqlx::query(sql).bind(keys(&locked)).execute(&mut *connection).await?;
         }
+        transaction.effects.wake_ups.push(WakeUp::Queue);
     }
     Ok(locked)
 }
@@ -152,9 +153,11 @@ mod tests {
         assert_eq!(end, None, "a page that is not full is the last");
         assert_eq!(first.into_iter().chain(second).collect::<BTreeSet<_>>(), missing);
 
-        let check = QueueCheck::default();
-        assert_eq!(check.step(&database).await.unwrap(), [WakeUp::Queue]);
-        assert_eq!(check.step(&database).await.unwrap(), [], "the next page is checked after the interval");
+        let (check, mut wake_ups) = (QueueCheck::default(), database.wake_ups().subscribe());
+        check.step(&database).await.unwrap();
+        assert_eq!(wake_ups.try_recv(), Ok(WakeUp::Queue));
+        check.step(&database).await.unwrap();
+        assert!(wake_ups.try_recv().is_err(), "the next page is checked after the interval");
         let (_, left) = page(&mut connection, TaskId(Uuid::nil())).await.unwrap();
         assert!(left.is_empty(), "{left:?}");
     }

@@ -44,8 +44,7 @@ impl PostgresScheduleStore {
 #[async_trait]
 impl ScheduleStore for PostgresScheduleStore {
     async fn create(&self, schedule: &Schedule) -> Result<()> {
-        let add = self.database.write(schedule.clone(), |tx, new| Box::pin(insert(tx.connection, new)));
-        add.await.map(|_| ())
+        self.database.write(schedule.clone(), |tx, new| Box::pin(insert(tx.connection, new))).await
     }
 
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {

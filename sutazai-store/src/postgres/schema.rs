@@ -71,8 +71,8 @@ async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
             Box::pin(step(transaction, *target))
         });
         match step.await? {
-            (Some(migration), _) => taken.push(migration),
-            (None, _) => return Ok(taken),
+            Some(migration) => taken.push(migration),
+            None => return Ok(taken),
         }
     }
 }

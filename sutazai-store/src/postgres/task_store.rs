@@ -12,13 +12,14 @@ use sutazai_core::domain::{
     RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus,
     UserId,
 };
-use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp, count_entered};
+use sutazai_core::ports::{ClaimRequest, CommitEffects, LeaseState, TaskStore, WakeUp};
 use sutazai_core::{ErrorKind, Result};
 use tokio::sync::broadcast;
 
 use super::database::Database;
 use super::error::StoreResult;
 use super::leases::Leases;
+use super::notifications::Notifications;
 use super::page::fill;
 use super::queue_check::QueueCheck;
 use super::reads::{self, Listing, RawPage};
@@ -27,7 +28,6 @@ use super::request_batcher::RequestBatcher;
 use super::text::kept;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
-use super::wake_ups::WakeUps;
 use super::{agent_messages, events, prune, queue};
 use crate::error::is_about_data;
 
@@ -57,8 +57,8 @@ impl PostgresTaskStore {
     /// Creates the store over a database whose schema is up to date. Must be called in a Tokio runtime that
     /// outlives the store.
     pub(super) fn new(database: Database) -> Self {
-        let wake_ups = WakeUps::start(database.clone());
-        let place = Place { database, wake_ups, leases: Arc::default() };
+        let notifications = Arc::new(Notifications::start(&database));
+        let place = Place { database, leases: Arc::default(), _notifications: notifications };
         let shared = place.clone();
         let enqueues = RequestBatcher::start(1, ENQUEUE_BATCH_SIZE, move |calls| {
             let place = shared.clone();
@@ -75,12 +75,6 @@ impl PostgresTaskStore {
             Box::pin(async move { reads::list_each(&database, listings).await })
         });
         Self { place, enqueues, gets, lists, queue_check: QueueCheck::default() }
-    }
-
-    /// Sends the wake-ups of a write and returns its result.
-    fn notify<T>(&self, (value, wake_ups): (T, Vec<WakeUp>)) -> T {
-        self.place.wake_ups.send(wake_ups);
-        value
     }
 }
 
@@ -120,12 +114,11 @@ impl TaskStore for PostgresTaskStore {
             .place
             .database
             .write_within(TimeoutClass::Long, (), |transaction, ()| Box::pin(counted(transaction)));
-        counted.await.map(|(statistics, _)| statistics)
+        counted.await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        let counted = self.place.database.write((), |transaction, ()| Box::pin(reads::backlog(transaction)));
-        counted.await.map(|(backlog, _)| backlog)
+        self.place.database.write((), |transaction, ()| Box::pin(reads::backlog(transaction))).await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -133,8 +126,10 @@ impl TaskStore for PostgresTaskStore {
             Err(e) if is_about_data(&e) => self.place.claim_each(request, &e).await?,
             claimed => claimed?,
         };
-        claims.iter().for_each(|claim| count_entered(&claim.task.agent, TaskStatus::Processing));
-        self.place.wake_ups.send(claims.iter().map(|claim| WakeUp::Task(claim.task.id)).collect());
+        let entered = claims.iter().map(|claim| (claim.task.agent.clone(), TaskStatus::Processing));
+        let wake_ups = claims.iter().map(|claim| WakeUp::Task(claim.task.id));
+        let effects = CommitEffects { wake_ups: wake_ups.collect(), entered: entered.collect() };
+        self.place.database.wake_ups().announce(effects);
         Ok(claims)
     }
 
@@ -160,12 +155,10 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
-        let expired = self.place.database.write(now, |tx, now| Box::pin(queue::reap(tx, *now))).await;
-        let expired = self.notify(expired?);
+        let expired = self.place.database.write(now, |tx, now| Box::pin(queue::reap(tx, *now))).await?;
         // Whoever reaps expired leases also looks for tasks that nobody can claim.
-        match self.queue_check.step(&self.place.database).await {
-            Ok(wake_ups) => self.place.wake_ups.send(wake_ups),
-            Err(e) => tracing::warn!(error = %e, "queue check failed; retrying"),
+        if let Err(e) = self.queue_check.step(&self.place.database).await {
+            tracing::warn!(error = %e, "queue check failed; retrying");
         }
         Ok(expired)
     }
@@ -178,18 +171,15 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        let done = self.place.database.write(id, move |tx, id| Box::pin(queue::cancel(tx, *id, now))).await;
-        done.map(|done| self.notify(done))
+        self.place.database.write(id, move |tx, id| Box::pin(queue::cancel(tx, *id, now))).await
     }
 
     async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        let done = self.place.database.write(id, move |tx, id| Box::pin(queue::retry(tx, *id, now))).await;
-        done.map(|done| self.notify(done))
+        self.place.database.write(id, move |tx, id| Box::pin(queue::retry(tx, *id, now))).await
     }
 
     async fn delete(&self, id: TaskId) -> Result<()> {
-        let done = self.place.database.write(id, |tx, id| Box::pin(queue::delete(tx, *id))).await;
-        done.map(|done| self.notify(done))
+        self.place.database.write(id, |tx, id| Box::pin(queue::delete(tx, *id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
@@ -198,7 +188,7 @@ impl TaskStore for PostgresTaskStore {
             let work = self.place.database.write_within(TimeoutClass::Long, owner, |tx, owner| {
                 Box::pin(prune::remove_some(tx.connection, *owner))
             });
-            let (some, _) = work.await?;
+            let some = work.await?;
             removed += some;
             if some < prune::REMOVED_AT_ONCE {
                 return Ok(removed);
@@ -207,8 +197,7 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
-        let done = self.place.database.write(look.clone(), |tx, look| Box::pin(prune::prune(tx, look))).await;
-        done.map(|(pruned, _)| pruned)
+        self.place.database.write(look.clone(), |tx, look| Box::pin(prune::prune(tx, look))).await
     }
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
@@ -218,7 +207,8 @@ impl TaskStore for PostgresTaskStore {
             .run((*claim, events), |connection, input| Box::pin(events::append(connection, input)))
             .await?;
         if some {
-            self.place.wake_ups.send(vec![WakeUp::Task(claim.task)]);
+            let wake_ups = vec![WakeUp::Task(claim.task)];
+            self.place.database.wake_ups().announce(CommitEffects { wake_ups, entered: Vec::new() });
         }
         Ok(())
     }
@@ -259,16 +249,16 @@ impl TaskStore for PostgresTaskStore {
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
-        self.place.wake_ups.subscribe()
+        self.place.database.wake_ups().subscribe()
     }
 }
 
-/// The database, and the wake-ups and leases of this process.
+/// The database, and the leases of this process.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) database: Database,
-    pub(super) wake_ups: WakeUps,
     pub(super) leases: Arc<Leases>,
+    _notifications: Arc<Notifications>,
 }
 
 impl Place {
@@ -283,9 +273,8 @@ impl Place {
         let done = self
             .database
             .write(finished, move |tx, finished| Box::pin(queue::record_outcomes(tx, finished, now)));
-        let (answers, wake_ups) = done.await?;
+        let answers = done.await?;
         self.leases.release(claims);
-        self.wake_ups.send(wake_ups);
         Ok(answers)
     }
 
@@ -330,19 +319,20 @@ impl Place {
             let work = self.database.write_within(limit, input, move |tx, input| {
                 Box::pin(queue::enqueue_unique(tx, (&input.0, &input.1), max_pending))
             });
-            work.await?.0
+            work.await?
         } else {
             self.database.within(limit, self.add_once(tasks, max_pending, limit)).await?
         };
         let claimed = |task: &&Task| task.status == TaskStatus::Processing;
         let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
-        added().for_each(|task| count_entered(&task.agent, TaskStatus::Pending));
-        added().filter(claimed).for_each(|task| count_entered(&task.agent, TaskStatus::Processing));
+        let entered = |task: &Task, status| (task.agent.clone(), status);
+        let mut statuses: Vec<_> = added().map(|task| entered(task, TaskStatus::Pending)).collect();
+        statuses.extend(added().filter(claimed).map(|task| entered(task, TaskStatus::Processing)));
         let mut wake_ups: Vec<WakeUp> = added().map(|task| WakeUp::Task(task.id)).collect();
         if !added().all(|task| claimed(&task)) {
             wake_ups.insert(0, WakeUp::Queue);
         }
-        self.wake_ups.send(wake_ups);
+        self.database.wake_ups().announce(CommitEffects { wake_ups, entered: statuses });
         Ok(stored.into_iter().map(|(task, _)| task).collect())
     }
 
@@ -365,7 +355,7 @@ impl Place {
             let work = self.database.write_within(limit, input, move |tx, input| {
                 Box::pin(queue::enqueue_counted(tx.connection, (&input.0, &input.1), max))
             });
-            work.await.map(|(stored, _)| stored)
+            work.await
         };
         let again = match once().await {
             Err(e) if e.kind() == ErrorKind::Unavailable => once().await,

@@ -3,8 +3,7 @@
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use sutazai_core::Result;
-use sutazai_core::domain::TaskStatus;
-use sutazai_core::ports::{WakeUp, count_entered};
+use sutazai_core::ports::CommitEffects;
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
@@ -20,18 +19,16 @@ const MAX_ATTEMPTS: usize = 8;
 pub(super) struct Transaction<'c> {
     /// Connection on which the transaction is open.
     pub(super) connection: &'c mut PgConnection,
-    /// Wake-ups to send after the commit.
-    pub(super) wake_ups: Vec<WakeUp>,
-    /// Tasks of these agents have entered these statuses; counted after the commit.
-    pub(super) entered: Vec<(String, TaskStatus)>,
+    /// Effects to announce after the commit.
+    pub(super) effects: CommitEffects,
 }
 
 impl Database {
-    /// Runs one write with the usual timeout; returns its result and its wake-ups after the commit.
+    /// Runs one write with the usual timeout and announces its effects after the commit.
     ///
     /// Two writers may each wait for a row that the other has locked. PostgreSQL aborts one of them, which is
     /// then retried with the same input: `work` must not have effects outside the transaction.
-    pub(super) async fn write<A, T, F>(&self, input: A, work: F) -> Result<(T, Vec<WakeUp>)>
+    pub(super) async fn write<A, T, F>(&self, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
@@ -43,13 +40,8 @@ impl Database {
         self.write_within(TimeoutClass::Short, input, work).await
     }
 
-    /// Runs one write with this timeout class; returns its result and its wake-ups after the commit.
-    pub(super) async fn write_within<A, T, F>(
-        &self,
-        limit: TimeoutClass,
-        input: A,
-        work: F,
-    ) -> Result<(T, Vec<WakeUp>)>
+    /// Runs one write with this timeout class and announces its effects after the commit.
+    pub(super) async fn write_within<A, T, F>(&self, limit: TimeoutClass, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
@@ -70,7 +62,7 @@ impl Database {
         limit: TimeoutClass,
         abandoned: &CancellationToken,
         (input, work): (&A, &F),
-    ) -> Result<(T, Vec<WakeUp>)>
+    ) -> Result<T>
     where
         A: Sync,
         F: for<'t> Fn(&'t mut Transaction<'_>, &'t A) -> BoxFuture<'t, StoreResult<T>> + Send + Sync,
@@ -81,18 +73,18 @@ impl Database {
             let outcome = async {
                 begin(&mut pooled, self.pool_mode(), limit).await?;
                 let mut transaction =
-                    Transaction { connection: &mut pooled, wake_ups: Vec::new(), entered: Vec::new() };
+                    Transaction { connection: &mut pooled, effects: CommitEffects::default() };
                 let outcome = work(&mut transaction, input).await;
-                let Transaction { wake_ups, entered, .. } = transaction;
-                end(&mut pooled, self.pool_mode(), outcome).await.map(|value| (value, wake_ups, entered))
+                let effects = transaction.effects;
+                end(&mut pooled, self.pool_mode(), outcome).await.map(|value| (value, effects))
             }
             .await;
             let again = outcome.as_ref().is_err_and(error::may_pass) && attempt < MAX_ATTEMPTS;
             let settled = pooled.settle(outcome);
             if !again {
-                return settled.map(|(value, wake_ups, entered)| {
-                    entered.iter().for_each(|(agent, status)| count_entered(agent, *status));
-                    (value, wake_ups)
+                return settled.map(|(value, effects)| {
+                    self.wake_ups().announce(effects);
+                    value
                 });
             }
             attempt += 1;

@@ -1,244 +1,76 @@
-//! Wake-ups between processes, by `NOTIFY` and `LISTEN`.
-//!
-//! Subscribers of this process are woken right after the commit. Wake-ups for other processes are collected
-//! and sent on a connection of their own: PostgreSQL serializes the commits of all transactions that notify,
-//! so a `NOTIFY` inside the write would make writers wait for each other. In return a wake-up is lost when
-//! the process ends between the two; all processes poll as well. A listening connection that was silent for 5
-//! s is tested, because a dead one reports nothing.
+//! Wake-ups of the subscribers of this process, and those that other processes have not been sent yet.
 
-use std::convert::Infallible;
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sqlx::Executor;
-use sqlx::postgres::{PgListener, PgPoolOptions};
 use sutazai_core::domain::TaskId;
-use sutazai_core::ports::{Clock, SystemClock, WakeUp};
+use sutazai_core::ports::{Announcer, CommitEffects, WakeUp};
 use tokio::sync::{Notify, broadcast};
-use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::address::Address;
-use super::database::Database;
-use super::error::{self, StoreError, StoreResult};
-
-const CHANNEL: &str = "sutazai";
 /// Wake-ups that a subscriber may lag behind before it misses some and has to read everything again.
 const SUBSCRIBER_CAPACITY: usize = 4_096;
-/// Interval in which wake-ups are collected after some have been sent.
-const BATCH_INTERVAL: Duration = Duration::from_millis(2);
-/// Tasks in one notification, whose payload may have less than 8,000 bytes.
-const MAX_TASKS_PER_NOTIFICATION: usize = 200;
 /// Tasks that may wait for being sent; readers of further ones find out by polling.
-const MAX_PENDING_TASKS: usize = 20_000;
-/// Delay before listening is tried again: at first, and at most.
-const RECONNECT_DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// Silence after which the listening connection is tested, and the time that it has for its answer.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3));
+const MAX_UNSENT_TASKS: usize = 20_000;
 
-/// Sends and receives wake-ups until the last clone is dropped.
-#[derive(Debug, Clone)]
+/// Announces committed changes to this process at once, and keeps them for the other processes.
+#[derive(Debug)]
 pub(super) struct WakeUps {
-    subscribers: broadcast::Sender<WakeUp>,
-    untold: Arc<Untold>,
-    _stop: Arc<DropGuard>,
+    announcer: Announcer,
+    unsent: Mutex<Unsent>,
+    some_unsent: Notify,
 }
 
 /// Wake-ups that were not sent to other processes yet.
 #[derive(Debug, Default)]
-struct Untold {
-    waiting: Mutex<Waiting>,
-    some: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    queue: bool,
-    tasks: Vec<TaskId>,
+pub(super) struct Unsent {
+    /// Whether a task may be due.
+    pub(super) queue: bool,
+    /// Tasks with new events; some may be listed twice.
+    pub(super) tasks: Vec<TaskId>,
 }
 
 impl WakeUps {
-    /// Starts the tasks that send and receive wake-ups.
-    pub(super) fn start(database: Database) -> Self {
-        let (subscribers, _) = broadcast::channel(SUBSCRIBER_CAPACITY);
-        let untold = Arc::new(Untold::default());
-        let stop = CancellationToken::new();
-        // Notifications with this id come from this process, whose subscribers were woken already.
-        let origin = TaskId::new().to_string();
-        let sending = send(database.clone(), untold.clone(), origin.clone());
-        let listening = database.listening_address().cloned();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
-        if let Some(address) = listening {
-            let receiving = keep_listening(address, subscribers.clone(), origin);
-            tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
+    pub(super) fn new() -> Self {
+        Self {
+            announcer: Announcer::new(SUBSCRIBER_CAPACITY),
+            unsent: Mutex::default(),
+            some_unsent: Notify::new(),
         }
-        Self { subscribers, untold, _stop: Arc::new(stop.drop_guard()) }
     }
 
     /// Subscribes to all wake-ups from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
-        self.subscribers.subscribe()
+        self.announcer.subscribe()
     }
 
-    /// Wakes the subscribers of this process, and those of others within some milliseconds. Call it after the
-    /// commit.
-    pub(super) fn send(&self, wake_ups: Vec<WakeUp>) {
-        if wake_ups.is_empty() {
-            return;
-        }
-        {
-            let mut waiting = self.untold.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            for wake_up in &wake_ups {
+    /// Announces a change of this process after its commit. Other processes learn of it within some
+    /// milliseconds.
+    pub(super) fn announce(&self, effects: CommitEffects) {
+        if !effects.wake_ups.is_empty() {
+            let mut unsent = self.lock();
+            for wake_up in &effects.wake_ups {
                 match wake_up {
-                    WakeUp::Queue => waiting.queue = true,
-                    WakeUp::Task(id) if waiting.tasks.len() < MAX_PENDING_TASKS => waiting.tasks.push(*id),
+                    WakeUp::Queue => unsent.queue = true,
+                    WakeUp::Task(id) if unsent.tasks.len() < MAX_UNSENT_TASKS => unsent.tasks.push(*id),
                     WakeUp::Task(_) => {}
                 }
             }
+            self.some_unsent.notify_one();
         }
-        self.untold.some.notify_one();
-        for wake_up in wake_ups {
-            // An error means that there is no subscriber.
-            let _ = self.subscribers.send(wake_up);
-        }
+        self.announcer.announce(effects);
     }
-}
 
-impl Untold {
-    /// Takes all pending wake-ups as payloads `<origin>;<queue>;<task>,<task>,...`, where `<queue>` is `q` or
-    /// empty.
-    fn take(&self, origin: &str) -> Vec<String> {
-        let mut waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.tasks.sort_unstable();
-        waiting.tasks.dedup();
-        let mut notifications: Vec<String> = waiting
-            .tasks
-            .chunks(MAX_TASKS_PER_NOTIFICATION)
-            .map(|tasks| {
-                let mut text = format!("{origin};;");
-                for task in tasks {
-                    let _ = write!(text, "{},", task.0.simple());
-                }
-                text
-            })
-            .collect();
-        match notifications.first_mut() {
-            Some(first) if waiting.queue => first.insert(origin.len() + 1, 'q'),
-            None if waiting.queue => notifications.push(format!("{origin};q;")),
-            _ => {}
-        }
-        notifications
+    /// Wakes the subscribers of this process about a change of another.
+    pub(super) fn wake(&self, wake_up: WakeUp) {
+        self.announcer.wake(wake_up);
     }
-}
 
-async fn send(database: Database, untold: Arc<Untold>, origin: String) {
-    const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";
-    loop {
-        untold.some.notified().await;
-        let notifications = untold.take(&origin);
-        if notifications.is_empty() {
-            continue;
-        }
-        let sent = database.run(notifications, |connection, notifications| {
-            Box::pin(async move {
-                sqlx::query(NOTIFY).bind(CHANNEL).bind(notifications).execute(connection).await?;
-                Ok(())
-            })
-        });
-        if let Err(e) = sent.await {
-            tracing::debug!(error = %e, "wake-ups not sent; other processes will poll");
-        }
-        SystemClock.sleep(BATCH_INTERVAL).await;
+    /// Waits until there are unsent wake-ups, and takes them.
+    pub(super) async fn take_unsent(&self) -> Unsent {
+        self.some_unsent.notified().await;
+        std::mem::take(&mut *self.lock())
     }
-}
 
-async fn keep_listening(address: Address, subscribers: broadcast::Sender<WakeUp>, origin: String) {
-    let (first, last) = RECONNECT_DELAY;
-    let mut pause = first;
-    loop {
-        let Err(fault) = listen(&address, &subscribers, &origin, &mut pause).await;
-        let error = error::error(fault, &address.place);
-        tracing::warn!(%error, "listening failed; polling until it works");
-        SystemClock.sleep(pause).await;
-        pause = (pause * 2).min(last);
-    }
-}
-
-/// Listens until the connection is lost.
-async fn listen(
-    address: &Address,
-    subscribers: &broadcast::Sender<WakeUp>,
-    origin: &str,
-    pause: &mut Duration,
-) -> StoreResult<Infallible> {
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(RECONNECT_DELAY.1)
-        .connect_lazy_with(address.options.clone());
-    let (idle, reply_timeout) = KEEPALIVE;
-    let mut listener = within(reply_timeout, PgListener::connect_with(&pool)).await?;
-    listener.eager_reconnect(false);
-    within(reply_timeout, listener.listen(CHANNEL)).await?;
-    *pause = RECONNECT_DELAY.0;
-    // Notifications sent before this point were missed.
-    let _ = subscribers.send(WakeUp::Queue);
-    loop {
-        let Ok(received) = timeout(idle, listener.try_recv()).await else {
-            within(reply_timeout, listener.execute("SELECT 1")).await?;
-            continue;
-        };
-        let Some(notification) = received? else { return Err(StoreError::Database(lost())) };
-        if notification.payload().starts_with(origin) {
-            continue;
-        }
-        for wake_up in parse(notification.payload()) {
-            // An error means that there is no subscriber.
-            let _ = subscribers.send(wake_up);
-        }
-    }
-}
-
-/// Runs a call on the listening connection that must be answered within this time.
-async fn within<T>(
-    reply_timeout: Duration,
-    call: impl Future<Output = std::result::Result<T, sqlx::Error>>,
-) -> StoreResult<T> {
-    let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-    Ok(timeout(reply_timeout, call).await.map_err(silent)??)
-}
-
-fn lost() -> sqlx::Error {
-    sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())
-}
-
-/// Parses a payload. One that cannot be parsed wakes the queue, which is always safe.
-fn parse(text: &str) -> Vec<WakeUp> {
-    let mut parts = text.split(';').skip(1);
-    let (Some(queue), Some(tasks)) = (parts.next(), parts.next()) else { return vec![WakeUp::Queue] };
-    let tasks = tasks.split(',').filter_map(|id| id.parse().ok()).map(WakeUp::Task);
-    (queue == "q").then_some(WakeUp::Queue).into_iter().chain(tasks).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_wake_up_is_parsed_again_and_payloads_fit() {
-        let untold = Untold::default();
-        let ids: Vec<TaskId> = (0..450).map(|_| TaskId::new()).collect();
-        *untold.waiting.lock().unwrap() = Waiting { queue: true, tasks: [&ids[..], &ids[..9]].concat() };
-        let payloads = untold.take(&TaskId::new().to_string());
-        assert_eq!(payloads.len(), 3);
-        assert!(payloads.iter().all(|text| text.len() < 8_000));
-        let parsed: Vec<WakeUp> = payloads.iter().flat_map(|text| parse(text)).collect();
-        assert_eq!(parsed.iter().filter(|wake_up| **wake_up == WakeUp::Queue).count(), 1);
-        for id in ids {
-            assert_eq!(parsed.iter().filter(|wake_up| **wake_up == WakeUp::Task(id)).count(), 1);
-        }
-        assert!(untold.take("origin").is_empty());
+    fn lock(&self) -> MutexGuard<'_, Unsent> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

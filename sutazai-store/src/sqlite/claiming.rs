@@ -91,8 +91,8 @@ async fn park(tx: &mut Transaction, id: TaskId, error: TaskError, now: DateTime<
         .fetch_optional(&mut tx.connection)
         .await?;
     let agent = parked.and_then(|row| row.try_get::<String, _>(0).ok());
-    tx.entered.extend(agent.map(|agent| (agent, TaskStatus::Failed)));
-    tx.wake_ups.push(WakeUp::Task(id));
+    tx.effects.entered.extend(agent.map(|agent| (agent, TaskStatus::Failed)));
+    tx.effects.wake_ups.push(WakeUp::Task(id));
     let mut changes = UnitOfWork::new(tx);
     changes.after_parking(id, now).await?;
     changes.flush().await

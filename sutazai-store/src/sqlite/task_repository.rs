@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use sqlx::{Arguments, Row};
-use sutazai_core::domain::{TaskId, TaskStatus, UserId};
-use sutazai_core::ports::WakeUp;
+use sutazai_core::domain::{TaskId, UserId};
+use sutazai_core::ports::CommitEffects;
 
 use super::agent_messages;
 use super::error::StoreResult;
@@ -86,8 +86,7 @@ impl TaskRepository for Transaction {
         agent_messages::insert(connection, flush.messages).await
     }
 
-    fn tell(&mut self, wake_ups: Vec<WakeUp>, entered: Vec<(String, TaskStatus)>) {
-        self.wake_ups.extend(wake_ups);
-        self.entered.extend(entered);
+    fn after_commit(&mut self, effects: CommitEffects) {
+        self.effects.append(effects);
     }
 }

@@ -12,8 +12,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
-use sutazai_core::domain::TaskStatus;
-use sutazai_core::ports::{WakeUp, count_entered};
+use sutazai_core::ports::{Announcer, CommitEffects, WakeUp};
 use sutazai_core::{Error, Result};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -29,7 +28,7 @@ const SUBSCRIBER_CAPACITY: usize = 4096;
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Box<dyn Job>>,
-    wake_ups: broadcast::Sender<WakeUp>,
+    announcer: Announcer,
     path: PathBuf,
 }
 
@@ -37,10 +36,8 @@ pub(super) struct Writer {
 pub(super) struct Transaction {
     /// Connection on which the transaction is open.
     pub(super) connection: SqliteConnection,
-    /// Wake-ups to send after the commit.
-    pub(super) wake_ups: Vec<WakeUp>,
-    /// Tasks of these agents have entered these statuses; counted after the commit.
-    pub(super) entered: Vec<(String, TaskStatus)>,
+    /// Effects to announce after the commit.
+    pub(super) effects: CommitEffects,
 }
 
 impl Writer {
@@ -53,21 +50,21 @@ impl Writer {
             .await
             .map_err(|e| StoreError::from(e).into_error(path))?;
         let (jobs, waiting) = mpsc::channel(1024);
-        let (wake_ups, _) = broadcast::channel(SUBSCRIBER_CAPACITY);
+        let announcer = Announcer::new(SUBSCRIBER_CAPACITY);
         let unavailable =
             |e| Error::unavailable("the thread that writes the database could not start").with_source(e);
         // A runtime of its own, because the store may outlive the runtime that opened it, as an embedder's
         // does.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(unavailable)?;
-        let (sender, place) = (wake_ups.clone(), path.to_owned());
+        let (sender, place) = (announcer.clone(), path.to_owned());
         std::thread::Builder::new()
             .name("sutazai-sqlite-writer".into())
             .spawn(move || {
-                let transaction = Transaction { connection, wake_ups: Vec::new(), entered: Vec::new() };
+                let transaction = Transaction { connection, effects: CommitEffects::default() };
                 runtime.block_on(serve(transaction, waiting, &sender, &place));
             })
             .map_err(unavailable)?;
-        Ok(Self { jobs, wake_ups, path: path.to_owned() })
+        Ok(Self { jobs, announcer, path: path.to_owned() })
     }
 
     /// Runs one write and returns once it is durable. An error rolls back this write alone.
@@ -86,7 +83,7 @@ impl Writer {
 
     /// Subscribes to all wake-ups from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
-        self.wake_ups.subscribe()
+        self.announcer.subscribe()
     }
 }
 
@@ -132,24 +129,18 @@ where
 async fn serve(
     mut transaction: Transaction,
     mut waiting: mpsc::Receiver<Box<dyn Job>>,
-    wake_ups: &broadcast::Sender<WakeUp>,
+    announcer: &Announcer,
     path: &Path,
 ) {
     let mut group = Vec::with_capacity(MAX_GROUP_SIZE);
     while waiting.recv_many(&mut group, MAX_GROUP_SIZE).await > 0 {
         let outcomes = write(&mut transaction, &mut group).await.map_err(|fault| fault.into_error(path));
+        let effects = std::mem::take(&mut transaction.effects);
         if outcomes.is_err() {
-            transaction.wake_ups.clear();
-            transaction.entered.clear();
             // SQLite has already rolled back after some errors, and then this statement fails.
             let _ = transaction.execute("ROLLBACK").await;
-        }
-        for (agent, status) in transaction.entered.drain(..) {
-            count_entered(&agent, status);
-        }
-        for wake_up in transaction.wake_ups.drain(..) {
-            // An error means that there is no subscriber.
-            let _ = wake_ups.send(wake_up);
+        } else {
+            announcer.announce(effects);
         }
         match outcomes {
             Ok(outcomes) => {
@@ -187,12 +178,13 @@ async fn write(
 
 /// Runs a write in a savepoint, so that its failure rolls back nothing else.
 async fn guarded(transaction: &mut Transaction, job: &mut dyn Job) -> StoreResult<StoreResult<()>> {
-    let (wake_ups, entered) = (transaction.wake_ups.len(), transaction.entered.len());
     transaction.execute("SAVEPOINT job").await?;
+    let earlier = std::mem::take(&mut transaction.effects);
     let outcome = job.run(transaction).await;
-    if outcome.is_err() {
-        transaction.wake_ups.truncate(wake_ups);
-        transaction.entered.truncate(entered);
+    let effects = std::mem::replace(&mut transaction.effects, earlier);
+    if outcome.is_ok() {
+        transaction.effects.append(effects);
+    } else {
         if transaction.execute("ROLLBACK TO job").await.is_err() {
             // SQLite has rolled back the whole transaction, as it does when the disk is full, and with it the
             // other writes.

@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::outbox::Outbox;
-use crate::ports::{ClaimRequest, LeaseState, WakeUp, count_entered, deduplication_key_taken};
+use crate::ports::{ClaimRequest, CommitEffects, LeaseState, WakeUp, deduplication_key_taken};
 
 type DeduplicationKey = (Option<UserId>, String, String);
 type SchedulingKey = (DateTime<Utc>, DateTime<Utc>, TaskId);
@@ -46,13 +46,13 @@ pub(super) struct Queue {
     /// Parents that wait for each child.
     waiters: HashMap<TaskId, Vec<TaskId>>,
     messages: Messages,
-    wake_ups: Vec<WakeUp>,
+    effects: CommitEffects,
 }
 
 impl Queue {
-    /// Takes the wake-ups of the changes since the last call.
-    pub(super) fn take_wake_ups(&mut self) -> Vec<WakeUp> {
-        std::mem::take(&mut self.wake_ups)
+    /// Takes the effects of the changes since the last call.
+    pub(super) fn take_effects(&mut self) -> CommitEffects {
+        std::mem::take(&mut self.effects)
     }
 
     /// Adds a task, or returns the one that already has its idempotency or deduplication key.
@@ -68,12 +68,12 @@ impl Queue {
         if let Some(key) = key {
             self.keys.insert(key, id);
         }
-        let known_wake_ups = self.wake_ups.len();
+        let known_wake_ups = self.effects.wake_ups.len();
         self.tasks.insert(id, task.as_added());
         self.enter(id, TaskStatus::Pending, None, at);
         if task.status == TaskStatus::Processing {
             // The task is claimed already, so there is nothing to claim in the queue.
-            self.wake_ups.truncate(known_wake_ups);
+            self.effects.wake_ups.truncate(known_wake_ups);
             let at = task.updated_at;
             self.tasks.insert(id, task);
             self.enter(id, TaskStatus::Processing, None, at);
@@ -286,7 +286,7 @@ impl Queue {
             TaskStatus::Processing => {
                 task.cancel_requested = true;
                 task.updated_at = now;
-                self.wake_ups.push(WakeUp::Task(id));
+                self.effects.wake_ups.push(WakeUp::Task(id));
             }
             ended => return Err(Error::conflict(format!("the task has already ended: {ended}"))),
         }
@@ -448,7 +448,7 @@ impl Queue {
             }
         }
         task.status = status;
-        count_entered(&task.agent, status);
+        self.effects.entered.push((task.agent.clone(), status));
         task.updated_at = at;
         if let Some(key) = unique_key(task) {
             if status.has_ended() {
@@ -464,7 +464,7 @@ impl Queue {
         match status {
             TaskStatus::Pending if task.waiting_for == 0 => {
                 self.later.insert((task.run_at, id));
-                self.wake_ups.push(WakeUp::Queue);
+                self.effects.wake_ups.push(WakeUp::Queue);
             }
             TaskStatus::Pending => {}
             TaskStatus::Processing => {
@@ -494,7 +494,7 @@ impl Queue {
             task.updated_at = at;
             if task.waiting_for == 0 {
                 self.later.insert((task.run_at, parent));
-                self.wake_ups.push(WakeUp::Queue);
+                self.effects.wake_ups.push(WakeUp::Queue);
             }
         }
         for child in self.children.get(&id).cloned().unwrap_or_default() {
@@ -506,7 +506,7 @@ impl Queue {
                 TaskStatus::Pending => self.enter(child, TaskStatus::Cancelled, None, at),
                 TaskStatus::Processing => {
                     task.cancel_requested = true;
-                    self.wake_ups.push(WakeUp::Task(child));
+                    self.effects.wake_ups.push(WakeUp::Task(child));
                 }
                 _ => {}
             }
@@ -521,7 +521,7 @@ impl Queue {
         let owner = self.tasks.get(&id).and_then(|task| task.owner);
         self.event_log
             .insert(self.event_log_end, EventLogEntry { position: self.event_log_end, owner, event });
-        self.wake_ups.push(WakeUp::Task(id));
+        self.effects.wake_ups.push(WakeUp::Task(id));
     }
 }
 
