@@ -22,12 +22,14 @@ mod queued_times;
 pub mod rabbitmq;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod spans;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod task_repository;
+mod tables;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod traced;
+mod task_repository;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod unit_of_work;
 
@@ -92,16 +94,14 @@ pub async fn open_listening(url: &str, listen_url: Option<&str>) -> Result<Store
         #[cfg(feature = "sqlite")]
         ("sqlite", None) => {
             let path = sqlite::path(url)?;
-            Ok(sqlite::traced(&path).stores(sqlite::open(&path).await?))
+            sqlite::open(&path).await
         }
         #[cfg(feature = "sqlite")]
         ("sqlite", Some(_)) => {
             Err(Error::invalid("DATABASE_LISTEN_URL", "must not be set when DATABASE_URL is an SQLite file"))
         }
         #[cfg(feature = "postgres")]
-        ("postgres" | "postgresql", _) => {
-            Ok(postgres::traced(url)?.stores(postgres::open(url, listen_url).await?))
-        }
+        ("postgres" | "postgresql", _) => postgres::open(url, listen_url).await,
         (other, _) => Err(not_built(other)),
     }
 }

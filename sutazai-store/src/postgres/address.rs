@@ -36,6 +36,17 @@ impl fmt::Display for Place {
 }
 
 impl Address {
+    /// Returns the host, or the folder of the socket, and the port of the server.
+    pub(super) fn server(&self) -> (String, u16) {
+        let folder = self.options.get_socket().map(|folder| folder.display().to_string());
+        (folder.unwrap_or_else(|| self.options.get_host().to_owned()), self.options.get_port())
+    }
+
+    /// Returns the name of the database, by default that of the user.
+    pub(super) fn database(&self) -> &str {
+        self.options.get_database().unwrap_or_else(|| self.options.get_username())
+    }
+
     /// Parses `url`, the value of `setting`. Logs a warning if it may lead over a network without TLS.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use sutazai_core::ports::AgentStore;
 use super::database::Database;
 use super::error::StoreResult;
 use super::time::Times;
+use crate::tables::AGENTS;
 
 /// Last heartbeats of agents in a PostgreSQL database.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl AgentStore for PostgresAgentStore {
             INSERT INTO agents (name, last_seen_at) SELECT name, $2 FROM unnest($1::text[]) AS name ORDER BY name
             ON CONFLICT (name) DO UPDATE SET last_seen_at = greatest(agents.last_seen_at, excluded.last_seen_at)";
         let input = (agents.to_vec(), at);
-        let done = self.database.run(input, |connection, (agents, at)| {
+        let done = self.database.run(AGENTS.insert(), input, |connection, (agents, at)| {
             Box::pin(async move { Ok(sqlx::query(SEEN).bind(agents).bind(at).execute(connection).await?) })
         });
         done.await.map(drop)
@@ -41,7 +42,9 @@ impl AgentStore for PostgresAgentStore {
 
     async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
         let agents = agents.to_vec();
-        self.database.run(agents, |connection, agents| Box::pin(read(connection, agents))).await
+        self.database
+            .run(AGENTS.select(), agents, |connection, agents| Box::pin(read(connection, agents)))
+            .await
     }
 }
 

@@ -15,6 +15,7 @@ use super::database::Database;
 use super::error::StoreResult;
 use super::quota::{Counted, lock};
 use super::time::Times;
+use crate::tables::API_KEYS;
 
 /// API keys in a PostgreSQL database.
 #[derive(Debug)]
@@ -39,27 +40,39 @@ impl PostgresApiKeyStore {
 #[async_trait]
 impl ApiKeyStore for PostgresApiKeyStore {
     async fn create(&self, key: &ApiKey) -> Result<()> {
-        self.database.write(key.clone(), |tx, key| Box::pin(insert(tx.connection, key))).await
+        self.database
+            .write(API_KEYS.insert(), key.clone(), |tx, key| Box::pin(insert(tx.connection, key)))
+            .await
     }
 
     async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
-        self.database.run(hash.to_owned(), |connection, hash| Box::pin(by_hash(connection, hash))).await
+        self.database
+            .run(API_KEYS.select(), hash.to_owned(), |connection, hash| Box::pin(by_hash(connection, hash)))
+            .await
     }
 
     async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
-        self.database.run(user, |connection, user| Box::pin(of_user(connection, *user))).await
+        self.database
+            .run(API_KEYS.select(), user, |connection, user| Box::pin(of_user(connection, *user)))
+            .await
     }
 
     async fn record_use(&self, id: ApiKeyId, at: DateTime<Utc>) -> Result<()> {
-        self.database.run(id, move |connection, id| Box::pin(update_use(connection, *id, at))).await
+        self.database
+            .run(API_KEYS.update(), id, move |connection, id| Box::pin(update_use(connection, *id, at)))
+            .await
     }
 
     async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
-        self.database.run(id, move |connection, id| Box::pin(remove(connection, user, *id))).await
+        self.database
+            .run(API_KEYS.delete(), id, move |connection, id| Box::pin(remove(connection, user, *id)))
+            .await
     }
 
     async fn delete_all(&self, user: UserId) -> Result<u64> {
-        self.database.run(user, |connection, user| Box::pin(remove_all(connection, *user))).await
+        self.database
+            .run(API_KEYS.delete(), user, |connection, user| Box::pin(remove_all(connection, *user)))
+            .await
     }
 }
 

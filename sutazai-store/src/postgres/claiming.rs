@@ -13,6 +13,7 @@ use super::text::json;
 use super::transaction::Transaction;
 use crate::error::{is_about_data, unclaimable};
 use crate::fair_claiming::pick;
+use crate::tables::{QUEUE, TASKS};
 use crate::unit_of_work::UnitOfWork;
 
 impl Place {
@@ -20,14 +21,14 @@ impl Place {
     pub(super) async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         let input = (request.clone(), self.leases.clone());
         let taken = if request.limits.are_set() {
-            let work = self
-                .database
-                .write(input, |tx, input| Box::pin(claim::claim_limited(tx, (&input.0, &input.1))));
+            let work = self.database.write(TASKS.update(), input, |tx, input| {
+                Box::pin(claim::claim_limited(tx, (&input.0, &input.1)))
+            });
             work.await?
         } else {
-            let work = self
-                .database
-                .run(input, |connection, input| Box::pin(claim::claim(connection, (&input.0, &input.1))));
+            let work = self.database.run(TASKS.update(), input, |connection, input| {
+                Box::pin(claim::claim(connection, (&input.0, &input.1)))
+            });
             work.await?
         };
         Ok(self.without_damaged(taken, request.now).await)
@@ -37,14 +38,15 @@ impl Place {
     /// as failed.
     pub(super) async fn claim_each(&self, request: &ClaimRequest, failed: &Error) -> Result<Vec<Claim>> {
         tracing::warn!(error = %failed, "claim failed; claiming one by one");
-        let due =
-            self.database.run(request.clone(), |connection, request| Box::pin(pick(connection, request)));
+        let due = self
+            .database
+            .run(QUEUE.select(), request.clone(), |connection, request| Box::pin(pick(connection, request)));
         let mut claims = Vec::new();
         for id in due.await? {
             let input = (request.clone(), self.leases.clone());
-            let alone = self
-                .database
-                .write(input, move |tx, input| Box::pin(claim::claim_alone(tx, (&input.0, &input.1), id)));
+            let alone = self.database.write(TASKS.update(), input, move |tx, input| {
+                Box::pin(claim::claim_alone(tx, (&input.0, &input.1), id))
+            });
             match alone.await {
                 Ok(taken) => claims.extend(self.without_damaged(taken, request.now).await),
                 Err(e) if is_about_data(&e) => self.park(id, &e, request.now).await?,
@@ -78,7 +80,9 @@ impl Place {
     /// fails.
     async fn park(&self, id: TaskId, error: &Error, now: DateTime<Utc>) -> Result<()> {
         tracing::error!(task = %id, error = %error, "task cannot be claimed; it failed");
-        let work = self.database.write(unclaimable(), move |tx, reason| Box::pin(park(tx, id, reason, now)));
+        let work = self
+            .database
+            .write(TASKS.update(), unclaimable(), move |tx, reason| Box::pin(park(tx, id, reason, now)));
         work.await
     }
 }

@@ -16,6 +16,7 @@ use sutazai_core::ports::{Clock, SystemClock};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::database::Database;
+use crate::spans::Operation;
 
 /// Interval between two readings of the database's clock.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -100,7 +101,7 @@ struct Look {
 
 async fn look(database: &Database) -> Result<Look> {
     const NOW: &str = "SELECT clock_timestamp()";
-    let look = database.run((), |connection, ()| {
+    let look = database.run(Operation::without_table("SELECT"), (), |connection, ()| {
         Box::pin(async move {
             let sent = Instant::now();
             let shown: DateTime<Utc> = sqlx::raw_sql(NOW).fetch_one(connection).await?.try_get(0)?;

@@ -20,6 +20,7 @@ use super::text::{from_json, given, json, kept};
 use super::time::Times;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
+use crate::tables::{CONVERSATIONS, MESSAGES};
 
 /// Conversations and their messages in a PostgreSQL database.
 #[derive(Debug)]
@@ -50,20 +51,26 @@ impl PostgresConversationStore {
 impl ConversationStore for PostgresConversationStore {
     async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
         let new = (conversation.clone(), max);
-        self.database.write(new, |tx, new| Box::pin(insert(tx.connection, &new.0, new.1))).await
+        self.database
+            .write(CONVERSATIONS.insert(), new, |tx, new| Box::pin(insert(tx.connection, &new.0, new.1)))
+            .await
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
-        self.database.run(id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(CONVERSATIONS.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
-        self.database.run(query.clone(), |connection, query| Box::pin(page(connection, query))).await
+        self.database
+            .run(CONVERSATIONS.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .await
     }
 
     async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
         let new = (message.clone(), quota);
-        self.database.write(new, |tx, new| Box::pin(insert_message(tx, &new.0, new.1))).await
+        self.database
+            .write(MESSAGES.insert(), new, |tx, new| Box::pin(insert_message(tx, &new.0, new.1)))
+            .await
     }
 
     async fn messages(
@@ -75,16 +82,22 @@ impl ConversationStore for PostgresConversationStore {
     ) -> Result<Vec<StoredMessage>> {
         let bounds = (i64::from(limit), i64::try_from(max_bytes).unwrap_or(i64::MAX));
         let of = conversation;
-        self.database.run(of, move |connection, of| Box::pin(latest(connection, *of, before, bounds))).await
+        self.database
+            .run(MESSAGES.select(), of, move |connection, of| {
+                Box::pin(latest(connection, *of, before, bounds))
+            })
+            .await
     }
 
     async fn delete(&self, id: ConversationId) -> Result<()> {
-        self.database.run(id, |connection, id| Box::pin(remove(connection, *id))).await
+        self.database
+            .run(CONVERSATIONS.delete(), id, |connection, id| Box::pin(remove(connection, *id)))
+            .await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
-            .run_within(TimeoutClass::Long, owner, |connection, owner| {
+            .run_within(CONVERSATIONS.delete(), TimeoutClass::Long, owner, |connection, owner| {
                 Box::pin(remove_all(connection, *owner))
             })
             .await

@@ -21,6 +21,7 @@ use super::pool_mode::{PoolMode, begin, end};
 use super::timeout_class::TimeoutClass;
 use super::wake_ups::WakeUps;
 use crate::detached::{detached, unless_abandoned};
+use crate::spans::{DatabaseSpans, Operation};
 
 /// Size of the pool; one more connection listens. Ten processes stay below PostgreSQL's default of 100.
 const MAX_CONNECTIONS: usize = 8;
@@ -49,6 +50,7 @@ struct Shared {
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     wake_ups: WakeUps,
+    spans: DatabaseSpans,
 }
 
 struct Idle {
@@ -86,7 +88,10 @@ impl Database {
             return Err(Error::invalid(LISTEN_URL, wanted));
         }
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let shared = Shared { address, listening, slots, idle: Mutex::default(), wake_ups: WakeUps::new() };
+        let (server, name) = (address.server(), address.database().to_owned());
+        let spans = DatabaseSpans::new("postgresql", name, Some(server));
+        let shared =
+            Shared { address, listening, slots, idle: Mutex::default(), wake_ups: WakeUps::new(), spans };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -100,6 +105,11 @@ impl Database {
         &self.shared.wake_ups
     }
 
+    /// Returns the spans of calls of this database.
+    pub(super) fn spans(&self) -> &DatabaseSpans {
+        &self.shared.spans
+    }
+
     /// Returns how transactions begin and end on connections of this pool.
     pub(super) fn pool_mode(&self) -> PoolMode {
         self.shared.address.pool_mode
@@ -111,24 +121,30 @@ impl Database {
     }
 
     /// Runs one statement, or several that only read, in a task of its own, with the usual timeout.
-    pub(super) async fn run<A, T, F>(&self, input: A, work: F) -> Result<T>
+    pub(super) async fn run<A, T, F>(&self, operation: Operation, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, StoreResult<T>> + Send + 'static,
     {
-        self.run_within(TimeoutClass::Short, input, work).await
+        self.run_within(operation, TimeoutClass::Short, input, work).await
     }
 
     /// Runs one statement, or several that only read, in a task of its own, with this timeout class.
-    pub(super) async fn run_within<A, T, F>(&self, limit: TimeoutClass, input: A, work: F) -> Result<T>
+    pub(super) async fn run_within<A, T, F>(
+        &self,
+        operation: Operation,
+        limit: TimeoutClass,
+        input: A,
+        work: F,
+    ) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut PgConnection, &'c A) -> BoxFuture<'c, StoreResult<T>> + Send + 'static,
     {
         let database = self.clone();
-        detached(move |abandoned| async move {
+        let call = detached(move |abandoned| async move {
             let call = async {
                 let mut pooled = unless_abandoned(&abandoned, database.take()).await?;
                 let outcome = match database.pool_mode() {
@@ -144,8 +160,8 @@ impl Database {
                 pooled.settle(outcome)
             };
             database.within(limit, call).await
-        })
-        .await
+        });
+        self.spans().traced(operation, call).await
     }
 
     /// Cancels a call after its timeout and closes its connection, which may be dead.

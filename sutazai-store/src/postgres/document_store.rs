@@ -31,6 +31,7 @@ use super::time::Times;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 use crate::detached::{detached, unless_abandoned};
+use crate::tables::{CHUNKS, DOCUMENTS};
 
 /// Chunks in one statement: some megabytes together with their words.
 const CHUNK_BATCH_SIZE: usize = 1_000;
@@ -101,21 +102,27 @@ impl DocumentStore for PostgresDocumentStore {
     ) -> Result<Document> {
         let new = (document.clone(), chunks, quota);
         self.database
-            .write_within(TimeoutClass::Long, new, |tx, new| Box::pin(insert(tx, &new.0, &new.1, new.2)))
+            .write_within(DOCUMENTS.insert(), TimeoutClass::Long, new, |tx, new| {
+                Box::pin(insert(tx, &new.0, &new.1, new.2))
+            })
             .await
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
-        self.database.run(id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(DOCUMENTS.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
-        self.database.run(query.clone(), |connection, query| Box::pin(page(connection, query))).await
+        self.database
+            .run(DOCUMENTS.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .await
     }
 
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         let wanted = (document, i64::from(from), i64::from(limit));
-        self.database.run(wanted, |connection, wanted| Box::pin(in_order(connection, *wanted))).await
+        self.database
+            .run(CHUNKS.select(), wanted, |connection, wanted| Box::pin(in_order(connection, *wanted)))
+            .await
     }
 
     async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
@@ -129,20 +136,26 @@ impl DocumentStore for PostgresDocumentStore {
             };
             let _permit = unless_abandoned(&abandoned, permit).await?;
             // A write, since only a transaction can have settings of its own.
-            database.write_within(TimeoutClass::Long, query, |tx, query| Box::pin(best(tx, query))).await
+            database
+                .write_within(CHUNKS.select(), TimeoutClass::Long, query, |tx, query| {
+                    Box::pin(best(tx, query))
+                })
+                .await
         })
         .await
     }
 
     async fn delete(&self, id: DocumentId) -> Result<()> {
         self.database
-            .run_within(TimeoutClass::Long, id, |connection, id| Box::pin(remove(connection, *id)))
+            .run_within(DOCUMENTS.delete(), TimeoutClass::Long, id, |connection, id| {
+                Box::pin(remove(connection, *id))
+            })
             .await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
-            .run_within(TimeoutClass::Long, owner, |connection, owner| {
+            .run_within(DOCUMENTS.delete(), TimeoutClass::Long, owner, |connection, owner| {
                 Box::pin(remove_all(connection, *owner))
             })
             .await

@@ -19,6 +19,7 @@ use super::text::kept;
 use super::time::Times;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
+use crate::tables::{INVITATIONS, SESSIONS, SPENT_TOKENS, USERS};
 
 /// How long ended sessions of deleted users are kept: by then all their access tokens have expired.
 const DELETED_SESSION_TTL: TimeDelta = TimeDelta::days(1);
@@ -53,41 +54,53 @@ impl PostgresIdentityStore {
 #[async_trait]
 impl IdentityStore for PostgresIdentityStore {
     async fn create_user(&self, user: &User) -> Result<()> {
-        self.database.run(user.clone(), |connection, user| Box::pin(insert_user(connection, user))).await
+        self.database
+            .run(USERS.insert(), user.clone(), |connection, user| Box::pin(insert_user(connection, user)))
+            .await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
-        self.database.run(id, |connection, id| Box::pin(find_user(connection, *id))).await
+        self.database.run(USERS.select(), id, |connection, id| Box::pin(find_user(connection, *id))).await
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<User>> {
-        self.database.run(login.to_owned(), |connection, login| Box::pin(find_login(connection, login))).await
+        self.database
+            .run(USERS.select(), login.to_owned(), |connection, login| {
+                Box::pin(find_login(connection, login))
+            })
+            .await
     }
 
     async fn users(&self, query: &UserQuery) -> Result<UserPage> {
-        self.database.run(query.clone(), |connection, query| Box::pin(user_page(connection, query))).await
+        self.database
+            .run(USERS.select(), query.clone(), |connection, query| Box::pin(user_page(connection, query)))
+            .await
     }
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
         self.database
-            .write(change.clone(), move |tx, change| Box::pin(update_user(tx, id, change, now)))
+            .write(USERS.update(), change.clone(), move |tx, change| {
+                Box::pin(update_user(tx, id, change, now))
+            })
             .await
     }
 
     async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
-        let counted = self
-            .database
-            .run(active_since, move |connection, since| Box::pin(counted(connection, *since, now)));
+        let counted = self.database.run(USERS.select(), active_since, move |connection, since| {
+            Box::pin(counted(connection, *since, now))
+        });
         counted.await
     }
 
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
-        self.database.run(id, move |connection, id| Box::pin(update_login(connection, *id, at))).await
+        self.database
+            .run(USERS.update(), id, move |connection, id| Box::pin(update_login(connection, *id, at)))
+            .await
     }
 
     async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
         self.database
-            .write_within(TimeoutClass::Long, id, move |tx, id| {
+            .write_within(USERS.delete(), TimeoutClass::Long, id, move |tx, id| {
                 Box::pin(delete_user(tx.connection, *id, now))
             })
             .await
@@ -95,33 +108,49 @@ impl IdentityStore for PostgresIdentityStore {
 
     async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
         self.database
-            .write(invitation.clone(), |tx, new| Box::pin(invitations::insert(tx.connection, new)))
+            .write(INVITATIONS.insert(), invitation.clone(), |tx, new| {
+                Box::pin(invitations::insert(tx.connection, new))
+            })
             .await
     }
 
     async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
-        self.database.run(now, |connection, now| Box::pin(invitations::good(connection, *now))).await
+        self.database
+            .run(INVITATIONS.select(), now, |connection, now| Box::pin(invitations::good(connection, *now)))
+            .await
     }
 
     async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
-        self.database.run(id, |connection, id| Box::pin(invitations::remove(connection, *id))).await
+        self.database
+            .run(INVITATIONS.delete(), id, |connection, id| Box::pin(invitations::remove(connection, *id)))
+            .await
     }
 
     async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
         let new = (user.clone(), invitation_hash.to_owned());
-        self.database.write(new, |tx, new| Box::pin(insert_invited(tx.connection, (&new.0, &new.1)))).await
+        self.database
+            .write(USERS.insert(), new, |tx, new| Box::pin(insert_invited(tx.connection, (&new.0, &new.1))))
+            .await
     }
 
     async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
-        self.database.write(session.clone(), |tx, session| Box::pin(insert_session(tx, session))).await
+        self.database
+            .write(SESSIONS.insert(), session.clone(), |tx, session| Box::pin(insert_session(tx, session)))
+            .await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        self.database.run(id, |connection, id| Box::pin(find_session(connection, *id))).await
+        self.database
+            .run(SESSIONS.select(), id, |connection, id| Box::pin(find_session(connection, *id)))
+            .await
     }
 
     async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
-        self.database.run(user, move |connection, user| Box::pin(good_sessions(connection, *user, now))).await
+        self.database
+            .run(SESSIONS.select(), user, move |connection, user| {
+                Box::pin(good_sessions(connection, *user, now))
+            })
+            .await
     }
 
     async fn rotate(
@@ -134,26 +163,38 @@ impl IdentityStore for PostgresIdentityStore {
     ) -> Result<()> {
         let tokens = (expected_hash.to_owned(), new.clone());
         self.database
-            .write(tokens, move |tx, tokens| Box::pin(exchange(tx.connection, id, tokens, now, expires_at)))
+            .write(SESSIONS.update(), tokens, move |tx, tokens| {
+                Box::pin(exchange(tx.connection, id, tokens, now, expires_at))
+            })
             .await
     }
 
     async fn spent_token(&self, id: SessionId, hash: &str) -> Result<Option<SpentToken>> {
         self.database
-            .run(hash.to_owned(), move |connection, hash| Box::pin(spent_token(connection, id, hash)))
+            .run(SPENT_TOKENS.select(), hash.to_owned(), move |connection, hash| {
+                Box::pin(spent_token(connection, id, hash))
+            })
             .await
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
-        self.database.run(id, move |connection, id| Box::pin(end_session(connection, *id, now))).await
+        self.database
+            .run(SESSIONS.update(), id, move |connection, id| Box::pin(end_session(connection, *id, now)))
+            .await
     }
 
     async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
-        self.database.run(user, move |connection, user| Box::pin(end_all(connection, *user, None, now))).await
+        self.database
+            .run(SESSIONS.update(), user, move |connection, user| {
+                Box::pin(end_all(connection, *user, None, now))
+            })
+            .await
     }
 
     async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
-        self.database.run(since, |connection, since| Box::pin(ended_since(connection, *since))).await
+        self.database
+            .run(SESSIONS.select(), since, |connection, since| Box::pin(ended_since(connection, *since)))
+            .await
     }
 }
 

@@ -17,6 +17,7 @@ use super::text::{given, kept};
 use super::time::Times;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
+use crate::tables::{METRIC_SAMPLES, METRIC_SERIES};
 
 /// Samples of metrics in a PostgreSQL database.
 #[derive(Debug)]
@@ -34,27 +35,36 @@ impl PostgresMetricStore {
 #[async_trait]
 impl MetricStore for PostgresMetricStore {
     async fn append(&self, samples: &[MetricSample]) -> Result<()> {
-        self.database.write(samples.to_vec(), |tx, samples| Box::pin(insert(tx, samples))).await
+        self.database
+            .write(METRIC_SAMPLES.insert(), samples.to_vec(), |tx, samples| Box::pin(insert(tx, samples)))
+            .await
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
-        let read = self.database.run_within(TimeoutClass::Long, query.clone(), |connection, query| {
-            Box::pin(range(connection, query))
-        });
+        let read = self.database.run_within(
+            METRIC_SAMPLES.select(),
+            TimeoutClass::Long,
+            query.clone(),
+            |connection, query| Box::pin(range(connection, query)),
+        );
         read.await
     }
 
     async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
         self.database
-            .run((host.to_owned(), prefix.to_owned()), |connection, (host, prefix)| {
-                Box::pin(names(connection, host, prefix))
-            })
+            .run(
+                METRIC_SERIES.select(),
+                (host.to_owned(), prefix.to_owned()),
+                |connection, (host, prefix)| Box::pin(names(connection, host, prefix)),
+            )
             .await
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
         self.database
-            .write_within(TimeoutClass::Long, (), move |tx, ()| Box::pin(compact(tx, fine_until, keep_from)))
+            .write_within(METRIC_SAMPLES.delete(), TimeoutClass::Long, (), move |tx, ()| {
+                Box::pin(compact(tx, fine_until, keep_from))
+            })
             .await
     }
 }

@@ -60,5 +60,5 @@ mod timeout_class;
 mod transaction;
 mod wake_ups;
 
-pub(crate) use open::{open, traced};
+pub(crate) use open::open;
 pub(crate) use schema::{migrate_down, migrate_up, migration_status};

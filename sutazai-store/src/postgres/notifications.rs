@@ -21,6 +21,7 @@ use super::address::Address;
 use super::database::Database;
 use super::error::{self, StoreError, StoreResult};
 use super::wake_ups::{Unsent, WakeUps};
+use crate::spans::Operation;
 
 const CHANNEL: &str = "sutazai";
 /// Interval in which wake-ups are collected after some have been sent.
@@ -61,12 +62,13 @@ async fn send(database: Database, origin: String) {
         if notifications.is_empty() {
             continue;
         }
-        let sent = database.run(notifications, |connection, notifications| {
-            Box::pin(async move {
-                sqlx::query(NOTIFY).bind(CHANNEL).bind(notifications).execute(connection).await?;
-                Ok(())
-            })
-        });
+        let sent =
+            database.run(Operation::without_table("NOTIFY"), notifications, |connection, notifications| {
+                Box::pin(async move {
+                    sqlx::query(NOTIFY).bind(CHANNEL).bind(notifications).execute(connection).await?;
+                    Ok(())
+                })
+            });
         if let Err(e) = sent.await {
             tracing::debug!(error = %e, "wake-ups not sent; other processes will poll");
         }

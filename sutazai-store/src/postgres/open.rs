@@ -5,12 +5,11 @@ use std::sync::Arc;
 use futures::future::join_all;
 use sutazai_core::Result;
 
-use super::address::Address;
 use super::agent_store::PostgresAgentStore;
 use super::api_key_store::PostgresApiKeyStore;
 use super::clock::PostgresClock;
 use super::conversation_store::PostgresConversationStore;
-use super::database::{Database, URL};
+use super::database::Database;
 use super::document_store::PostgresDocumentStore;
 use super::identity_store::PostgresIdentityStore;
 use super::metric_store::PostgresMetricStore;
@@ -19,7 +18,6 @@ use super::schedule_store::PostgresScheduleStore;
 use super::schema::bring_up;
 use super::task_store::PostgresTaskStore;
 use crate::Stores;
-use crate::traced::TracedDatabase;
 
 /// Connections that are made at the start, so that the first callers need not wait for one.
 const READY_CONNECTIONS: usize = 3;
@@ -54,16 +52,4 @@ async fn make_ready(database: Database) {
         // No statement ran on it that could have failed.
         let _ = lent.settle(Ok(()));
     }
-}
-
-/// Returns the names that spans give to the database of `url`.
-///
-/// # Errors
-/// `InvalidInput` for an address that cannot be parsed.
-pub(crate) fn traced(url: &str) -> Result<TracedDatabase> {
-    let options = Address::read(url, URL)?.options;
-    let name = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
-    let folder = options.get_socket().map(|folder| folder.display().to_string());
-    let host = folder.unwrap_or_else(|| options.get_host().to_owned());
-    Ok(TracedDatabase::new("postgresql", name, Some((host, options.get_port()))))
 }

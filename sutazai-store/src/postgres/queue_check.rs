@@ -18,6 +18,7 @@ use super::database::Database;
 use super::error::StoreResult;
 use super::keys::keys;
 use super::transaction::Transaction;
+use crate::tables::{QUEUE, TASKS};
 
 /// Time between two pages.
 const PAGE_INTERVAL: Duration = Duration::from_secs(5);
@@ -53,13 +54,15 @@ impl QueueCheck {
     /// Checks the next page if one is due, and restores the tasks of it that no claim would find.
     pub(super) async fn step(&self, database: &Database) -> Result<()> {
         let Some(after) = self.begin() else { return Ok(()) };
-        let (last, missing) =
-            database.run(after, |connection, after| Box::pin(page(connection, *after))).await?;
+        let (last, missing) = database
+            .run(TASKS.select(), after, |connection, after| Box::pin(page(connection, *after)))
+            .await?;
         self.state.lock().unwrap_or_else(PoisonError::into_inner).after = last;
         if missing.is_empty() {
             return Ok(());
         }
-        let restored = database.write(missing, |tx, missing| Box::pin(restore(tx, missing))).await?;
+        let restored =
+            database.write(QUEUE.insert(), missing, |tx, missing| Box::pin(restore(tx, missing))).await?;
         for task in &restored {
             tracing::error!(%task, "queue row of a pending task was missing; restored");
         }

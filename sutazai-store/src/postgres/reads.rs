@@ -18,6 +18,7 @@ use super::record::{columns, decode, json_bytes};
 use super::request_batcher::shared;
 use super::time::Times;
 use super::transaction::Transaction;
+use crate::tables::TASKS;
 
 /// Tasks with these ids.
 pub(super) const BY_IDS: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ANY($1)");
@@ -76,7 +77,7 @@ pub(super) fn limit(query: &TaskQuery) -> u8 {
 
 /// Reads the rows of these tasks; one result per id, `None` for an unknown one.
 pub(super) async fn get_each(database: &Database, ids: Vec<TaskId>) -> Vec<Result<Option<Arc<PgRow>>>> {
-    match database.run(ids.clone(), |connection, ids| Box::pin(find(connection, ids))).await {
+    match database.run(TASKS.select(), ids.clone(), |connection, ids| Box::pin(find(connection, ids))).await {
         Ok(found) => shared(&ids, found).into_iter().map(Ok).collect(),
         Err(e) => ids.iter().map(|_| Err(e.clone())).collect(),
     }
@@ -87,7 +88,10 @@ pub(super) async fn list_each(database: &Database, asked: Vec<Listing>) -> Vec<R
     let mut wanted = asked.clone();
     wanted.sort_unstable();
     wanted.dedup();
-    match database.run(wanted.clone(), |connection, wanted| Box::pin(pages(connection, wanted))).await {
+    match database
+        .run(TASKS.select(), wanted.clone(), |connection, wanted| Box::pin(pages(connection, wanted)))
+        .await
+    {
         Ok(found) => {
             let found = wanted.iter().copied().zip(found.into_iter().map(Arc::new)).collect();
             let missing = || Error::internal("a page was not read");

@@ -8,6 +8,7 @@ use sutazai_core::{Error, Result};
 
 use super::database::Database;
 use super::outbox;
+use crate::tables::{OUTBOX, RELAY};
 
 /// Position of the relay in a PostgreSQL database.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl RelayStore for PostgresRelayStore {
             WHERE relay.holder IS NULL OR relay.holder = $2 OR relay.held_until <= $4
             RETURNING position";
         let input = (*claim, begin);
-        let held = self.database.run(input, |connection, (claim, begin)| {
+        let held = self.database.run(RELAY.update(), input, |connection, (claim, begin)| {
             Box::pin(async move {
                 let row = sqlx::query(HOLD)
                     .bind(begin.to_string())
@@ -49,7 +50,7 @@ impl RelayStore for PostgresRelayStore {
     async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()> {
         const ADVANCE: &str = "UPDATE relay SET position = $1, held_until = $2 WHERE holder = $3";
         let input = (*claim, position);
-        let moved = self.database.run(input, |connection, (claim, position)| {
+        let moved = self.database.run(RELAY.update(), input, |connection, (claim, position)| {
             Box::pin(async move {
                 let done = sqlx::query(ADVANCE)
                     .bind(position.to_string())
@@ -67,12 +68,14 @@ impl RelayStore for PostgresRelayStore {
     }
 
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>> {
-        self.database.run(limit, |connection, limit| Box::pin(outbox::first(connection, *limit))).await
+        self.database
+            .run(OUTBOX.select(), limit, |connection, limit| Box::pin(outbox::first(connection, *limit)))
+            .await
     }
 
     async fn delete_published(&self, numbers: &[u64]) -> Result<()> {
         self.database
-            .run(numbers.to_vec(), |connection, numbers| {
+            .run(OUTBOX.delete(), numbers.to_vec(), |connection, numbers| {
                 Box::pin(outbox::delete_published(connection, numbers))
             })
             .await
@@ -80,7 +83,7 @@ impl RelayStore for PostgresRelayStore {
 
     async fn release(&self, holder: InstanceId) -> Result<()> {
         const LET_GO: &str = "UPDATE relay SET holder = NULL WHERE holder = $1";
-        let done = self.database.run(holder, |connection, holder| {
+        let done = self.database.run(RELAY.update(), holder, |connection, holder| {
             Box::pin(async move { Ok(sqlx::query(LET_GO).bind(holder.0).execute(connection).await?) })
         });
         done.await.map(drop)

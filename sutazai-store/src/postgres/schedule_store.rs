@@ -20,6 +20,7 @@ use super::record::json_column_bytes;
 use super::text::{from_json, given, json, kept};
 use super::time::Times;
 use crate::queued_times::{queue_of, queue_text};
+use crate::tables::SCHEDULES;
 
 /// Schedules in a PostgreSQL database.
 #[derive(Debug)]
@@ -44,41 +45,57 @@ impl PostgresScheduleStore {
 #[async_trait]
 impl ScheduleStore for PostgresScheduleStore {
     async fn create(&self, schedule: &Schedule) -> Result<()> {
-        self.database.write(schedule.clone(), |tx, new| Box::pin(insert(tx.connection, new))).await
+        self.database
+            .write(SCHEDULES.insert(), schedule.clone(), |tx, new| Box::pin(insert(tx.connection, new)))
+            .await
     }
 
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
-        self.database.run(id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(SCHEDULES.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
-        self.database.run(query.clone(), |connection, query| Box::pin(page(connection, query))).await
+        self.database
+            .run(SCHEDULES.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .await
     }
 
     async fn replace(&self, schedule: &Schedule) -> Result<()> {
-        self.database.run(schedule.clone(), |connection, changed| Box::pin(update(connection, changed))).await
+        self.database
+            .run(SCHEDULES.update(), schedule.clone(), |connection, changed| {
+                Box::pin(update(connection, changed))
+            })
+            .await
     }
 
     async fn delete(&self, id: ScheduleId) -> Result<()> {
-        self.database.run(id, |connection, id| Box::pin(remove(connection, *id))).await
+        self.database.run(SCHEDULES.delete(), id, |connection, id| Box::pin(remove(connection, *id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
-        self.database.run(owner, |connection, owner| Box::pin(remove_all(connection, *owner))).await
+        self.database
+            .run(SCHEDULES.delete(), owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
+            .await
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
-        self.database.run(limit, |connection, limit| Box::pin(next(connection, *limit))).await
+        self.database
+            .run(SCHEDULES.select(), limit, |connection, limit| Box::pin(next(connection, *limit)))
+            .await
     }
 
     async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>> {
         let wanted = (after, i64::from(limit));
-        self.database.run(wanted, |connection, wanted| Box::pin(with_queue(connection, *wanted))).await
+        self.database
+            .run(SCHEDULES.select(), wanted, |connection, wanted| Box::pin(with_queue(connection, *wanted)))
+            .await
     }
 
     async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool> {
         let firing = (seen.clone(), fired.clone());
-        self.database.run(firing, |connection, firing| Box::pin(move_on(connection, firing))).await
+        self.database
+            .run(SCHEDULES.update(), firing, |connection, firing| Box::pin(move_on(connection, firing)))
+            .await
     }
 }
 

@@ -12,6 +12,7 @@ use super::error::StoreResult;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 use crate::migrations::{Migration, Step, WORDS_STEP, steps};
+use crate::tables::SCHEMA;
 
 const STEPS: &[Step] = steps!(
     "postgres",
@@ -56,7 +57,7 @@ pub(crate) async fn migration_status(url: &str) -> Result<Vec<Migration>> {
 }
 
 async fn applied(database: &Database) -> Result<usize> {
-    database.run((), |connection, ()| Box::pin(version(connection))).await
+    database.run(SCHEMA.select(), (), |connection, ()| Box::pin(version(connection))).await
 }
 
 /// Applies or reverts migrations until `target` of them are applied.
@@ -67,9 +68,10 @@ async fn migrate(database: &Database, target: usize) -> Result<Vec<Migration>> {
         return Ok(taken);
     }
     loop {
-        let step = database.write_within(TimeoutClass::Migration, target, |transaction, target| {
-            Box::pin(step(transaction, *target))
-        });
+        let step =
+            database.write_within(SCHEMA.update(), TimeoutClass::Migration, target, |transaction, target| {
+                Box::pin(step(transaction, *target))
+            });
         match step.await? {
             Some(migration) => taken.push(migration),
             None => return Ok(taken),

@@ -30,6 +30,8 @@ use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 use super::{agent_messages, events, prune, queue};
 use crate::error::is_about_data;
+use crate::spans::Operation;
+use crate::tables::{AGENT_MESSAGES, TASK_EVENTS, TASKS};
 
 /// Calls that are enqueued in one transaction: a larger batch would delay the first of its calls.
 const ENQUEUE_BATCH_SIZE: usize = 256;
@@ -76,6 +78,11 @@ impl PostgresTaskStore {
         });
         Self { place, enqueues, gets, lists, queue_check: QueueCheck::default() }
     }
+
+    /// Runs a batched call within a span of the caller: the batch itself belongs to several traces.
+    async fn traced<T>(&self, operation: Operation, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.place.database.spans().traced(operation, call).await
+    }
 }
 
 #[async_trait]
@@ -85,40 +92,45 @@ impl TaskStore for PostgresTaskStore {
         if tasks.len() > MAX_BATCHED_TASKS {
             return self.place.add(tasks.into(), max_pending, TimeoutClass::Long).await;
         }
-        self.enqueues.call((tasks, max_pending)).await
+        self.traced(TASKS.insert(), self.enqueues.call((tasks, max_pending))).await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        let Some(row) = self.gets.call(id).await? else { return Ok(None) };
+        let Some(row) = self.traced(TASKS.select(), self.gets.call(id)).await? else { return Ok(None) };
         reads::task(&row).map(Some).map_err(|fault| self.place.database.error(fault))
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
         match Listing::new(query) {
             Some(listing) => {
-                let page = self.lists.call(listing).await?;
+                let page = self.traced(TASKS.select(), self.lists.call(listing)).await?;
                 page.read().map_err(|fault| self.place.database.error(fault))
             }
             None => {
-                let read =
-                    self.place.database.run_within(TimeoutClass::Long, query.clone(), |connection, query| {
-                        Box::pin(search(connection, query))
-                    });
+                let read = self.place.database.run_within(
+                    TASKS.select(),
+                    TimeoutClass::Long,
+                    query.clone(),
+                    |connection, query| Box::pin(search(connection, query)),
+                );
                 read.await
             }
         }
     }
 
     async fn statistics(&self) -> Result<TaskStatistics> {
-        let counted = self
-            .place
-            .database
-            .write_within(TimeoutClass::Long, (), |transaction, ()| Box::pin(counted(transaction)));
+        let counted =
+            self.place.database.write_within(TASKS.select(), TimeoutClass::Long, (), |transaction, ()| {
+                Box::pin(counted(transaction))
+            });
         counted.await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        self.place.database.write((), |transaction, ()| Box::pin(reads::backlog(transaction))).await
+        self.place
+            .database
+            .write(TASKS.select(), (), |transaction, ()| Box::pin(reads::backlog(transaction)))
+            .await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -140,7 +152,7 @@ impl TaskStore for PostgresTaskStore {
         now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
         let input = (claims.to_vec(), self.place.leases.clone());
-        let renewed = self.place.database.run(input, move |connection, input| {
+        let renewed = self.place.database.run(TASKS.update(), input, move |connection, input| {
             Box::pin(queue::renew(connection, (&input.0, &input.1), (lease_until, now)))
         });
         renewed.await
@@ -155,7 +167,8 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
-        let expired = self.place.database.write(now, |tx, now| Box::pin(queue::reap(tx, *now))).await?;
+        let expired =
+            self.place.database.write(TASKS.update(), now, |tx, now| Box::pin(queue::reap(tx, *now))).await?;
         // Whoever reaps expired leases also looks for tasks that nobody can claim.
         if let Err(e) = self.queue_check.step(&self.place.database).await {
             tracing::warn!(error = %e, "queue check failed; retrying");
@@ -166,28 +179,37 @@ impl TaskStore for PostgresTaskStore {
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
         self.place
             .database
-            .run(agents.to_vec(), |connection, agents| Box::pin(super::claim::next_due(connection, agents)))
+            .run(TASKS.select(), agents.to_vec(), |connection, agents| {
+                Box::pin(super::claim::next_due(connection, agents))
+            })
             .await
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        self.place.database.write(id, move |tx, id| Box::pin(queue::cancel(tx, *id, now))).await
+        self.place
+            .database
+            .write(TASKS.update(), id, move |tx, id| Box::pin(queue::cancel(tx, *id, now)))
+            .await
     }
 
     async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        self.place.database.write(id, move |tx, id| Box::pin(queue::retry(tx, *id, now))).await
+        self.place
+            .database
+            .write(TASKS.update(), id, move |tx, id| Box::pin(queue::retry(tx, *id, now)))
+            .await
     }
 
     async fn delete(&self, id: TaskId) -> Result<()> {
-        self.place.database.write(id, |tx, id| Box::pin(queue::delete(tx, *id))).await
+        self.place.database.write(TASKS.delete(), id, |tx, id| Box::pin(queue::delete(tx, *id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         let mut removed = 0;
         loop {
-            let work = self.place.database.write_within(TimeoutClass::Long, owner, |tx, owner| {
-                Box::pin(prune::remove_some(tx.connection, *owner))
-            });
+            let work =
+                self.place.database.write_within(TASKS.delete(), TimeoutClass::Long, owner, |tx, owner| {
+                    Box::pin(prune::remove_some(tx.connection, *owner))
+                });
             let some = work.await?;
             removed += some;
             if some < prune::REMOVED_AT_ONCE {
@@ -197,14 +219,19 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
-        self.place.database.write(look.clone(), |tx, look| Box::pin(prune::prune(tx, look))).await
+        self.place
+            .database
+            .write(TASKS.delete(), look.clone(), |tx, look| Box::pin(prune::prune(tx, look)))
+            .await
     }
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let some = !events.is_empty();
         self.place
             .database
-            .run((*claim, events), |connection, input| Box::pin(events::append(connection, input)))
+            .run(TASK_EVENTS.insert(), (*claim, events), |connection, input| {
+                Box::pin(events::append(connection, input))
+            })
             .await?;
         if some {
             let wake_ups = vec![WakeUp::Task(claim.task)];
@@ -215,15 +242,19 @@ impl TaskStore for PostgresTaskStore {
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         let input = (id, after, limit);
-        self.place.database.run(input, |connection, input| Box::pin(events::events(connection, *input))).await
+        self.place
+            .database
+            .run(TASK_EVENTS.select(), input, |connection, input| {
+                Box::pin(events::events(connection, *input))
+            })
+            .await
     }
 
     async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
         let input = (id, after, limit);
-        let read = self
-            .place
-            .database
-            .run(input, |connection, input| Box::pin(agent_messages::read(connection, *input)));
+        let read = self.place.database.run(AGENT_MESSAGES.select(), input, |connection, input| {
+            Box::pin(agent_messages::read(connection, *input))
+        });
         read.await
     }
 
@@ -236,16 +267,24 @@ impl TaskStore for PostgresTaskStore {
         let input = (owner, after, limit);
         self.place
             .database
-            .run(input, |connection, input| Box::pin(events::event_log(connection, *input)))
+            .run(TASK_EVENTS.select(), input, |connection, input| {
+                Box::pin(events::event_log(connection, *input))
+            })
             .await
     }
 
     async fn event_log_end(&self) -> Result<EventOffset> {
-        self.place.database.run((), |connection, ()| Box::pin(events::end_of_event_log(connection))).await
+        self.place
+            .database
+            .run(TASK_EVENTS.select(), (), |connection, ()| Box::pin(events::end_of_event_log(connection)))
+            .await
     }
 
     async fn event_log_begin(&self) -> Result<EventOffset> {
-        self.place.database.run((), |connection, ()| Box::pin(prune::event_log_begin(connection))).await
+        self.place
+            .database
+            .run(TASK_EVENTS.select(), (), |connection, ()| Box::pin(prune::event_log_begin(connection)))
+            .await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {
@@ -270,9 +309,9 @@ impl Place {
     ) -> Result<Vec<Result<()>>> {
         let claims: Vec<_> =
             finished.iter().map(|OutcomeRecord { claim, .. }| (claim.task, claim.attempt)).collect();
-        let done = self
-            .database
-            .write(finished, move |tx, finished| Box::pin(queue::record_outcomes(tx, finished, now)));
+        let done = self.database.write(TASKS.update(), finished, move |tx, finished| {
+            Box::pin(queue::record_outcomes(tx, finished, now))
+        });
         let answers = done.await?;
         self.leases.release(claims);
         Ok(answers)
@@ -316,7 +355,7 @@ impl Place {
     ) -> Result<Vec<Task>> {
         let stored = if tasks.iter().any(|task| task.unique_key.is_some()) {
             let input = (tasks, self.leases.clone());
-            let work = self.database.write_within(limit, input, move |tx, input| {
+            let work = self.database.write_within(TASKS.insert(), limit, input, move |tx, input| {
                 Box::pin(queue::enqueue_unique(tx, (&input.0, &input.1), max_pending))
             });
             work.await?
@@ -347,12 +386,12 @@ impl Place {
         let once = || async {
             let input = (tasks.clone(), self.leases.clone());
             let Some(max) = max_pending else {
-                let work = self.database.run_within(limit, input, |connection, input| {
+                let work = self.database.run_within(TASKS.insert(), limit, input, |connection, input| {
                     Box::pin(queue::enqueue(connection, (&input.0, &input.1)))
                 });
                 return work.await;
             };
-            let work = self.database.write_within(limit, input, move |tx, input| {
+            let work = self.database.write_within(TASKS.insert(), limit, input, move |tx, input| {
                 Box::pin(queue::enqueue_counted(tx.connection, (&input.0, &input.1), max))
             });
             work.await
@@ -373,8 +412,9 @@ impl Place {
 
 /// Returns the current state of these tasks, if all of them exist.
 async fn added_before(database: &Database, tasks: Arc<[Task]>) -> Result<Option<Vec<Task>>> {
-    let known =
-        database.run(tasks.clone(), |connection, tasks| Box::pin(queue::with_ids(connection, tasks))).await?;
+    let known = database
+        .run(TASKS.select(), tasks.clone(), |connection, tasks| Box::pin(queue::with_ids(connection, tasks)))
+        .await?;
     let mut known: HashMap<TaskId, Task> = known.into_iter().map(|task| (task.id, task)).collect();
     Ok(tasks.iter().map(|task| known.remove(&task.id)).collect())
 }

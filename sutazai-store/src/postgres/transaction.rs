@@ -11,6 +11,7 @@ use super::error::{self, StoreResult};
 use super::pool_mode::{begin, end};
 use super::timeout_class::TimeoutClass;
 use crate::detached::{detached, unless_abandoned};
+use crate::spans::Operation;
 
 /// Attempts of a write that conflicts with others: after 8 the caller gets the error, `Busy`.
 const MAX_ATTEMPTS: usize = 8;
@@ -28,7 +29,7 @@ impl Database {
     ///
     /// Two writers may each wait for a row that the other has locked. PostgreSQL aborts one of them, which is
     /// then retried with the same input: `work` must not have effects outside the transaction.
-    pub(super) async fn write<A, T, F>(&self, input: A, work: F) -> Result<T>
+    pub(super) async fn write<A, T, F>(&self, operation: Operation, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
@@ -37,11 +38,17 @@ impl Database {
             + Sync
             + 'static,
     {
-        self.write_within(TimeoutClass::Short, input, work).await
+        self.write_within(operation, TimeoutClass::Short, input, work).await
     }
 
     /// Runs one write with this timeout class and announces its effects after the commit.
-    pub(super) async fn write_within<A, T, F>(&self, limit: TimeoutClass, input: A, work: F) -> Result<T>
+    pub(super) async fn write_within<A, T, F>(
+        &self,
+        operation: Operation,
+        limit: TimeoutClass,
+        input: A,
+        work: F,
+    ) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
@@ -51,10 +58,10 @@ impl Database {
             + 'static,
     {
         let database = self.clone();
-        detached(move |abandoned| async move {
+        let call = detached(move |abandoned| async move {
             database.within(limit, database.retry_conflicts(limit, &abandoned, (&input, &work))).await
-        })
-        .await
+        });
+        self.spans().traced(operation, call).await
     }
 
     async fn retry_conflicts<A, T, F>(

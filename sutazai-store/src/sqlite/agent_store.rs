@@ -10,6 +10,7 @@ use super::database::Database;
 use super::error::StoreResult;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
+use crate::tables::AGENTS;
 
 /// Last heartbeats of agents in an SQLite file.
 #[derive(Debug)]
@@ -28,11 +29,13 @@ impl SqliteAgentStore {
 impl AgentStore for SqliteAgentStore {
     async fn record_heartbeats(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
         let agents = agents.to_vec();
-        self.database.writer().run(move |tx| Box::pin(note(tx, agents, at))).await
+        self.database.writer().run(AGENTS.insert(), move |tx| Box::pin(note(tx, agents, at))).await
     }
 
     async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
-        self.database.read(agents.to_vec(), |connection, agents| Box::pin(read(connection, agents))).await
+        self.database
+            .read(AGENTS.select(), agents.to_vec(), |connection, agents| Box::pin(read(connection, agents)))
+            .await
     }
 }
 

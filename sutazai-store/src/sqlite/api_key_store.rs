@@ -14,6 +14,7 @@ use super::database::Database;
 use super::error::StoreResult;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
+use crate::tables::API_KEYS;
 
 /// API keys in an SQLite file.
 #[derive(Debug)]
@@ -39,27 +40,31 @@ impl SqliteApiKeyStore {
 impl ApiKeyStore for SqliteApiKeyStore {
     async fn create(&self, key: &ApiKey) -> Result<()> {
         let key = key.clone();
-        self.database.writer().run(|tx| Box::pin(insert(tx, key))).await
+        self.database.writer().run(API_KEYS.insert(), |tx| Box::pin(insert(tx, key))).await
     }
 
     async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
-        self.database.read(hash.to_owned(), |connection, hash| Box::pin(by_hash(connection, hash))).await
+        self.database
+            .read(API_KEYS.select(), hash.to_owned(), |connection, hash| Box::pin(by_hash(connection, hash)))
+            .await
     }
 
     async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
-        self.database.read(user, |connection, user| Box::pin(of_user(connection, *user))).await
+        self.database
+            .read(API_KEYS.select(), user, |connection, user| Box::pin(of_user(connection, *user)))
+            .await
     }
 
     async fn record_use(&self, id: ApiKeyId, at: DateTime<Utc>) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(update_use(tx, id, at))).await
+        self.database.writer().run(API_KEYS.update(), move |tx| Box::pin(update_use(tx, id, at))).await
     }
 
     async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(remove(tx, user, id))).await
+        self.database.writer().run(API_KEYS.delete(), move |tx| Box::pin(remove(tx, user, id))).await
     }
 
     async fn delete_all(&self, user: UserId) -> Result<u64> {
-        self.database.writer().run(move |tx| Box::pin(remove_all(tx, user))).await
+        self.database.writer().run(API_KEYS.delete(), move |tx| Box::pin(remove_all(tx, user))).await
     }
 }
 

@@ -14,6 +14,7 @@ use super::statement::nanos;
 use super::writer::{Transaction, Writer};
 use crate::error::{is_about_data, unclaimable};
 use crate::fair_claiming::pick;
+use crate::tables::TASKS;
 use crate::unit_of_work::UnitOfWork;
 
 /// Claims due tasks one by one, after a claim of several has failed. A task that cannot be claimed ends as
@@ -25,20 +26,24 @@ pub(super) async fn claim_each(
 ) -> Result<Vec<Claim>> {
     tracing::warn!(error = %failed, "claim failed; claiming one by one");
     let now = request.now;
-    let unreadable = writer.run(move |tx| Box::pin(fail_unreadable(tx, unclaimable(), now))).await?;
+    let unreadable =
+        writer.run(TASKS.update(), move |tx| Box::pin(fail_unreadable(tx, unclaimable(), now))).await?;
     if unreadable > 0 {
         tracing::error!(tasks = unreadable, "tasks with unreadable keys failed");
     }
     let wanted = request.clone();
-    let due = writer.run(|tx| Box::pin(async move { pick(tx, &wanted).await })).await?;
+    let due = writer.run(TASKS.select(), |tx| Box::pin(async move { pick(tx, &wanted).await })).await?;
     let mut claims = Vec::new();
     for id in due {
         let request = request.clone();
-        match writer.run(move |tx| Box::pin(async move { queue::take(tx, &request, vec![id]).await })).await {
+        match writer
+            .run(TASKS.update(), move |tx| Box::pin(async move { queue::take(tx, &request, vec![id]).await }))
+            .await
+        {
             Ok(taken) => claims.extend(taken),
             Err(e) if is_about_data(&e) => {
                 tracing::error!(task = %id, error = %e, "task cannot be claimed; it failed");
-                writer.run(move |tx| Box::pin(park(tx, id, unclaimable(), now))).await?;
+                writer.run(TASKS.update(), move |tx| Box::pin(park(tx, id, unclaimable(), now))).await?;
             }
             Err(e) => return Err(e),
         }

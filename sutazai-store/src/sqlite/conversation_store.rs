@@ -14,6 +14,7 @@ use super::database::Database;
 use super::error::StoreResult;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
+use crate::tables::{CONVERSATIONS, MESSAGES};
 
 /// Conversations and their messages in an SQLite file.
 #[derive(Debug)]
@@ -44,20 +45,32 @@ impl SqliteConversationStore {
 impl ConversationStore for SqliteConversationStore {
     async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
         let conversation = conversation.clone();
-        self.database.writer().run(move |tx| Box::pin(insert(tx, conversation, max))).await
+        self.database
+            .writer()
+            .run(CONVERSATIONS.insert(), move |tx| Box::pin(insert(tx, conversation, max)))
+            .await
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
-        self.database.read(id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database
+            .read(CONVERSATIONS.select(), id, |connection, id| Box::pin(by_id(connection, *id)))
+            .await
     }
 
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
-        self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
+        self.database
+            .read(CONVERSATIONS.select(), query.clone(), |connection, query| {
+                Box::pin(page(connection, query))
+            })
+            .await
     }
 
     async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
         let message = message.clone();
-        self.database.writer().run(move |tx| Box::pin(insert_message(tx, message, quota))).await
+        self.database
+            .writer()
+            .run(MESSAGES.insert(), move |tx| Box::pin(insert_message(tx, message, quota)))
+            .await
     }
 
     async fn messages(
@@ -68,18 +81,18 @@ impl ConversationStore for SqliteConversationStore {
         max_bytes: u64,
     ) -> Result<Vec<StoredMessage>> {
         self.database
-            .read(conversation, move |connection, conversation| {
+            .read(MESSAGES.select(), conversation, move |connection, conversation| {
                 Box::pin(latest(connection, *conversation, before, limit, max_bytes))
             })
             .await
     }
 
     async fn delete(&self, id: ConversationId) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
+        self.database.writer().run(CONVERSATIONS.delete(), move |tx| Box::pin(remove(tx, id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
-        self.database.writer().run(move |tx| Box::pin(remove_all(tx, owner))).await
+        self.database.writer().run(CONVERSATIONS.delete(), move |tx| Box::pin(remove_all(tx, owner))).await
     }
 }
 

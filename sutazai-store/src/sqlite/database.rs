@@ -13,6 +13,7 @@ use super::error::{StoreError, StoreResult};
 use super::statement::connect_options;
 use super::writer::Writer;
 use crate::detached::{detached, unless_abandoned};
+use crate::spans::{DatabaseSpans, Operation};
 
 /// Connections for reads.
 const READ_CONNECTIONS: u32 = 4;
@@ -30,12 +31,15 @@ pub(super) struct Database {
     readers: SqlitePool,
     searchers: SqlitePool,
     writer: Writer,
+    spans: DatabaseSpans,
 }
 
 impl Database {
     /// Opens the database at `path`, whose schema is up to date.
     pub(super) async fn open(path: &Path) -> Result<Self> {
-        let writer = Writer::start(path).await?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let spans = DatabaseSpans::new("sqlite", name, None);
+        let writer = Writer::start(path, spans.clone()).await?;
         let options = connect_options(path).read_only(true);
         let readers = SqlitePoolOptions::new()
             .max_connections(READ_CONNECTIONS)
@@ -46,43 +50,43 @@ impl Database {
             .max_connections(SEARCH_CONNECTIONS)
             .acquire_timeout(SEARCH_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self { path: path.into(), readers, searchers, writer })
+        Ok(Self { path: path.into(), readers, searchers, writer, spans })
     }
 
     /// Runs statements that only read, on one connection and in a task of its own.
-    pub(super) async fn read<A, T, F>(&self, input: A, work: F) -> Result<T>
+    pub(super) async fn read<A, T, F>(&self, operation: Operation, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection, &'c A) -> BoxFuture<'c, StoreResult<T>> + Send + 'static,
     {
         let database = self.clone();
-        detached(move |abandoned| async move {
+        let call = detached(move |abandoned| async move {
             let error = |fault: StoreError| fault.into_error(&database.path);
             let connection = async { database.readers.acquire().await.map_err(|e| error(e.into())) };
             let mut connection = unless_abandoned(&abandoned, connection).await?;
             work(&mut connection, &input).await.map_err(error)
-        })
-        .await
+        });
+        self.spans.traced(operation, call).await
     }
 
     /// Runs a search on a connection that other reads do not use; it is interrupted after 5 s.
-    pub(super) async fn search<A, T, F>(&self, input: A, work: F) -> Result<T>
+    pub(super) async fn search<A, T, F>(&self, operation: Operation, input: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection, &'c A) -> BoxFuture<'c, StoreResult<T>> + Send + 'static,
     {
         let database = self.clone();
-        detached(move |abandoned| async move {
+        let call = detached(move |abandoned| async move {
             let error = |fault: StoreError| fault.into_error(&database.path);
             let connection = async { database.searchers.acquire().await.map_err(|e| error(e.into())) };
             let mut connection = unless_abandoned(&abandoned, connection).await?;
             limited(&mut connection, SEARCH_TIMEOUT, |connection| work(connection, &input))
                 .await
                 .map_err(error)
-        })
-        .await
+        });
+        self.spans.traced(operation, call).await
     }
 
     /// Returns the handle of the writing thread.
@@ -112,6 +116,7 @@ async fn limited<'c, T>(
 mod tests {
     use super::*;
     use crate::sqlite::schema::migrate_up;
+    use crate::tables::DOCUMENTS;
     use sqlx::Connection;
     use sutazai_core::ErrorKind;
 
@@ -135,12 +140,14 @@ mod tests {
             .map(|_| {
                 let database = database.clone();
                 tokio::spawn(async move {
-                    database.search((), |connection, ()| Box::pin(endless(connection))).await
+                    database
+                        .search(DOCUMENTS.select(), (), |connection, ()| Box::pin(endless(connection)))
+                        .await
                 })
             })
             .collect();
         for _ in 0..20 {
-            let read = database.read((), |connection, ()| Box::pin(quick(connection)));
+            let read = database.read(DOCUMENTS.select(), (), |connection, ()| Box::pin(quick(connection)));
             tokio::time::timeout(Duration::from_secs(2), read)
                 .await
                 .expect("a read must not wait for searches")

@@ -27,6 +27,7 @@ use super::error::StoreResult;
 use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
 use crate::detached::detached;
+use crate::tables::{CHUNKS, DOCUMENTS};
 
 const INSERT_WORDS: &str = "INSERT INTO chunk_words (rowid, words) VALUES";
 /// Chunks that one transaction adds or removes at most: some ten milliseconds, in which no other write runs.
@@ -77,7 +78,11 @@ impl DocumentStore for SqliteDocumentStore {
             let started = Instant::now();
             loop {
                 let begun = document.clone();
-                match database.writer().run(move |tx| Box::pin(begin(tx, begun, quota))).await? {
+                match database
+                    .writer()
+                    .run(DOCUMENTS.insert(), move |tx| Box::pin(begin(tx, begun, quota)))
+                    .await?
+                {
                     Begun::New => break,
                     Begun::Known(known) => return Ok(known),
                     Begun::Abandoned(left) => remove(&database, left).await?,
@@ -93,7 +98,9 @@ impl DocumentStore for SqliteDocumentStore {
                 }
             }
             let shown = match add_chunks(&database, owner, chunks).await {
-                Ok(()) => database.writer().run(move |tx| Box::pin(show(tx, document))).await,
+                Ok(()) => {
+                    database.writer().run(DOCUMENTS.update(), move |tx| Box::pin(show(tx, document))).await
+                }
                 Err(e) => Err(e),
             };
             if shown.is_err() {
@@ -106,29 +113,33 @@ impl DocumentStore for SqliteDocumentStore {
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
-        self.database.read(id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.read(DOCUMENTS.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
-        self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
+        self.database
+            .read(DOCUMENTS.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .await
     }
 
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         self.database
-            .read(document, move |connection, document| {
+            .read(CHUNKS.select(), document, move |connection, document| {
                 Box::pin(in_order(connection, *document, from, limit))
             })
             .await
     }
 
     async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
-        self.database.search(query.clone(), |connection, query| Box::pin(best(connection, query))).await
+        self.database
+            .search(CHUNKS.select(), query.clone(), |connection, query| Box::pin(best(connection, query)))
+            .await
     }
 
     async fn delete(&self, id: DocumentId) -> Result<()> {
         let database = self.database.clone();
         detached(move |_| async move {
-            database.writer().run(move |tx| Box::pin(hide(tx, id))).await?;
+            database.writer().run(DOCUMENTS.update(), move |tx| Box::pin(hide(tx, id))).await?;
             remove(&database, id).await
         })
         .await
@@ -138,8 +149,9 @@ impl DocumentStore for SqliteDocumentStore {
         let (database, mut removed) = (self.database.clone(), 0);
         detached(move |_| async move {
             loop {
-                let next =
-                    database.read(owner, |connection, owner| Box::pin(one_of(connection, *owner))).await?;
+                let next = database
+                    .read(DOCUMENTS.select(), owner, |connection, owner| Box::pin(one_of(connection, *owner)))
+                    .await?;
                 let Some(id) = next else { return Ok(removed) };
                 remove(&database, id).await?;
                 removed += 1;
@@ -155,7 +167,8 @@ impl DocumentStore for SqliteDocumentStore {
 /// Those of the database.
 pub(super) async fn remove_incomplete(database: &Database) -> Result<()> {
     let before = nanos(SystemClock.now() - ABANDONED_AFTER);
-    let abandoned = database.read(before, |connection, before| Box::pin(incomplete(connection, *before)));
+    let abandoned = database
+        .read(DOCUMENTS.select(), before, |connection, before| Box::pin(incomplete(connection, *before)));
     for id in abandoned.await? {
         remove(database, id).await?;
     }
@@ -319,7 +332,7 @@ async fn add_chunks(database: &Database, owner: Option<UserId>, mut chunks: Vec<
     while !chunks.is_empty() {
         let later = chunks.split_off(chunks.len().min(CHUNK_BATCH_SIZE));
         let now = std::mem::replace(&mut chunks, later);
-        database.writer().run(move |tx| Box::pin(insert(tx, owner, now))).await?;
+        database.writer().run(CHUNKS.insert(), move |tx| Box::pin(insert(tx, owner, now))).await?;
     }
     Ok(())
 }
@@ -403,12 +416,13 @@ async fn hide(tx: &mut Transaction, id: DocumentId) -> StoreResult<()> {
 /// Removes a document and its chunks in several transactions, so that other writes run in between.
 async fn remove(database: &Database, id: DocumentId) -> Result<()> {
     loop {
-        let removed = database.writer().run(move |tx| Box::pin(remove_chunks(tx, id))).await?;
+        let removed =
+            database.writer().run(CHUNKS.delete(), move |tx| Box::pin(remove_chunks(tx, id))).await?;
         if removed < CHUNK_BATCH_SIZE as u64 {
             break;
         }
     }
-    database.writer().run(move |tx| Box::pin(remove_document(tx, id))).await
+    database.writer().run(DOCUMENTS.delete(), move |tx| Box::pin(remove_document(tx, id))).await
 }
 
 async fn remove_chunks(tx: &mut Transaction, id: DocumentId) -> StoreResult<u64> {

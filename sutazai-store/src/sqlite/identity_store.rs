@@ -16,6 +16,7 @@ use super::error::StoreResult;
 use super::invitations;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
+use crate::tables::{INVITATIONS, SESSIONS, SPENT_TOKENS, USERS};
 
 /// How long ended sessions of deleted users are kept: by then all their access tokens have expired.
 const DELETED_SESSION_TTL: TimeDelta = TimeDelta::days(1);
@@ -51,74 +52,90 @@ impl SqliteIdentityStore {
 impl IdentityStore for SqliteIdentityStore {
     async fn create_user(&self, user: &User) -> Result<()> {
         let user = user.clone();
-        self.database.writer().run(|tx| Box::pin(insert_user(tx, user))).await
+        self.database.writer().run(USERS.insert(), |tx| Box::pin(insert_user(tx, user))).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
-        self.database.read(id, |connection, id| Box::pin(find_user(connection, *id))).await
+        self.database.read(USERS.select(), id, |connection, id| Box::pin(find_user(connection, *id))).await
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<User>> {
         self.database
-            .read(login.to_owned(), |connection, login| Box::pin(find_login(connection, login)))
+            .read(USERS.select(), login.to_owned(), |connection, login| {
+                Box::pin(find_login(connection, login))
+            })
             .await
     }
 
     async fn users(&self, query: &UserQuery) -> Result<UserPage> {
-        self.database.read(query.clone(), |connection, query| Box::pin(user_page(connection, query))).await
+        self.database
+            .read(USERS.select(), query.clone(), |connection, query| Box::pin(user_page(connection, query)))
+            .await
     }
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
         let change = change.clone();
-        self.database.writer().run(move |tx| Box::pin(update_user(tx, id, change, now))).await
+        self.database.writer().run(USERS.update(), move |tx| Box::pin(update_user(tx, id, change, now))).await
     }
 
     async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
         self.database
-            .read(active_since, move |connection, active_since| {
+            .read(USERS.select(), active_since, move |connection, active_since| {
                 Box::pin(counted(connection, *active_since, now))
             })
             .await
     }
 
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(update_login(tx, id, at))).await
+        self.database.writer().run(USERS.update(), move |tx| Box::pin(update_login(tx, id, at))).await
     }
 
     async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(delete_user(tx, id, now))).await
+        self.database.writer().run(USERS.delete(), move |tx| Box::pin(delete_user(tx, id, now))).await
     }
 
     async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
         let invitation = invitation.clone();
-        self.database.writer().run(|tx| Box::pin(invitations::insert(tx, invitation))).await
+        self.database
+            .writer()
+            .run(INVITATIONS.insert(), |tx| Box::pin(invitations::insert(tx, invitation)))
+            .await
     }
 
     async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
-        self.database.read(now, |connection, now| Box::pin(invitations::good(connection, *now))).await
+        self.database
+            .read(INVITATIONS.select(), now, |connection, now| Box::pin(invitations::good(connection, *now)))
+            .await
     }
 
     async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(invitations::remove(tx, id))).await
+        self.database
+            .writer()
+            .run(INVITATIONS.delete(), move |tx| Box::pin(invitations::remove(tx, id)))
+            .await
     }
 
     async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
         let (user, hash) = (user.clone(), invitation_hash.to_owned());
-        self.database.writer().run(|tx| Box::pin(insert_invited(tx, user, hash))).await
+        self.database.writer().run(USERS.insert(), |tx| Box::pin(insert_invited(tx, user, hash))).await
     }
 
     async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
         let session = session.clone();
-        self.database.writer().run(|tx| Box::pin(insert_session(tx, session))).await
+        self.database.writer().run(SESSIONS.insert(), |tx| Box::pin(insert_session(tx, session))).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        self.database.read(id, |connection, id| Box::pin(find_session(connection, *id))).await
+        self.database
+            .read(SESSIONS.select(), id, |connection, id| Box::pin(find_session(connection, *id)))
+            .await
     }
 
     async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
         self.database
-            .read(user, move |connection, user| Box::pin(good_sessions(connection, *user, now)))
+            .read(SESSIONS.select(), user, move |connection, user| {
+                Box::pin(good_sessions(connection, *user, now))
+            })
             .await
     }
 
@@ -131,25 +148,32 @@ impl IdentityStore for SqliteIdentityStore {
         expires_at: DateTime<Utc>,
     ) -> Result<()> {
         let (expected, new) = (expected_hash.to_owned(), new.clone());
-        self.database.writer().run(move |tx| Box::pin(exchange(tx, id, expected, new, now, expires_at))).await
+        self.database
+            .writer()
+            .run(SESSIONS.update(), move |tx| Box::pin(exchange(tx, id, expected, new, now, expires_at)))
+            .await
     }
 
     async fn spent_token(&self, id: SessionId, hash: &str) -> Result<Option<SpentToken>> {
         self.database
-            .read(hash.to_owned(), move |connection, hash| Box::pin(spent_token(connection, id, hash)))
+            .read(SPENT_TOKENS.select(), hash.to_owned(), move |connection, hash| {
+                Box::pin(spent_token(connection, id, hash))
+            })
             .await
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(end_session(tx, id, now))).await
+        self.database.writer().run(SESSIONS.update(), move |tx| Box::pin(end_session(tx, id, now))).await
     }
 
     async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
-        self.database.writer().run(move |tx| Box::pin(end_all(tx, user, None, now))).await
+        self.database.writer().run(SESSIONS.update(), move |tx| Box::pin(end_all(tx, user, None, now))).await
     }
 
     async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
-        self.database.read(since, |connection, since| Box::pin(ended_since(connection, *since))).await
+        self.database
+            .read(SESSIONS.select(), since, |connection, since| Box::pin(ended_since(connection, *since)))
+            .await
     }
 }
 

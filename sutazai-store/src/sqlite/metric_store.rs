@@ -11,6 +11,7 @@ use super::database::Database;
 use super::error::StoreResult;
 use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
+use crate::tables::{METRIC_SAMPLES, METRIC_SERIES};
 
 /// Samples of metrics in an SQLite file.
 #[derive(Debug)]
@@ -29,22 +30,31 @@ impl SqliteMetricStore {
 impl MetricStore for SqliteMetricStore {
     async fn append(&self, samples: &[MetricSample]) -> Result<()> {
         let samples = samples.to_vec();
-        self.database.writer().run(|tx| Box::pin(insert(tx, samples))).await
+        self.database.writer().run(METRIC_SAMPLES.insert(), |tx| Box::pin(insert(tx, samples))).await
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
-        self.database.read(query.clone(), |connection, query| Box::pin(range(connection, query))).await
+        self.database
+            .read(METRIC_SAMPLES.select(), query.clone(), |connection, query| {
+                Box::pin(range(connection, query))
+            })
+            .await
     }
 
     async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
         let input = (host.to_owned(), prefix.to_owned());
         self.database
-            .read(input, |connection, (host, prefix)| Box::pin(names(connection, host, prefix)))
+            .read(METRIC_SERIES.select(), input, |connection, (host, prefix)| {
+                Box::pin(names(connection, host, prefix))
+            })
             .await
     }
 
     async fn compact(&self, fine_until: DateTime<Utc>, keep_from: DateTime<Utc>) -> Result<u64> {
-        self.database.writer().run(move |tx| Box::pin(compact(tx, fine_until, keep_from))).await
+        self.database
+            .writer()
+            .run(METRIC_SAMPLES.delete(), move |tx| Box::pin(compact(tx, fine_until, keep_from)))
+            .await
     }
 }
 

@@ -41,5 +41,5 @@ mod task_store;
 mod writer;
 
 pub(crate) use file::path;
-pub(crate) use open::{open, traced};
+pub(crate) use open::open;
 pub(crate) use schema::{migrate_down, migrate_up, migration_status};

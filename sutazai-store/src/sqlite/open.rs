@@ -19,7 +19,6 @@ use super::schedule_store::SqliteScheduleStore;
 use super::schema::migrate_up;
 use super::task_store::SqliteTaskStore;
 use crate::Stores;
-use crate::traced::TracedDatabase;
 
 /// Opens the stores of the database at `path`; creates it if it is missing and brings its schema up to date.
 pub(crate) async fn open(path: &Path) -> Result<Stores> {
@@ -41,10 +40,4 @@ pub(crate) async fn open(path: &Path) -> Result<Stores> {
         relays: Arc::new(SqliteRelayStore::new(database)),
         clock: Arc::new(SystemClock),
     })
-}
-
-/// Describes the database at `path` for trace spans.
-pub(crate) fn traced(path: &Path) -> TracedDatabase {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    TracedDatabase::new("sqlite", name, None)
 }

@@ -11,6 +11,7 @@ use super::error::StoreResult;
 use super::outbox;
 use super::statement::nanos;
 use super::writer::Transaction;
+use crate::tables::{OUTBOX, RELAY};
 
 /// Position of the relay in an SQLite file.
 #[derive(Debug)]
@@ -29,28 +30,32 @@ impl SqliteRelayStore {
 impl RelayStore for SqliteRelayStore {
     async fn acquire(&self, claim: &RelayClaim, begin: EventOffset) -> Result<Option<EventOffset>> {
         let claim = *claim;
-        self.database.writer().run(move |tx| Box::pin(acquire(tx, claim, begin))).await
+        self.database.writer().run(RELAY.update(), move |tx| Box::pin(acquire(tx, claim, begin))).await
     }
 
     async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()> {
         let claim = *claim;
-        self.database.writer().run(move |tx| Box::pin(advance(tx, claim, position))).await
+        self.database.writer().run(RELAY.update(), move |tx| Box::pin(advance(tx, claim, position))).await
     }
 
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>> {
-        self.database.read(limit, |connection, limit| Box::pin(outbox::first(connection, *limit))).await
+        self.database
+            .read(OUTBOX.select(), limit, |connection, limit| Box::pin(outbox::first(connection, *limit)))
+            .await
     }
 
     async fn delete_published(&self, numbers: &[u64]) -> Result<()> {
         let numbers = numbers.to_vec();
         self.database
             .writer()
-            .run(move |tx| Box::pin(async move { outbox::delete_published(tx, &numbers).await }))
+            .run(OUTBOX.delete(), move |tx| {
+                Box::pin(async move { outbox::delete_published(tx, &numbers).await })
+            })
             .await
     }
 
     async fn release(&self, holder: InstanceId) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(release(tx, holder))).await
+        self.database.writer().run(RELAY.update(), move |tx| Box::pin(release(tx, holder))).await
     }
 }
 

@@ -16,6 +16,7 @@ use super::error::{StoreError, StoreResult};
 use super::statement::{instant, nanos, within_bytes};
 use super::writer::Transaction;
 use crate::queued_times::{queue_of, queue_text};
+use crate::tables::SCHEDULES;
 
 /// Schedules in an SQLite file.
 #[derive(Debug)]
@@ -41,43 +42,49 @@ impl SqliteScheduleStore {
 impl ScheduleStore for SqliteScheduleStore {
     async fn create(&self, schedule: &Schedule) -> Result<()> {
         let schedule = schedule.clone();
-        self.database.writer().run(|tx| Box::pin(insert(tx, schedule))).await
+        self.database.writer().run(SCHEDULES.insert(), |tx| Box::pin(insert(tx, schedule))).await
     }
 
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
-        self.database.read(id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.read(SCHEDULES.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
     }
 
     async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
-        self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
+        self.database
+            .read(SCHEDULES.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .await
     }
 
     async fn replace(&self, schedule: &Schedule) -> Result<()> {
         let schedule = schedule.clone();
-        self.database.writer().run(|tx| Box::pin(update(tx, schedule))).await
+        self.database.writer().run(SCHEDULES.update(), |tx| Box::pin(update(tx, schedule))).await
     }
 
     async fn delete(&self, id: ScheduleId) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(remove(tx, id))).await
+        self.database.writer().run(SCHEDULES.delete(), move |tx| Box::pin(remove(tx, id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
-        self.database.writer().run(move |tx| Box::pin(remove_all(tx, owner))).await
+        self.database.writer().run(SCHEDULES.delete(), move |tx| Box::pin(remove_all(tx, owner))).await
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
-        self.database.read(limit, |connection, limit| Box::pin(next(connection, *limit))).await
+        self.database
+            .read(SCHEDULES.select(), limit, |connection, limit| Box::pin(next(connection, *limit)))
+            .await
     }
 
     async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>> {
         self.database
-            .read(after, move |connection, after| Box::pin(with_queue(connection, *after, limit)))
+            .read(SCHEDULES.select(), after, move |connection, after| {
+                Box::pin(with_queue(connection, *after, limit))
+            })
             .await
     }
 
     async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool> {
         let (seen, fired) = (seen.clone(), fired.clone());
-        self.database.writer().run(move |tx| Box::pin(move_on(tx, seen, fired))).await
+        self.database.writer().run(SCHEDULES.update(), move |tx| Box::pin(move_on(tx, seen, fired))).await
     }
 }
 

@@ -21,6 +21,7 @@ use super::record::{columns, decode_event, decode_log_entry, json_bytes};
 use super::statement::{instant, nanos};
 use super::{agent_messages, claiming, prune, queue};
 use crate::error::is_about_data;
+use crate::tables::{AGENT_MESSAGES, TASK_EVENTS, TASKS};
 use crate::task_repository::Record;
 
 /// Event log of all owners: `?1` after, `?2` how many.
@@ -50,28 +51,33 @@ impl SqliteTaskStore {
 #[async_trait]
 impl TaskStore for SqliteTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
-        self.database.writer().run(move |tx| Box::pin(queue::enqueue(tx, tasks, max_pending))).await
+        self.database
+            .writer()
+            .run(TASKS.insert(), move |tx| Box::pin(queue::enqueue(tx, tasks, max_pending)))
+            .await
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        self.database.read(id, |connection, id| Box::pin(find(connection, *id))).await
+        self.database.read(TASKS.select(), id, |connection, id| Box::pin(find(connection, *id))).await
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
-        self.database.read(query.clone(), |connection, query| Box::pin(page(connection, query))).await
+        self.database
+            .read(TASKS.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .await
     }
 
     async fn statistics(&self) -> Result<TaskStatistics> {
-        self.database.read((), |connection, ()| Box::pin(counted(connection))).await
+        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(counted(connection))).await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        self.database.read((), |connection, ()| Box::pin(behind(connection))).await
+        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(behind(connection))).await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         let due = request.clone();
-        match self.database.writer().run(|tx| Box::pin(queue::claim(tx, due))).await {
+        match self.database.writer().run(TASKS.update(), |tx| Box::pin(queue::claim(tx, due))).await {
             Err(e) if is_about_data(&e) => claiming::claim_each(self.database.writer(), request, &e).await,
             claimed => claimed,
         }
@@ -84,7 +90,10 @@ impl TaskStore for SqliteTaskStore {
         now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
         let claims = claims.to_vec();
-        self.database.writer().run(move |tx| Box::pin(queue::renew(tx, claims, lease_until, now))).await
+        self.database
+            .writer()
+            .run(TASKS.update(), move |tx| Box::pin(queue::renew(tx, claims, lease_until, now)))
+            .await
     }
 
     async fn record_outcomes(
@@ -92,33 +101,42 @@ impl TaskStore for SqliteTaskStore {
         finished: Vec<OutcomeRecord>,
         now: DateTime<Utc>,
     ) -> Result<Vec<Result<()>>> {
-        self.database.writer().run(move |tx| Box::pin(queue::record_outcomes(tx, finished, now))).await
+        self.database
+            .writer()
+            .run(TASKS.update(), move |tx| Box::pin(queue::record_outcomes(tx, finished, now)))
+            .await
     }
 
     async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
-        self.database.writer().run(move |tx| Box::pin(queue::reap(tx, now))).await
+        self.database.writer().run(TASKS.update(), move |tx| Box::pin(queue::reap(tx, now))).await
     }
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
-        self.database.read(agents.to_vec(), |connection, agents| Box::pin(due(connection, agents))).await
+        self.database
+            .read(TASKS.select(), agents.to_vec(), |connection, agents| Box::pin(due(connection, agents)))
+            .await
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        self.database.writer().run(move |tx| Box::pin(queue::cancel(tx, id, now))).await
+        self.database.writer().run(TASKS.update(), move |tx| Box::pin(queue::cancel(tx, id, now))).await
     }
 
     async fn retry(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        self.database.writer().run(move |tx| Box::pin(queue::retry(tx, id, now))).await
+        self.database.writer().run(TASKS.update(), move |tx| Box::pin(queue::retry(tx, id, now))).await
     }
 
     async fn delete(&self, id: TaskId) -> Result<()> {
-        self.database.writer().run(move |tx| Box::pin(queue::delete(tx, id))).await
+        self.database.writer().run(TASKS.delete(), move |tx| Box::pin(queue::delete(tx, id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         let mut removed = 0;
         loop {
-            let some = self.database.writer().run(move |tx| Box::pin(queue::delete_some(tx, owner))).await?;
+            let some = self
+                .database
+                .writer()
+                .run(TASKS.delete(), move |tx| Box::pin(queue::delete_some(tx, owner)))
+                .await?;
             removed += some;
             if some < queue::DELETED_AT_ONCE {
                 return Ok(removed);
@@ -128,21 +146,30 @@ impl TaskStore for SqliteTaskStore {
 
     async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
         let look = look.clone();
-        self.database.writer().run(|tx| Box::pin(prune::prune(tx, look))).await
+        self.database.writer().run(TASKS.delete(), |tx| Box::pin(prune::prune(tx, look))).await
     }
 
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let claim = *claim;
-        self.database.writer().run(move |tx| Box::pin(queue::append(tx, claim, events))).await
+        self.database
+            .writer()
+            .run(TASK_EVENTS.insert(), move |tx| Box::pin(queue::append(tx, claim, events)))
+            .await
     }
 
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
-        self.database.read(id, move |connection, id| Box::pin(events(connection, *id, after, limit))).await
+        self.database
+            .read(TASK_EVENTS.select(), id, move |connection, id| {
+                Box::pin(events(connection, *id, after, limit))
+            })
+            .await
     }
 
     async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
         self.database
-            .read(id, move |connection, id| Box::pin(agent_messages::read(connection, *id, after, limit)))
+            .read(AGENT_MESSAGES.select(), id, move |connection, id| {
+                Box::pin(agent_messages::read(connection, *id, after, limit))
+            })
             .await
     }
 
@@ -153,16 +180,22 @@ impl TaskStore for SqliteTaskStore {
         limit: u32,
     ) -> Result<Vec<EventLogEntry>> {
         self.database
-            .read(owner, move |connection, owner| Box::pin(event_log(connection, *owner, after, limit)))
+            .read(TASK_EVENTS.select(), owner, move |connection, owner| {
+                Box::pin(event_log(connection, *owner, after, limit))
+            })
             .await
     }
 
     async fn event_log_end(&self) -> Result<EventOffset> {
-        self.database.read((), |connection, ()| Box::pin(end_of_event_log(connection))).await
+        self.database
+            .read(TASK_EVENTS.select(), (), |connection, ()| Box::pin(end_of_event_log(connection)))
+            .await
     }
 
     async fn event_log_begin(&self) -> Result<EventOffset> {
-        self.database.read((), |connection, ()| Box::pin(prune::event_log_begin(connection))).await
+        self.database
+            .read(TASK_EVENTS.select(), (), |connection, ()| Box::pin(prune::event_log_begin(connection)))
+            .await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<WakeUp> {

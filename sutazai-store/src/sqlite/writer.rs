@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::error::{StoreError, StoreResult};
 use super::statement::connect_options;
+use crate::spans::{DatabaseSpans, Operation};
 
 /// Writes in one transaction: a larger group would delay the first of its writes.
 const MAX_GROUP_SIZE: usize = 256;
@@ -30,6 +31,7 @@ pub(super) struct Writer {
     jobs: mpsc::Sender<Box<dyn Job>>,
     announcer: Announcer,
     path: PathBuf,
+    spans: DatabaseSpans,
 }
 
 /// The open transaction of a write.
@@ -45,7 +47,7 @@ impl Writer {
     ///
     /// # Errors
     /// `Unavailable` when the database cannot be opened or the thread cannot be started.
-    pub(super) async fn start(path: &Path) -> Result<Self> {
+    pub(super) async fn start(path: &Path, spans: DatabaseSpans) -> Result<Self> {
         let connection = SqliteConnection::connect_with(&connect_options(path))
             .await
             .map_err(|e| StoreError::from(e).into_error(path))?;
@@ -64,11 +66,11 @@ impl Writer {
                 runtime.block_on(serve(transaction, waiting, &sender, &place));
             })
             .map_err(unavailable)?;
-        Ok(Self { jobs, announcer, path: path.to_owned() })
+        Ok(Self { jobs, announcer, path: path.to_owned(), spans })
     }
 
     /// Runs one write and returns once it is durable. An error rolls back this write alone.
-    pub(super) async fn run<T, F>(&self, work: F) -> Result<T>
+    pub(super) async fn run<T, F>(&self, operation: Operation, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, StoreResult<T>> + Send + 'static,
@@ -77,8 +79,11 @@ impl Writer {
         let ended =
             |_| Error::unavailable(format!("the thread that writes {} has ended", self.path.display()));
         let job = Call { work: Some(work), value: None, reply };
-        self.jobs.send(Box::new(job)).await.map_err(|_| ended(()))?;
-        answer.await.map_err(|_| ended(()))?
+        let call = async {
+            self.jobs.send(Box::new(job)).await.map_err(|_| ended(()))?;
+            answer.await.map_err(|_| ended(()))?
+        };
+        self.spans.traced(operation, call).await
     }
 
     /// Subscribes to all wake-ups from now on.
