@@ -287,7 +287,7 @@ impl<'t, R: TaskRepository> UnitOfWork<'t, R> {
     }
 
     /// Reaps the expired lease of a loaded task: counts a failure, then requeues the task or ends it.
-    pub(crate) async fn take_back(&mut self, id: TaskId, now: DateTime<Utc>) -> StoreResult<()> {
+    pub(crate) async fn reap(&mut self, id: TaskId, now: DateTime<Utc>) -> StoreResult<()> {
         let Some(task) = self.task(id) else { return Ok(()) };
         let failures = task.failures.saturating_add(1);
         let (cancelled, spent) = (task.cancel_requested, failures >= task.max_attempts);

@@ -43,12 +43,15 @@ impl AgentStore for PostgresAgentStore {
     async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
         let agents = agents.to_vec();
         self.database
-            .run(AGENTS.select(), agents, |connection, agents| Box::pin(read(connection, agents)))
+            .run(AGENTS.select(), agents, |connection, agents| Box::pin(last_heartbeats(connection, agents)))
             .await
     }
 }
 
-async fn read(connection: &mut PgConnection, agents: &[String]) -> StoreResult<Vec<Option<DateTime<Utc>>>> {
+async fn last_heartbeats(
+    connection: &mut PgConnection,
+    agents: &[String],
+) -> StoreResult<Vec<Option<DateTime<Utc>>>> {
     const READ: &str = "SELECT name, last_seen_at FROM agents WHERE name = ANY($1)";
     let rows = sqlx::query(READ).bind(agents).fetch_all(connection).await?;
     let seen = rows.iter().map(|row| Ok((row.try_get(0)?, row.time(1)?)));

@@ -41,60 +41,60 @@ impl PostgresApiKeyStore {
 impl ApiKeyStore for PostgresApiKeyStore {
     async fn create(&self, key: &ApiKey) -> Result<()> {
         self.database
-            .write(API_KEYS.insert(), key.clone(), |tx, key| Box::pin(insert(tx.connection, key)))
+            .write(API_KEYS.insert(), key.clone(), |tx, key| Box::pin(create(tx.connection, key)))
             .await
     }
 
     async fn find(&self, hash: &str) -> Result<Option<ApiKey>> {
         self.database
-            .run(API_KEYS.select(), hash.to_owned(), |connection, hash| Box::pin(by_hash(connection, hash)))
+            .run(API_KEYS.select(), hash.to_owned(), |connection, hash| Box::pin(find(connection, hash)))
             .await
     }
 
     async fn api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
         self.database
-            .run(API_KEYS.select(), user, |connection, user| Box::pin(of_user(connection, *user)))
+            .run(API_KEYS.select(), user, |connection, user| Box::pin(api_keys(connection, *user)))
             .await
     }
 
     async fn record_use(&self, id: ApiKeyId, at: DateTime<Utc>) -> Result<()> {
         self.database
-            .run(API_KEYS.update(), id, move |connection, id| Box::pin(update_use(connection, *id, at)))
+            .run(API_KEYS.update(), id, move |connection, id| Box::pin(record_use(connection, *id, at)))
             .await
     }
 
     async fn delete(&self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.database
-            .run(API_KEYS.delete(), id, move |connection, id| Box::pin(remove(connection, user, *id)))
+            .run(API_KEYS.delete(), id, move |connection, id| Box::pin(delete(connection, user, *id)))
             .await
     }
 
     async fn delete_all(&self, user: UserId) -> Result<u64> {
         self.database
-            .run(API_KEYS.delete(), user, |connection, user| Box::pin(remove_all(connection, *user)))
+            .run(API_KEYS.delete(), user, |connection, user| Box::pin(delete_all(connection, *user)))
             .await
     }
 }
 
-async fn by_hash(connection: &mut PgConnection, hash: &str) -> StoreResult<Option<ApiKey>> {
+async fn find(connection: &mut PgConnection, hash: &str) -> StoreResult<Option<ApiKey>> {
     const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = $1");
     let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn of_user(connection: &mut PgConnection, user: UserId) -> StoreResult<Vec<ApiKey>> {
+async fn api_keys(connection: &mut PgConnection, user: UserId) -> StoreResult<Vec<ApiKey>> {
     const OF_USER: &str =
         concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = $1 ORDER BY id DESC");
     let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
 }
 
-async fn remove_all(connection: &mut PgConnection, user: UserId) -> StoreResult<u64> {
+async fn delete_all(connection: &mut PgConnection, user: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM api_keys WHERE user_id = $1").bind(user.0);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-async fn insert(connection: &mut PgConnection, key: &ApiKey) -> StoreResult<()> {
+async fn create(connection: &mut PgConnection, key: &ApiKey) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = $1";
     const INSERT: &str = concat!(
         "INSERT INTO api_keys (",
@@ -122,14 +122,14 @@ async fn insert(connection: &mut PgConnection, key: &ApiKey) -> StoreResult<()> 
     Ok(())
 }
 
-async fn update_use(connection: &mut PgConnection, id: ApiKeyId, at: DateTime<Utc>) -> StoreResult<()> {
+async fn record_use(connection: &mut PgConnection, id: ApiKeyId, at: DateTime<Utc>) -> StoreResult<()> {
     // `greatest` ignores nulls.
     const USE: &str = "UPDATE api_keys SET last_used_at = greatest(last_used_at, $1) WHERE id = $2";
     sqlx::query(USE).bind(at).bind(id.0).execute(connection).await?;
     Ok(())
 }
 
-async fn remove(connection: &mut PgConnection, user: UserId, id: ApiKeyId) -> StoreResult<()> {
+async fn delete(connection: &mut PgConnection, user: UserId, id: ApiKeyId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM api_keys WHERE id = $1 AND user_id = $2";
     let done = sqlx::query(DELETE).bind(id.0).bind(user.0).execute(connection).await?;
     if done.rows_affected() == 0 {

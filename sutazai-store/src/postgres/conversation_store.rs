@@ -52,24 +52,26 @@ impl ConversationStore for PostgresConversationStore {
     async fn create_within(&self, conversation: &Conversation, max: Option<u32>) -> Result<()> {
         let new = (conversation.clone(), max);
         self.database
-            .write(CONVERSATIONS.insert(), new, |tx, new| Box::pin(insert(tx.connection, &new.0, new.1)))
+            .write(CONVERSATIONS.insert(), new, |tx, new| {
+                Box::pin(create_within(tx.connection, &new.0, new.1))
+            })
             .await
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
-        self.database.run(CONVERSATIONS.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(CONVERSATIONS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
         self.database
-            .run(CONVERSATIONS.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .run(CONVERSATIONS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
             .await
     }
 
     async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
         let new = (message.clone(), quota);
         self.database
-            .write(MESSAGES.insert(), new, |tx, new| Box::pin(insert_message(tx, &new.0, new.1)))
+            .write(MESSAGES.insert(), new, |tx, new| Box::pin(append_within(tx, &new.0, new.1)))
             .await
     }
 
@@ -84,27 +86,27 @@ impl ConversationStore for PostgresConversationStore {
         let of = conversation;
         self.database
             .run(MESSAGES.select(), of, move |connection, of| {
-                Box::pin(latest(connection, *of, before, bounds))
+                Box::pin(messages(connection, *of, before, bounds))
             })
             .await
     }
 
     async fn delete(&self, id: ConversationId) -> Result<()> {
         self.database
-            .run(CONVERSATIONS.delete(), id, |connection, id| Box::pin(remove(connection, *id)))
+            .run(CONVERSATIONS.delete(), id, |connection, id| Box::pin(delete(connection, *id)))
             .await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
             .run_within(CONVERSATIONS.delete(), TimeoutClass::Long, owner, |connection, owner| {
-                Box::pin(remove_all(connection, *owner))
+                Box::pin(delete_all(connection, *owner))
             })
             .await
     }
 }
 
-async fn insert(
+async fn create_within(
     connection: &mut PgConnection,
     conversation: &Conversation,
     max: Option<u32>,
@@ -135,13 +137,13 @@ async fn insert(
     Ok(())
 }
 
-async fn by_id(connection: &mut PgConnection, id: ConversationId) -> StoreResult<Option<Conversation>> {
+async fn get(connection: &mut PgConnection, id: ConversationId) -> StoreResult<Option<Conversation>> {
     const BY_ID: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut PgConnection, query: &ConversationQuery) -> StoreResult<ConversationPage> {
+async fn list(connection: &mut PgConnection, query: &ConversationQuery) -> StoreResult<ConversationPage> {
     const ALL: &str = concat!(
         "SELECT ",
         conversation_columns!(),
@@ -164,7 +166,7 @@ async fn page(connection: &mut PgConnection, query: &ConversationQuery) -> Store
     Ok(ConversationPage::of(conversations, query.limit as usize))
 }
 
-async fn insert_message(
+async fn append_within(
     transaction: &mut Transaction<'_>,
     message: &StoredMessage,
     quota: Option<MessageQuota>,
@@ -208,7 +210,7 @@ async fn insert_message(
     Ok(())
 }
 
-async fn latest(
+async fn messages(
     connection: &mut PgConnection,
     conversation: ConversationId,
     before: Option<MessageId>,
@@ -234,12 +236,12 @@ async fn latest(
     rows.iter().rev().map(decode_message).collect()
 }
 
-async fn remove_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
+async fn delete_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM conversations WHERE owner = $1").bind(owner.0);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-async fn remove(connection: &mut PgConnection, id: ConversationId) -> StoreResult<()> {
+async fn delete(connection: &mut PgConnection, id: ConversationId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM conversations WHERE id = $1";
     let done = sqlx::query(DELETE).bind(id.0).execute(connection).await?;
     if done.rows_affected() == 0 {

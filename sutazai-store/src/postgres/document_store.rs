@@ -103,25 +103,25 @@ impl DocumentStore for PostgresDocumentStore {
         let new = (document.clone(), chunks, quota);
         self.database
             .write_within(DOCUMENTS.insert(), TimeoutClass::Long, new, |tx, new| {
-                Box::pin(insert(tx, &new.0, &new.1, new.2))
+                Box::pin(add_within(tx, &new.0, &new.1, new.2))
             })
             .await
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
-        self.database.run(DOCUMENTS.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(DOCUMENTS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
     async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
         self.database
-            .run(DOCUMENTS.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .run(DOCUMENTS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
             .await
     }
 
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         let wanted = (document, i64::from(from), i64::from(limit));
         self.database
-            .run(CHUNKS.select(), wanted, |connection, wanted| Box::pin(in_order(connection, *wanted)))
+            .run(CHUNKS.select(), wanted, |connection, wanted| Box::pin(chunks(connection, *wanted)))
             .await
     }
 
@@ -138,7 +138,7 @@ impl DocumentStore for PostgresDocumentStore {
             // A write, since only a transaction can have settings of its own.
             database
                 .write_within(CHUNKS.select(), TimeoutClass::Long, query, |tx, query| {
-                    Box::pin(best(tx, query))
+                    Box::pin(search(tx, query))
                 })
                 .await
         })
@@ -148,7 +148,7 @@ impl DocumentStore for PostgresDocumentStore {
     async fn delete(&self, id: DocumentId) -> Result<()> {
         self.database
             .run_within(DOCUMENTS.delete(), TimeoutClass::Long, id, |connection, id| {
-                Box::pin(remove(connection, *id))
+                Box::pin(delete(connection, *id))
             })
             .await
     }
@@ -156,13 +156,13 @@ impl DocumentStore for PostgresDocumentStore {
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
             .run_within(DOCUMENTS.delete(), TimeoutClass::Long, owner, |connection, owner| {
-                Box::pin(remove_all(connection, *owner))
+                Box::pin(delete_all(connection, *owner))
             })
             .await
     }
 }
 
-async fn insert(
+async fn add_within(
     transaction: &mut Transaction<'_>,
     document: &Document,
     chunks: &[Chunk],
@@ -234,13 +234,13 @@ async fn with_key(connection: &mut PgConnection, document: &Document) -> StoreRe
     known.fetch_optional(connection).await?.map(|row| decode(&row)).transpose()
 }
 
-async fn by_id(connection: &mut PgConnection, id: DocumentId) -> StoreResult<Option<Document>> {
+async fn get(connection: &mut PgConnection, id: DocumentId) -> StoreResult<Option<Document>> {
     const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut PgConnection, query: &DocumentQuery) -> StoreResult<DocumentPage> {
+async fn list(connection: &mut PgConnection, query: &DocumentQuery) -> StoreResult<DocumentPage> {
     const ALL: &str =
         concat!("SELECT ", document_columns!(), " FROM documents WHERE id < $1 ORDER BY id DESC LIMIT $2");
     const OF_OWNER: &str = concat!(
@@ -263,7 +263,7 @@ async fn page(connection: &mut PgConnection, query: &DocumentQuery) -> StoreResu
     Ok(DocumentPage { items, next })
 }
 
-async fn in_order(
+async fn chunks(
     connection: &mut PgConnection,
     (document, from, limit): (DocumentId, i64, i64),
 ) -> StoreResult<Vec<Chunk>> {
@@ -276,7 +276,7 @@ async fn in_order(
     rows.iter().map(decode_chunk).collect()
 }
 
-async fn best(transaction: &mut Transaction<'_>, query: &PassageQuery) -> StoreResult<Vec<Passage>> {
+async fn search(transaction: &mut Transaction<'_>, query: &PassageQuery) -> StoreResult<Vec<Passage>> {
     let words: Vec<String> = terms_to_find(&query.text).iter().map(|term| phrase(term)).collect();
     if words.is_empty() {
         return Ok(Vec::new());
@@ -341,12 +341,12 @@ async fn check(
     Ok(())
 }
 
-async fn remove_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
+async fn delete_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM documents WHERE owner = $1").bind(owner.0);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-async fn remove(connection: &mut PgConnection, id: DocumentId) -> StoreResult<()> {
+async fn delete(connection: &mut PgConnection, id: DocumentId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM documents WHERE id = $1";
     let done = sqlx::query(DELETE).bind(id.0).execute(connection).await?;
     if done.rows_affected() == 0 {

@@ -145,7 +145,7 @@ pub(super) async fn append(
 
 /// Returns at most `limit` events of a task after this sequence. History and reported events are read in one
 /// statement: an event that is committed between two reads would be missing in the middle.
-pub(super) async fn events(
+pub(super) async fn events_after(
     connection: &mut PgConnection,
     (id, after, limit): (TaskId, u64, u32),
 ) -> StoreResult<Vec<TaskEvent>> {
@@ -191,7 +191,7 @@ struct Place {
 }
 
 /// Returns at most `limit` entries of the event log after this position. Events of deleted tasks are skipped.
-pub(super) async fn event_log(
+pub(super) async fn event_log_after(
     connection: &mut PgConnection,
     (owner, mut after, limit): (Option<UserId>, EventOffset, u32),
 ) -> StoreResult<Vec<EventLogEntry>> {
@@ -287,7 +287,7 @@ async fn look_up(
 }
 
 /// Returns the end of the event log: every later event will have a later position.
-pub(super) async fn end_of_event_log(connection: &mut PgConnection) -> StoreResult<EventOffset> {
+pub(super) async fn event_log_end(connection: &mut PgConnection) -> StoreResult<EventOffset> {
     const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
     Ok(position(sqlx::query(END).fetch_one(connection).await?.try_get(0)?, 0, 0))
 }

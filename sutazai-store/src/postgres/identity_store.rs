@@ -55,46 +55,46 @@ impl PostgresIdentityStore {
 impl IdentityStore for PostgresIdentityStore {
     async fn create_user(&self, user: &User) -> Result<()> {
         self.database
-            .run(USERS.insert(), user.clone(), |connection, user| Box::pin(insert_user(connection, user)))
+            .run(USERS.insert(), user.clone(), |connection, user| Box::pin(create_user(connection, user)))
             .await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
-        self.database.run(USERS.select(), id, |connection, id| Box::pin(find_user(connection, *id))).await
+        self.database.run(USERS.select(), id, |connection, id| Box::pin(user(connection, *id))).await
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<User>> {
         self.database
             .run(USERS.select(), login.to_owned(), |connection, login| {
-                Box::pin(find_login(connection, login))
+                Box::pin(user_by_login(connection, login))
             })
             .await
     }
 
     async fn users(&self, query: &UserQuery) -> Result<UserPage> {
         self.database
-            .run(USERS.select(), query.clone(), |connection, query| Box::pin(user_page(connection, query)))
+            .run(USERS.select(), query.clone(), |connection, query| Box::pin(users(connection, query)))
             .await
     }
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
         self.database
             .write(USERS.update(), change.clone(), move |tx, change| {
-                Box::pin(update_user(tx, id, change, now))
+                Box::pin(change_user(tx, id, change, now))
             })
             .await
     }
 
     async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
         let counted = self.database.run(USERS.select(), active_since, move |connection, since| {
-            Box::pin(counted(connection, *since, now))
+            Box::pin(count_users(connection, *since, now))
         });
         counted.await
     }
 
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
         self.database
-            .run(USERS.update(), id, move |connection, id| Box::pin(update_login(connection, *id, at)))
+            .run(USERS.update(), id, move |connection, id| Box::pin(record_login(connection, *id, at)))
             .await
     }
 
@@ -109,47 +109,45 @@ impl IdentityStore for PostgresIdentityStore {
     async fn create_invitation(&self, invitation: &Invitation) -> Result<()> {
         self.database
             .write(INVITATIONS.insert(), invitation.clone(), |tx, new| {
-                Box::pin(invitations::insert(tx.connection, new))
+                Box::pin(invitations::create(tx.connection, new))
             })
             .await
     }
 
     async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
         self.database
-            .run(INVITATIONS.select(), now, |connection, now| Box::pin(invitations::good(connection, *now)))
+            .run(INVITATIONS.select(), now, |connection, now| Box::pin(invitations::list(connection, *now)))
             .await
     }
 
     async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
         self.database
-            .run(INVITATIONS.delete(), id, |connection, id| Box::pin(invitations::remove(connection, *id)))
+            .run(INVITATIONS.delete(), id, |connection, id| Box::pin(invitations::delete(connection, *id)))
             .await
     }
 
     async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
         let new = (user.clone(), invitation_hash.to_owned());
         self.database
-            .write(USERS.insert(), new, |tx, new| Box::pin(insert_invited(tx.connection, (&new.0, &new.1))))
+            .write(USERS.insert(), new, |tx, new| {
+                Box::pin(create_invited_user(tx.connection, (&new.0, &new.1)))
+            })
             .await
     }
 
     async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
         self.database
-            .write(SESSIONS.insert(), session.clone(), |tx, session| Box::pin(insert_session(tx, session)))
+            .write(SESSIONS.insert(), session.clone(), |tx, session| Box::pin(create_session(tx, session)))
             .await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        self.database
-            .run(SESSIONS.select(), id, |connection, id| Box::pin(find_session(connection, *id)))
-            .await
+        self.database.run(SESSIONS.select(), id, |connection, id| Box::pin(session(connection, *id))).await
     }
 
     async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
         self.database
-            .run(SESSIONS.select(), user, move |connection, user| {
-                Box::pin(good_sessions(connection, *user, now))
-            })
+            .run(SESSIONS.select(), user, move |connection, user| Box::pin(sessions(connection, *user, now)))
             .await
     }
 
@@ -164,7 +162,7 @@ impl IdentityStore for PostgresIdentityStore {
         let tokens = (expected_hash.to_owned(), new.clone());
         self.database
             .write(SESSIONS.update(), tokens, move |tx, tokens| {
-                Box::pin(exchange(tx.connection, id, tokens, now, expires_at))
+                Box::pin(rotate(tx.connection, id, tokens, now, expires_at))
             })
             .await
     }
@@ -179,32 +177,32 @@ impl IdentityStore for PostgresIdentityStore {
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
         self.database
-            .run(SESSIONS.update(), id, move |connection, id| Box::pin(end_session(connection, *id, now)))
+            .run(SESSIONS.update(), id, move |connection, id| Box::pin(revoke(connection, *id, now)))
             .await
     }
 
     async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
         self.database
             .run(SESSIONS.update(), user, move |connection, user| {
-                Box::pin(end_all(connection, *user, None, now))
+                Box::pin(revoke_all(connection, *user, None, now))
             })
             .await
     }
 
     async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
         self.database
-            .run(SESSIONS.select(), since, |connection, since| Box::pin(ended_since(connection, *since)))
+            .run(SESSIONS.select(), since, |connection, since| Box::pin(revoked_since(connection, *since)))
             .await
     }
 }
 
-async fn find_user(connection: &mut PgConnection, id: UserId) -> StoreResult<Option<User>> {
+async fn user(connection: &mut PgConnection, id: UserId) -> StoreResult<Option<User>> {
     const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn find_login(connection: &mut PgConnection, login: &str) -> StoreResult<Option<User>> {
+async fn user_by_login(connection: &mut PgConnection, login: &str) -> StoreResult<Option<User>> {
     // A username cannot be an e-mail address, so at most one of the two parts returns a user.
     const BY_LOGIN: &str = concat!(
         "SELECT ",
@@ -217,13 +215,13 @@ async fn find_login(connection: &mut PgConnection, login: &str) -> StoreResult<O
     row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn find_session(connection: &mut PgConnection, id: SessionId) -> StoreResult<Option<Session>> {
+async fn session(connection: &mut PgConnection, id: SessionId) -> StoreResult<Option<Session>> {
     const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode_session(&row)).transpose()
 }
 
-async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> StoreResult<UserPage> {
+async fn users(connection: &mut PgConnection, query: &UserQuery) -> StoreResult<UserPage> {
     let mut sql: QueryBuilder<Postgres> =
         QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
     if let Some(search) = query.search.as_ref().map(|text| kept(&text.to_lowercase()).into_owned()) {
@@ -243,7 +241,7 @@ async fn user_page(connection: &mut PgConnection, query: &UserQuery) -> StoreRes
     Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
 }
 
-async fn counted(
+async fn count_users(
     connection: &mut PgConnection,
     active_since: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -256,7 +254,7 @@ async fn counted(
     Ok(UserCounts { total: count(0)?, disabled: count(1)?, active: count(2)? })
 }
 
-async fn good_sessions(
+async fn sessions(
     connection: &mut PgConnection,
     user: UserId,
     now: DateTime<Utc>,
@@ -271,14 +269,14 @@ async fn good_sessions(
     query.fetch_all(connection).await?.iter().map(decode_session).collect()
 }
 
-async fn ended_since(connection: &mut PgConnection, since: DateTime<Utc>) -> StoreResult<Vec<SessionId>> {
+async fn revoked_since(connection: &mut PgConnection, since: DateTime<Utc>) -> StoreResult<Vec<SessionId>> {
     const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= $1 \
         UNION ALL SELECT id FROM deleted_sessions WHERE ended_at >= $1";
     let rows = sqlx::query(ENDED).bind(since).fetch_all(connection).await?;
     session_ids(&rows)
 }
 
-async fn insert_user(connection: &mut PgConnection, user: &User) -> StoreResult<()> {
+async fn create_user(connection: &mut PgConnection, user: &User) -> StoreResult<()> {
     const INSERT: &str = concat!(
         "INSERT INTO users (",
         user_columns!(),
@@ -300,9 +298,9 @@ async fn insert_user(connection: &mut PgConnection, user: &User) -> StoreResult<
     Ok(())
 }
 
-async fn insert_invited(connection: &mut PgConnection, (user, hash): (&User, &str)) -> StoreResult<()> {
+async fn create_invited_user(connection: &mut PgConnection, (user, hash): (&User, &str)) -> StoreResult<()> {
     invitations::spend(connection, hash, user.created_at).await?;
-    insert_user(connection, user).await
+    create_user(connection, user).await
 }
 
 /// Checks that an enabled admin remains without this user. A lock keeps other transactions from removing
@@ -345,13 +343,13 @@ async fn spent_token(
     row.map(|row| Ok(SpentToken { spent_at: row.time(0)?, salt: row.try_get(1)? })).transpose()
 }
 
-async fn update_login(connection: &mut PgConnection, id: UserId, at: DateTime<Utc>) -> StoreResult<()> {
+async fn record_login(connection: &mut PgConnection, id: UserId, at: DateTime<Utc>) -> StoreResult<()> {
     const LOGIN: &str = "UPDATE users SET last_login_at = $1 WHERE id = $2";
     sqlx::query(LOGIN).bind(at).bind(id.0).execute(connection).await?;
     Ok(())
 }
 
-async fn update_user(
+async fn change_user(
     transaction: &mut Transaction<'_>,
     id: UserId,
     change: &UserChange,
@@ -379,16 +377,16 @@ async fn update_user(
     let row = update.bind(id.0).fetch_optional(&mut *transaction.connection).await?;
     let user = decode_user(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
     let ended = match change {
-        UserChange::Password { keep, .. } => end_all(transaction.connection, id, Some(*keep), now).await?,
+        UserChange::Password { keep, .. } => revoke_all(transaction.connection, id, Some(*keep), now).await?,
         UserChange::Disabled(true) | UserChange::Role(_) => {
-            end_all(transaction.connection, id, None, now).await?
+            revoke_all(transaction.connection, id, None, now).await?
         }
         UserChange::Disabled(false) | UserChange::Rehash { .. } => Vec::new(),
     };
     Ok(ChangedUser { user, ended })
 }
 
-async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) -> StoreResult<Vec<SessionId>> {
+async fn create_session(transaction: &mut Transaction<'_>, session: &Session) -> StoreResult<Vec<SessionId>> {
     // The insert locks the row of the user: concurrent sign-ins of one user end the oldest sessions one after
     // the other, and the user can be neither disabled nor deleted in between.
     const INSERT: &str = concat!(
@@ -420,7 +418,7 @@ async fn insert_session(transaction: &mut Transaction<'_>, session: &Session) ->
     session_ids(&end.bind(i64::from(MAX_SESSIONS)).fetch_all(&mut *transaction.connection).await?)
 }
 
-async fn exchange(
+async fn rotate(
     connection: &mut PgConnection,
     id: SessionId,
     (expected, new): &(String, Successor),
@@ -457,13 +455,13 @@ async fn exchange(
     Ok(())
 }
 
-async fn end_session(connection: &mut PgConnection, id: SessionId, now: DateTime<Utc>) -> StoreResult<()> {
+async fn revoke(connection: &mut PgConnection, id: SessionId, now: DateTime<Utc>) -> StoreResult<()> {
     const END: &str = "UPDATE user_sessions SET revoked_at = coalesce(revoked_at, $1) WHERE id = $2";
     sqlx::query(END).bind(now).bind(id.0).execute(connection).await?;
     Ok(())
 }
 
-async fn end_all(
+async fn revoke_all(
     connection: &mut PgConnection,
     user: UserId,
     keep: Option<SessionId>,

@@ -13,7 +13,7 @@ use super::quota::{Counted, lock_all};
 ///
 /// # Errors
 /// `Conflict` when there are [`MAX_INVITATIONS`] already.
-pub(super) async fn insert(connection: &mut PgConnection, invitation: &Invitation) -> StoreResult<()> {
+pub(super) async fn create(connection: &mut PgConnection, invitation: &Invitation) -> StoreResult<()> {
     const DELETE_EXPIRED: &str = "DELETE FROM invitations WHERE expires_at <= $1";
     const COUNT: &str = "SELECT count(*) FROM invitations";
     const INSERT: &str =
@@ -36,7 +36,7 @@ pub(super) async fn insert(connection: &mut PgConnection, invitation: &Invitatio
 }
 
 /// Returns the invitations that have not expired, newest first.
-pub(super) async fn good(connection: &mut PgConnection, now: DateTime<Utc>) -> StoreResult<Vec<Invitation>> {
+pub(super) async fn list(connection: &mut PgConnection, now: DateTime<Utc>) -> StoreResult<Vec<Invitation>> {
     const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
                         WHERE expires_at > $1 ORDER BY id DESC";
     sqlx::query(GOOD).bind(now).fetch_all(connection).await?.iter().map(decode).collect()
@@ -46,7 +46,7 @@ pub(super) async fn good(connection: &mut PgConnection, now: DateTime<Utc>) -> S
 ///
 /// # Errors
 /// `NotFound` for an unknown one.
-pub(super) async fn remove(connection: &mut PgConnection, id: InvitationId) -> StoreResult<()> {
+pub(super) async fn delete(connection: &mut PgConnection, id: InvitationId) -> StoreResult<()> {
     let delete = sqlx::query("DELETE FROM invitations WHERE id = $1").bind(id.0);
     if delete.execute(connection).await?.rows_affected() == 0 {
         Err(Error::not_found(format!("invitation {id}")))?;

@@ -36,7 +36,7 @@ impl PostgresMetricStore {
 impl MetricStore for PostgresMetricStore {
     async fn append(&self, samples: &[MetricSample]) -> Result<()> {
         self.database
-            .write(METRIC_SAMPLES.insert(), samples.to_vec(), |tx, samples| Box::pin(insert(tx, samples)))
+            .write(METRIC_SAMPLES.insert(), samples.to_vec(), |tx, samples| Box::pin(append(tx, samples)))
             .await
     }
 
@@ -55,7 +55,7 @@ impl MetricStore for PostgresMetricStore {
             .run(
                 METRIC_SERIES.select(),
                 (host.to_owned(), prefix.to_owned()),
-                |connection, (host, prefix)| Box::pin(names(connection, host, prefix)),
+                |connection, (host, prefix)| Box::pin(series(connection, host, prefix)),
             )
             .await
     }
@@ -100,7 +100,7 @@ async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> StoreResul
     rows.iter().map(sample).collect()
 }
 
-async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> StoreResult<Vec<String>> {
+async fn series(connection: &mut PgConnection, host: &str, prefix: &str) -> StoreResult<Vec<String>> {
     // Sorted by bytes, as in the other stores, whatever the collation of the database.
     const NAMES: &str = "SELECT name FROM metric_series WHERE host = $1 AND starts_with(name, $2) \
         AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name COLLATE \"C\"";
@@ -108,7 +108,7 @@ async fn names(connection: &mut PgConnection, host: &str, prefix: &str) -> Store
     rows.iter().map(|row| Ok(given(row.try_get(0)?))).collect()
 }
 
-async fn insert(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> StoreResult<()> {
+async fn append(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> StoreResult<()> {
     const SERIES: &str = "INSERT INTO metric_series (host, name) \
                           SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING";
     // Locked, so that a concurrent compaction does not remove a series before its first sample is inserted.

@@ -6,7 +6,7 @@ use sutazai_core::domain::{BusMessage, TaskId};
 use sutazai_core::ports::OutboxMessage;
 
 use super::error::StoreResult;
-use super::events::events;
+use super::events::events_after;
 use super::keys::keys;
 use super::record::{columns, decode};
 
@@ -36,7 +36,7 @@ pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> St
     let unpublished = sqlx::query(UNPUBLISHED).bind(keys(tasks)).fetch_all(&mut *connection).await?;
     for row in &unpublished {
         let task = decode(row)?.task;
-        let all = events(connection, (task.id, 0, u32::MAX)).await?;
+        let all = events_after(connection, (task.id, 0, u32::MAX)).await?;
         let messages: Vec<BusMessage> = all.iter().map(|event| BusMessage::of_event(event, &task)).collect();
         sqlx::query(LEAVE)
             .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())

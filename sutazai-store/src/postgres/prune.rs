@@ -11,7 +11,7 @@ use super::transaction::Transaction;
 use super::{agent_messages, outbox};
 
 /// Tasks of an owner that one transaction removes at most.
-pub(super) const REMOVED_AT_ONCE: u64 = 200;
+pub(super) const DELETE_BATCH_SIZE: u64 = 200;
 
 /// Removes the expired tasks of one page. Does nothing while another process prunes.
 pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &RetentionBatch) -> StoreResult<Pruned> {
@@ -61,11 +61,11 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &RetentionBat
 
 /// Removes at most 200 tasks of an owner, whatever their status, with their events and messages; returns how
 /// many.
-pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
+pub(super) async fn delete_some(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
     const SOME: &str = "SELECT id FROM tasks WHERE owner = $1 ORDER BY id LIMIT $2 FOR UPDATE";
     const FROM_QUEUE: &str = "DELETE FROM queue WHERE owner = $1 AND task = ANY($2)";
     const FROM_FEED: &str = "DELETE FROM event_log WHERE owner = $1";
-    let rows = sqlx::query(SOME).bind(owner.0).bind(REMOVED_AT_ONCE as i64);
+    let rows = sqlx::query(SOME).bind(owner.0).bind(DELETE_BATCH_SIZE as i64);
     let rows = rows.fetch_all(&mut *connection).await?;
     let ids = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<StoreResult<Vec<_>>>()?;
     outbox::leave(connection, &ids).await?;
@@ -74,7 +74,7 @@ pub(super) async fn remove_some(connection: &mut PgConnection, owner: UserId) ->
     for sql in ["DELETE FROM task_events WHERE task_id = ANY($1)", "DELETE FROM tasks WHERE id = ANY($1)"] {
         sqlx::query(sql).bind(keys(&ids)).execute(&mut *connection).await?;
     }
-    if (ids.len() as u64) < REMOVED_AT_ONCE {
+    if (ids.len() as u64) < DELETE_BATCH_SIZE {
         sqlx::query(FROM_FEED).bind(owner.0).execute(connection).await?;
     }
     Ok(ids.len() as u64)

@@ -440,7 +440,7 @@ pub(super) async fn reap(transaction: &mut Transaction<'_>, now: DateTime<Utc>) 
         let record = decode(row)?;
         let id = record.task.id;
         changes.keep(record);
-        changes.take_back(id, now).await?;
+        changes.reap(id, now).await?;
     }
     changes.flush().await?;
     Ok(rows.len() as u64)

@@ -46,60 +46,60 @@ impl PostgresScheduleStore {
 impl ScheduleStore for PostgresScheduleStore {
     async fn create(&self, schedule: &Schedule) -> Result<()> {
         self.database
-            .write(SCHEDULES.insert(), schedule.clone(), |tx, new| Box::pin(insert(tx.connection, new)))
+            .write(SCHEDULES.insert(), schedule.clone(), |tx, new| Box::pin(create(tx.connection, new)))
             .await
     }
 
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
-        self.database.run(SCHEDULES.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.run(SCHEDULES.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
     async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
         self.database
-            .run(SCHEDULES.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .run(SCHEDULES.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
             .await
     }
 
     async fn replace(&self, schedule: &Schedule) -> Result<()> {
         self.database
             .run(SCHEDULES.update(), schedule.clone(), |connection, changed| {
-                Box::pin(update(connection, changed))
+                Box::pin(replace(connection, changed))
             })
             .await
     }
 
     async fn delete(&self, id: ScheduleId) -> Result<()> {
-        self.database.run(SCHEDULES.delete(), id, |connection, id| Box::pin(remove(connection, *id))).await
+        self.database.run(SCHEDULES.delete(), id, |connection, id| Box::pin(delete(connection, *id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.database
-            .run(SCHEDULES.delete(), owner, |connection, owner| Box::pin(remove_all(connection, *owner)))
+            .run(SCHEDULES.delete(), owner, |connection, owner| Box::pin(delete_all(connection, *owner)))
             .await
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
         self.database
-            .run(SCHEDULES.select(), limit, |connection, limit| Box::pin(next(connection, *limit)))
+            .run(SCHEDULES.select(), limit, |connection, limit| Box::pin(upcoming(connection, *limit)))
             .await
     }
 
     async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>> {
         let wanted = (after, i64::from(limit));
         self.database
-            .run(SCHEDULES.select(), wanted, |connection, wanted| Box::pin(with_queue(connection, *wanted)))
+            .run(SCHEDULES.select(), wanted, |connection, wanted| Box::pin(waiting(connection, *wanted)))
             .await
     }
 
     async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool> {
         let firing = (seen.clone(), fired.clone());
         self.database
-            .run(SCHEDULES.update(), firing, |connection, firing| Box::pin(move_on(connection, firing)))
+            .run(SCHEDULES.update(), firing, |connection, firing| Box::pin(advance(connection, firing)))
             .await
     }
 }
 
-async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> StoreResult<()> {
+async fn create(connection: &mut PgConnection, schedule: &Schedule) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM schedules WHERE owner = $1";
     const INSERT: &str = concat!(
         "INSERT INTO schedules (",
@@ -137,13 +137,13 @@ async fn insert(connection: &mut PgConnection, schedule: &Schedule) -> StoreResu
     Ok(())
 }
 
-async fn by_id(connection: &mut PgConnection, id: ScheduleId) -> StoreResult<Option<Schedule>> {
+async fn get(connection: &mut PgConnection, id: ScheduleId) -> StoreResult<Option<Schedule>> {
     const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> StoreResult<SchedulePage> {
+async fn list(connection: &mut PgConnection, query: &ScheduleQuery) -> StoreResult<SchedulePage> {
     const ALL: &str =
         concat!("SELECT ", columns!(), " FROM schedules WHERE id < $1 ORDER BY id DESC LIMIT $2");
     const OF_OWNER: &str = concat!(
@@ -163,7 +163,7 @@ async fn page(connection: &mut PgConnection, query: &ScheduleQuery) -> StoreResu
     Ok(SchedulePage::ending(rows, more))
 }
 
-async fn update(connection: &mut PgConnection, schedule: &Schedule) -> StoreResult<()> {
+async fn replace(connection: &mut PgConnection, schedule: &Schedule) -> StoreResult<()> {
     const UPDATE: &str = "\
         UPDATE schedules SET name = $2, agent = $3, payload = $4::jsonb, priority = $5, cron = $6, time_zone = $7,
             missed_runs = $8, overlap_policy = $9, enabled = $10, next_run_at = $11, queued = $12, updated_at = $13
@@ -188,17 +188,17 @@ async fn update(connection: &mut PgConnection, schedule: &Schedule) -> StoreResu
     found(done.rows_affected(), schedule.id)
 }
 
-async fn remove_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
+async fn delete_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM schedules WHERE owner = $1").bind(owner.0);
     Ok(delete.execute(connection).await?.rows_affected())
 }
 
-async fn remove(connection: &mut PgConnection, id: ScheduleId) -> StoreResult<()> {
+async fn delete(connection: &mut PgConnection, id: ScheduleId) -> StoreResult<()> {
     let delete = sqlx::query("DELETE FROM schedules WHERE id = $1").bind(id.0);
     found(delete.execute(connection).await?.rows_affected(), id)
 }
 
-async fn next(connection: &mut PgConnection, limit: u32) -> StoreResult<Vec<Schedule>> {
+async fn upcoming(connection: &mut PgConnection, limit: u32) -> StoreResult<Vec<Schedule>> {
     const NEXT: &str = concat!(
         "SELECT ",
         columns!(),
@@ -224,7 +224,7 @@ fn readable(row: &PgRow) -> Option<Schedule> {
     decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
 }
 
-async fn move_on(connection: &mut PgConnection, (seen, fired): &(Schedule, Schedule)) -> StoreResult<bool> {
+async fn advance(connection: &mut PgConnection, (seen, fired): &(Schedule, Schedule)) -> StoreResult<bool> {
     const ADVANCE: &str = "\
         UPDATE schedules SET next_run_at = $4, last_run_at = $5, last_task = $6, queued = $7
         WHERE id = $1 AND next_run_at IS NOT DISTINCT FROM $2 AND queued = $3";
@@ -239,7 +239,7 @@ async fn move_on(connection: &mut PgConnection, (seen, fired): &(Schedule, Sched
     Ok(advance.execute(connection).await?.rows_affected() > 0)
 }
 
-async fn with_queue(
+async fn waiting(
     connection: &mut PgConnection,
     (mut after, limit): (Option<ScheduleId>, i64),
 ) -> StoreResult<Vec<Schedule>> {

@@ -64,7 +64,7 @@ impl PostgresTaskStore {
         let shared = place.clone();
         let enqueues = RequestBatcher::start(1, ENQUEUE_BATCH_SIZE, move |calls| {
             let place = shared.clone();
-            Box::pin(async move { place.add_each(calls).await })
+            Box::pin(async move { place.enqueue_each(calls).await })
         });
         let database = place.database.clone();
         let gets = RequestBatcher::start(MAX_CONCURRENT_READS, READ_BATCH_SIZE, move |ids| {
@@ -90,7 +90,7 @@ impl TaskStore for PostgresTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         let max_pending = max_pending.filter(|_| tasks.iter().any(|task| task.owner.is_some()));
         if tasks.len() > MAX_BATCHED_TASKS {
-            return self.place.add(tasks.into(), max_pending, TimeoutClass::Long).await;
+            return self.place.enqueue(tasks.into(), max_pending, TimeoutClass::Long).await;
         }
         self.traced(TASKS.insert(), self.enqueues.call((tasks, max_pending))).await
     }
@@ -111,7 +111,7 @@ impl TaskStore for PostgresTaskStore {
                     TASKS.select(),
                     TimeoutClass::Long,
                     query.clone(),
-                    |connection, query| Box::pin(search(connection, query)),
+                    |connection, query| Box::pin(list(connection, query)),
                 );
                 read.await
             }
@@ -121,7 +121,7 @@ impl TaskStore for PostgresTaskStore {
     async fn statistics(&self) -> Result<TaskStatistics> {
         let counted =
             self.place.database.write_within(TASKS.select(), TimeoutClass::Long, (), |transaction, ()| {
-                Box::pin(counted(transaction))
+                Box::pin(statistics(transaction))
             });
         counted.await
     }
@@ -208,11 +208,11 @@ impl TaskStore for PostgresTaskStore {
         loop {
             let work =
                 self.place.database.write_within(TASKS.delete(), TimeoutClass::Long, owner, |tx, owner| {
-                    Box::pin(prune::remove_some(tx.connection, *owner))
+                    Box::pin(prune::delete_some(tx.connection, *owner))
                 });
             let some = work.await?;
             removed += some;
-            if some < prune::REMOVED_AT_ONCE {
+            if some < prune::DELETE_BATCH_SIZE {
                 return Ok(removed);
             }
         }
@@ -245,7 +245,7 @@ impl TaskStore for PostgresTaskStore {
         self.place
             .database
             .run(TASK_EVENTS.select(), input, |connection, input| {
-                Box::pin(events::events(connection, *input))
+                Box::pin(events::events_after(connection, *input))
             })
             .await
     }
@@ -268,7 +268,7 @@ impl TaskStore for PostgresTaskStore {
         self.place
             .database
             .run(TASK_EVENTS.select(), input, |connection, input| {
-                Box::pin(events::event_log(connection, *input))
+                Box::pin(events::event_log_after(connection, *input))
             })
             .await
     }
@@ -276,7 +276,7 @@ impl TaskStore for PostgresTaskStore {
     async fn event_log_end(&self) -> Result<EventOffset> {
         self.place
             .database
-            .run(TASK_EVENTS.select(), (), |connection, ()| Box::pin(events::end_of_event_log(connection)))
+            .run(TASK_EVENTS.select(), (), |connection, ()| Box::pin(events::event_log_end(connection)))
             .await
     }
 
@@ -319,13 +319,13 @@ impl Place {
 
     /// Adds the tasks of several calls in one statement. If that fails, each call's tasks are added
     /// separately, so that only the invalid ones are rejected.
-    async fn add_each(&self, calls: Vec<Added>) -> Vec<Result<Vec<Task>>> {
+    async fn enqueue_each(&self, calls: Vec<Added>) -> Vec<Result<Vec<Task>>> {
         let sizes: Vec<(usize, Option<u32>)> = calls.iter().map(|(tasks, max)| (tasks.len(), *max)).collect();
         // The smallest limit of the batch applies to all; a call that it rejects is repeated alone, with its
         // own limit.
         let least = sizes.iter().filter_map(|(_, max)| *max).min();
         let all: Arc<[Task]> = calls.into_iter().flat_map(|(tasks, _)| tasks).collect();
-        let outcome = self.add(all.clone(), least, TimeoutClass::Short).await;
+        let outcome = self.enqueue(all.clone(), least, TimeoutClass::Short).await;
         let mut rest = &all[..];
         let alone = sizes.len() == 1;
         match outcome {
@@ -339,7 +339,7 @@ impl Place {
                 for (size, max) in sizes {
                     let (tasks, after) = rest.split_at(size);
                     rest = after;
-                    outcomes.push(self.add(tasks.into(), max, TimeoutClass::Short).await);
+                    outcomes.push(self.enqueue(tasks.into(), max, TimeoutClass::Short).await);
                 }
                 outcomes
             }
@@ -347,7 +347,7 @@ impl Place {
     }
 
     /// Adds tasks, all or none, counts them and sends their wake-ups.
-    async fn add(
+    async fn enqueue(
         &self,
         tasks: Arc<[Task]>,
         max_pending: Option<u32>,
@@ -360,7 +360,7 @@ impl Place {
             });
             work.await?
         } else {
-            self.database.within(limit, self.add_once(tasks, max_pending, limit)).await?
+            self.database.within(limit, self.enqueue_once(tasks, max_pending, limit)).await?
         };
         let claimed = |task: &&Task| task.status == TaskStatus::Processing;
         let added = || stored.iter().filter(|(_, added)| *added).map(|(task, _)| task);
@@ -377,7 +377,7 @@ impl Place {
 
     /// Adds tasks without deduplication keys. If the connection is lost after the commit, the repetition
     /// finds the tasks instead of adding them twice.
-    async fn add_once(
+    async fn enqueue_once(
         &self,
         tasks: Arc<[Task]>,
         max_pending: Option<u32>,
@@ -402,7 +402,7 @@ impl Place {
         };
         match again {
             Err(e) if e.kind() == ErrorKind::Conflict => {
-                let stored = added_before(&self.database, tasks.clone()).await?.ok_or(e)?;
+                let stored = enqueued_before(&self.database, tasks.clone()).await?.ok_or(e)?;
                 Ok(stored.into_iter().map(|task| (task, true)).collect())
             }
             answered => answered,
@@ -411,7 +411,7 @@ impl Place {
 }
 
 /// Returns the current state of these tasks, if all of them exist.
-async fn added_before(database: &Database, tasks: Arc<[Task]>) -> Result<Option<Vec<Task>>> {
+async fn enqueued_before(database: &Database, tasks: Arc<[Task]>) -> Result<Option<Vec<Task>>> {
     let known = database
         .run(TASKS.select(), tasks.clone(), |connection, tasks| Box::pin(queue::with_ids(connection, tasks)))
         .await?;
@@ -419,7 +419,7 @@ async fn added_before(database: &Database, tasks: Arc<[Task]>) -> Result<Option<
     Ok(tasks.iter().map(|task| known.remove(&task.id)).collect())
 }
 
-async fn search(connection: &mut PgConnection, query: &TaskQuery) -> StoreResult<TaskPage> {
+async fn list(connection: &mut PgConnection, query: &TaskQuery) -> StoreResult<TaskPage> {
     let mut sql: QueryBuilder<Postgres> =
         QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
     if let Some(owner) = query.owner {
@@ -450,7 +450,7 @@ async fn search(connection: &mut PgConnection, query: &TaskQuery) -> StoreResult
     Ok(TaskPage::ending(tasks, more))
 }
 
-async fn counted(transaction: &mut Transaction<'_>) -> StoreResult<TaskStatistics> {
+async fn statistics(transaction: &mut Transaction<'_>) -> StoreResult<TaskStatistics> {
     const COUNTS: &str = "SELECT agent, status::text, count(*) FROM tasks GROUP BY agent, status";
     sqlx::raw_sql(reads::READ_ALL).execute(&mut *transaction.connection).await?;
     let rows = sqlx::query(COUNTS).fetch_all(&mut *transaction.connection).await?;

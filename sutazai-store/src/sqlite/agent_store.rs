@@ -29,17 +29,19 @@ impl SqliteAgentStore {
 impl AgentStore for SqliteAgentStore {
     async fn record_heartbeats(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
         let agents = agents.to_vec();
-        self.database.writer().run(AGENTS.insert(), move |tx| Box::pin(note(tx, agents, at))).await
+        self.database.writer().run(AGENTS.insert(), move |tx| Box::pin(record_heartbeats(tx, agents, at))).await
     }
 
     async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {
         self.database
-            .read(AGENTS.select(), agents.to_vec(), |connection, agents| Box::pin(read(connection, agents)))
+            .read(AGENTS.select(), agents.to_vec(), |connection, agents| {
+                Box::pin(last_heartbeats(connection, agents))
+            })
             .await
     }
 }
 
-async fn read(
+async fn last_heartbeats(
     connection: &mut SqliteConnection,
     agents: &[String],
 ) -> StoreResult<Vec<Option<DateTime<Utc>>>> {
@@ -52,7 +54,7 @@ async fn read(
     Ok(seen)
 }
 
-async fn note(tx: &mut Transaction, agents: Vec<String>, at: DateTime<Utc>) -> StoreResult<()> {
+async fn record_heartbeats(tx: &mut Transaction, agents: Vec<String>, at: DateTime<Utc>) -> StoreResult<()> {
     const SEEN: &str = "\
         INSERT INTO agents (name, last_seen_at) VALUES (?, ?)
         ON CONFLICT (name) DO UPDATE SET last_seen_at = max(last_seen_at, excluded.last_seen_at)";

@@ -47,20 +47,18 @@ impl ConversationStore for SqliteConversationStore {
         let conversation = conversation.clone();
         self.database
             .writer()
-            .run(CONVERSATIONS.insert(), move |tx| Box::pin(insert(tx, conversation, max)))
+            .run(CONVERSATIONS.insert(), move |tx| Box::pin(create_within(tx, conversation, max)))
             .await
     }
 
     async fn get(&self, id: ConversationId) -> Result<Option<Conversation>> {
-        self.database
-            .read(CONVERSATIONS.select(), id, |connection, id| Box::pin(by_id(connection, *id)))
-            .await
+        self.database.read(CONVERSATIONS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
     async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
         self.database
             .read(CONVERSATIONS.select(), query.clone(), |connection, query| {
-                Box::pin(page(connection, query))
+                Box::pin(list(connection, query))
             })
             .await
     }
@@ -69,7 +67,7 @@ impl ConversationStore for SqliteConversationStore {
         let message = message.clone();
         self.database
             .writer()
-            .run(MESSAGES.insert(), move |tx| Box::pin(insert_message(tx, message, quota)))
+            .run(MESSAGES.insert(), move |tx| Box::pin(append_within(tx, message, quota)))
             .await
     }
 
@@ -82,27 +80,27 @@ impl ConversationStore for SqliteConversationStore {
     ) -> Result<Vec<StoredMessage>> {
         self.database
             .read(MESSAGES.select(), conversation, move |connection, conversation| {
-                Box::pin(latest(connection, *conversation, before, limit, max_bytes))
+                Box::pin(messages(connection, *conversation, before, limit, max_bytes))
             })
             .await
     }
 
     async fn delete(&self, id: ConversationId) -> Result<()> {
-        self.database.writer().run(CONVERSATIONS.delete(), move |tx| Box::pin(remove(tx, id))).await
+        self.database.writer().run(CONVERSATIONS.delete(), move |tx| Box::pin(delete(tx, id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
-        self.database.writer().run(CONVERSATIONS.delete(), move |tx| Box::pin(remove_all(tx, owner))).await
+        self.database.writer().run(CONVERSATIONS.delete(), move |tx| Box::pin(delete_all(tx, owner))).await
     }
 }
 
-async fn by_id(connection: &mut SqliteConnection, id: ConversationId) -> StoreResult<Option<Conversation>> {
+async fn get(connection: &mut SqliteConnection, id: ConversationId) -> StoreResult<Option<Conversation>> {
     const BY_ID: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut SqliteConnection, query: &ConversationQuery) -> StoreResult<ConversationPage> {
+async fn list(connection: &mut SqliteConnection, query: &ConversationQuery) -> StoreResult<ConversationPage> {
     const ALL: &str = concat!(
         "SELECT ",
         conversation_columns!(),
@@ -123,7 +121,7 @@ async fn page(connection: &mut SqliteConnection, query: &ConversationQuery) -> S
     Ok(ConversationPage::of(conversations, query.limit as usize))
 }
 
-async fn latest(
+async fn messages(
     connection: &mut SqliteConnection,
     conversation: ConversationId,
     before: Option<MessageId>,
@@ -149,7 +147,11 @@ async fn latest(
     rows.iter().rev().map(decode_message).collect()
 }
 
-async fn insert(tx: &mut Transaction, conversation: Conversation, max: Option<u32>) -> StoreResult<()> {
+async fn create_within(
+    tx: &mut Transaction,
+    conversation: Conversation,
+    max: Option<u32>,
+) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM conversations WHERE owner = ?";
     const INSERT: &str =
         concat!("INSERT INTO conversations (", conversation_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
@@ -172,12 +174,12 @@ async fn insert(tx: &mut Transaction, conversation: Conversation, max: Option<u3
     Ok(())
 }
 
-async fn remove_all(tx: &mut Transaction, owner: UserId) -> StoreResult<u64> {
+async fn delete_all(tx: &mut Transaction, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM conversations WHERE owner = ?").bind(owner.0);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
-async fn insert_message(
+async fn append_within(
     tx: &mut Transaction,
     message: StoredMessage,
     quota: Option<MessageQuota>,
@@ -221,7 +223,7 @@ async fn insert_message(
     Ok(())
 }
 
-async fn remove(tx: &mut Transaction, id: ConversationId) -> StoreResult<()> {
+async fn delete(tx: &mut Transaction, id: ConversationId) -> StoreResult<()> {
     const DELETE: &str = "DELETE FROM conversations WHERE id = ?";
     let done = sqlx::query(DELETE).bind(id.0).execute(&mut tx.connection).await?;
     if done.rows_affected() == 0 {

@@ -113,26 +113,26 @@ impl DocumentStore for SqliteDocumentStore {
     }
 
     async fn get(&self, id: DocumentId) -> Result<Option<Document>> {
-        self.database.read(DOCUMENTS.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.read(DOCUMENTS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
     async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
         self.database
-            .read(DOCUMENTS.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .read(DOCUMENTS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
             .await
     }
 
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         self.database
             .read(CHUNKS.select(), document, move |connection, document| {
-                Box::pin(in_order(connection, *document, from, limit))
+                Box::pin(chunks(connection, *document, from, limit))
             })
             .await
     }
 
     async fn search(&self, query: &PassageQuery) -> Result<Vec<Passage>> {
         self.database
-            .search(CHUNKS.select(), query.clone(), |connection, query| Box::pin(best(connection, query)))
+            .search(CHUNKS.select(), query.clone(), |connection, query| Box::pin(search(connection, query)))
             .await
     }
 
@@ -175,13 +175,13 @@ pub(super) async fn remove_incomplete(database: &Database) -> Result<()> {
     Ok(())
 }
 
-async fn by_id(connection: &mut SqliteConnection, id: DocumentId) -> StoreResult<Option<Document>> {
+async fn get(connection: &mut SqliteConnection, id: DocumentId) -> StoreResult<Option<Document>> {
     const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = ? AND complete");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut SqliteConnection, query: &DocumentQuery) -> StoreResult<DocumentPage> {
+async fn list(connection: &mut SqliteConnection, query: &DocumentQuery) -> StoreResult<DocumentPage> {
     const ALL: &str = concat!(
         "SELECT ",
         document_columns!(),
@@ -205,7 +205,7 @@ async fn page(connection: &mut SqliteConnection, query: &DocumentQuery) -> Store
     Ok(DocumentPage { items, next })
 }
 
-async fn in_order(
+async fn chunks(
     connection: &mut SqliteConnection,
     document: DocumentId,
     from: u32,
@@ -221,7 +221,7 @@ async fn in_order(
     rows.iter().map(decode_chunk).collect()
 }
 
-async fn best(connection: &mut SqliteConnection, query: &PassageQuery) -> StoreResult<Vec<Passage>> {
+async fn search(connection: &mut SqliteConnection, query: &PassageQuery) -> StoreResult<Vec<Passage>> {
     // `CROSS JOIN` fixes the order, from the words over the index to the chunks. A plan that began with the
     // documents would search the index for each of their chunks.
     const BEST: &str = "\

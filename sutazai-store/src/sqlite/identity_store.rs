@@ -52,42 +52,42 @@ impl SqliteIdentityStore {
 impl IdentityStore for SqliteIdentityStore {
     async fn create_user(&self, user: &User) -> Result<()> {
         let user = user.clone();
-        self.database.writer().run(USERS.insert(), |tx| Box::pin(insert_user(tx, user))).await
+        self.database.writer().run(USERS.insert(), |tx| Box::pin(create_user(tx, user))).await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
-        self.database.read(USERS.select(), id, |connection, id| Box::pin(find_user(connection, *id))).await
+        self.database.read(USERS.select(), id, |connection, id| Box::pin(user(connection, *id))).await
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<User>> {
         self.database
             .read(USERS.select(), login.to_owned(), |connection, login| {
-                Box::pin(find_login(connection, login))
+                Box::pin(user_by_login(connection, login))
             })
             .await
     }
 
     async fn users(&self, query: &UserQuery) -> Result<UserPage> {
         self.database
-            .read(USERS.select(), query.clone(), |connection, query| Box::pin(user_page(connection, query)))
+            .read(USERS.select(), query.clone(), |connection, query| Box::pin(users(connection, query)))
             .await
     }
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
         let change = change.clone();
-        self.database.writer().run(USERS.update(), move |tx| Box::pin(update_user(tx, id, change, now))).await
+        self.database.writer().run(USERS.update(), move |tx| Box::pin(change_user(tx, id, change, now))).await
     }
 
     async fn count_users(&self, active_since: DateTime<Utc>, now: DateTime<Utc>) -> Result<UserCounts> {
         self.database
             .read(USERS.select(), active_since, move |connection, active_since| {
-                Box::pin(counted(connection, *active_since, now))
+                Box::pin(count_users(connection, *active_since, now))
             })
             .await
     }
 
     async fn record_login(&self, id: UserId, at: DateTime<Utc>) -> Result<()> {
-        self.database.writer().run(USERS.update(), move |tx| Box::pin(update_login(tx, id, at))).await
+        self.database.writer().run(USERS.update(), move |tx| Box::pin(record_login(tx, id, at))).await
     }
 
     async fn delete_user(&self, id: UserId, now: DateTime<Utc>) -> Result<()> {
@@ -98,44 +98,40 @@ impl IdentityStore for SqliteIdentityStore {
         let invitation = invitation.clone();
         self.database
             .writer()
-            .run(INVITATIONS.insert(), |tx| Box::pin(invitations::insert(tx, invitation)))
+            .run(INVITATIONS.insert(), |tx| Box::pin(invitations::create(tx, invitation)))
             .await
     }
 
     async fn invitations(&self, now: DateTime<Utc>) -> Result<Vec<Invitation>> {
         self.database
-            .read(INVITATIONS.select(), now, |connection, now| Box::pin(invitations::good(connection, *now)))
+            .read(INVITATIONS.select(), now, |connection, now| Box::pin(invitations::list(connection, *now)))
             .await
     }
 
     async fn delete_invitation(&self, id: InvitationId) -> Result<()> {
         self.database
             .writer()
-            .run(INVITATIONS.delete(), move |tx| Box::pin(invitations::remove(tx, id)))
+            .run(INVITATIONS.delete(), move |tx| Box::pin(invitations::delete(tx, id)))
             .await
     }
 
     async fn create_invited_user(&self, user: &User, invitation_hash: &str) -> Result<()> {
         let (user, hash) = (user.clone(), invitation_hash.to_owned());
-        self.database.writer().run(USERS.insert(), |tx| Box::pin(insert_invited(tx, user, hash))).await
+        self.database.writer().run(USERS.insert(), |tx| Box::pin(create_invited_user(tx, user, hash))).await
     }
 
     async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
         let session = session.clone();
-        self.database.writer().run(SESSIONS.insert(), |tx| Box::pin(insert_session(tx, session))).await
+        self.database.writer().run(SESSIONS.insert(), |tx| Box::pin(create_session(tx, session))).await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>> {
-        self.database
-            .read(SESSIONS.select(), id, |connection, id| Box::pin(find_session(connection, *id)))
-            .await
+        self.database.read(SESSIONS.select(), id, |connection, id| Box::pin(session(connection, *id))).await
     }
 
     async fn sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<Session>> {
         self.database
-            .read(SESSIONS.select(), user, move |connection, user| {
-                Box::pin(good_sessions(connection, *user, now))
-            })
+            .read(SESSIONS.select(), user, move |connection, user| Box::pin(sessions(connection, *user, now)))
             .await
     }
 
@@ -150,7 +146,7 @@ impl IdentityStore for SqliteIdentityStore {
         let (expected, new) = (expected_hash.to_owned(), new.clone());
         self.database
             .writer()
-            .run(SESSIONS.update(), move |tx| Box::pin(exchange(tx, id, expected, new, now, expires_at)))
+            .run(SESSIONS.update(), move |tx| Box::pin(rotate(tx, id, expected, new, now, expires_at)))
             .await
     }
 
@@ -163,40 +159,43 @@ impl IdentityStore for SqliteIdentityStore {
     }
 
     async fn revoke(&self, id: SessionId, now: DateTime<Utc>) -> Result<()> {
-        self.database.writer().run(SESSIONS.update(), move |tx| Box::pin(end_session(tx, id, now))).await
+        self.database.writer().run(SESSIONS.update(), move |tx| Box::pin(revoke(tx, id, now))).await
     }
 
     async fn revoke_all(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SessionId>> {
-        self.database.writer().run(SESSIONS.update(), move |tx| Box::pin(end_all(tx, user, None, now))).await
+        self.database
+            .writer()
+            .run(SESSIONS.update(), move |tx| Box::pin(revoke_all(tx, user, None, now)))
+            .await
     }
 
     async fn revoked_since(&self, since: DateTime<Utc>) -> Result<Vec<SessionId>> {
         self.database
-            .read(SESSIONS.select(), since, |connection, since| Box::pin(ended_since(connection, *since)))
+            .read(SESSIONS.select(), since, |connection, since| Box::pin(revoked_since(connection, *since)))
             .await
     }
 }
 
-async fn find_user(connection: &mut SqliteConnection, id: UserId) -> StoreResult<Option<User>> {
+async fn user(connection: &mut SqliteConnection, id: UserId) -> StoreResult<Option<User>> {
     const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn find_login(connection: &mut SqliteConnection, login: &str) -> StoreResult<Option<User>> {
+async fn user_by_login(connection: &mut SqliteConnection, login: &str) -> StoreResult<Option<User>> {
     const BY_LOGIN: &str =
         concat!("SELECT ", user_columns!(), " FROM users WHERE username_key = ?1 OR email_key = ?1");
     let row = sqlx::query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional(&mut *connection).await?;
     row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn find_session(connection: &mut SqliteConnection, id: SessionId) -> StoreResult<Option<Session>> {
+async fn session(connection: &mut SqliteConnection, id: SessionId) -> StoreResult<Option<Session>> {
     const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode_session(&row)).transpose()
 }
 
-async fn user_page(connection: &mut SqliteConnection, query: &UserQuery) -> StoreResult<UserPage> {
+async fn users(connection: &mut SqliteConnection, query: &UserQuery) -> StoreResult<UserPage> {
     let mut sql: QueryBuilder<Sqlite> =
         QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
     if let Some(search) = query.search.as_ref().map(|text| text.to_lowercase()) {
@@ -216,7 +215,7 @@ async fn user_page(connection: &mut SqliteConnection, query: &UserQuery) -> Stor
     Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
 }
 
-async fn counted(
+async fn count_users(
     connection: &mut SqliteConnection,
     active_since: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -229,7 +228,7 @@ async fn counted(
     Ok(UserCounts { total: row.try_get(0)?, disabled: row.try_get(1)?, active: row.try_get(2)? })
 }
 
-async fn good_sessions(
+async fn sessions(
     connection: &mut SqliteConnection,
     user: UserId,
     now: DateTime<Utc>,
@@ -255,14 +254,17 @@ async fn spent_token(
     row.map(spent).transpose()
 }
 
-async fn ended_since(connection: &mut SqliteConnection, since: DateTime<Utc>) -> StoreResult<Vec<SessionId>> {
+async fn revoked_since(
+    connection: &mut SqliteConnection,
+    since: DateTime<Utc>,
+) -> StoreResult<Vec<SessionId>> {
     const ENDED: &str = "SELECT id FROM user_sessions WHERE revoked_at >= ?1 \
         UNION ALL SELECT id FROM deleted_sessions WHERE ended_at >= ?1";
     let rows = sqlx::query(ENDED).bind(nanos(since)).fetch_all(&mut *connection).await?;
     session_ids(&rows)
 }
 
-async fn insert_user(tx: &mut Transaction, user: User) -> StoreResult<()> {
+async fn create_user(tx: &mut Transaction, user: User) -> StoreResult<()> {
     const INSERT: &str = concat!(
         "INSERT INTO users (",
         user_columns!(),
@@ -284,9 +286,9 @@ async fn insert_user(tx: &mut Transaction, user: User) -> StoreResult<()> {
     Ok(())
 }
 
-async fn insert_invited(tx: &mut Transaction, user: User, invitation_hash: String) -> StoreResult<()> {
+async fn create_invited_user(tx: &mut Transaction, user: User, invitation_hash: String) -> StoreResult<()> {
     invitations::spend(tx, &invitation_hash, user.created_at).await?;
-    insert_user(tx, user).await
+    create_user(tx, user).await
 }
 
 /// Checks that an enabled admin remains without this user.
@@ -317,13 +319,13 @@ async fn delete_user(tx: &mut Transaction, id: UserId, now: DateTime<Utc>) -> St
     Ok(())
 }
 
-async fn update_login(tx: &mut Transaction, id: UserId, at: DateTime<Utc>) -> StoreResult<()> {
+async fn record_login(tx: &mut Transaction, id: UserId, at: DateTime<Utc>) -> StoreResult<()> {
     const LOGIN: &str = "UPDATE users SET last_login_at = ? WHERE id = ?";
     sqlx::query(LOGIN).bind(nanos(at)).bind(id.0).execute(&mut tx.connection).await?;
     Ok(())
 }
 
-async fn update_user(
+async fn change_user(
     tx: &mut Transaction,
     id: UserId,
     change: UserChange,
@@ -349,14 +351,14 @@ async fn update_user(
     let row = update.bind(id.0).fetch_optional(&mut tx.connection).await?;
     let user = decode_user(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
     let ended = match change {
-        UserChange::Password { keep, .. } => end_all(tx, id, Some(keep), now).await?,
-        UserChange::Disabled(true) | UserChange::Role(_) => end_all(tx, id, None, now).await?,
+        UserChange::Password { keep, .. } => revoke_all(tx, id, Some(keep), now).await?,
+        UserChange::Disabled(true) | UserChange::Role(_) => revoke_all(tx, id, None, now).await?,
         UserChange::Disabled(false) | UserChange::Rehash { .. } => Vec::new(),
     };
     Ok(ChangedUser { user, ended })
 }
 
-async fn insert_session(tx: &mut Transaction, session: Session) -> StoreResult<Vec<SessionId>> {
+async fn create_session(tx: &mut Transaction, session: Session) -> StoreResult<Vec<SessionId>> {
     const INSERT: &str = concat!(
         "INSERT INTO user_sessions (",
         session_columns!(),
@@ -386,7 +388,7 @@ async fn insert_session(tx: &mut Transaction, session: Session) -> StoreResult<V
     session_ids(&end.fetch_all(&mut tx.connection).await?)
 }
 
-async fn exchange(
+async fn rotate(
     tx: &mut Transaction,
     id: SessionId,
     expected: String,
@@ -423,13 +425,13 @@ async fn exchange(
     Ok(())
 }
 
-async fn end_session(tx: &mut Transaction, id: SessionId, now: DateTime<Utc>) -> StoreResult<()> {
+async fn revoke(tx: &mut Transaction, id: SessionId, now: DateTime<Utc>) -> StoreResult<()> {
     const END: &str = "UPDATE user_sessions SET revoked_at = ifnull(revoked_at, ?) WHERE id = ?";
     sqlx::query(END).bind(nanos(now)).bind(id.0).execute(&mut tx.connection).await?;
     Ok(())
 }
 
-async fn end_all(
+async fn revoke_all(
     tx: &mut Transaction,
     user: UserId,
     keep: Option<SessionId>,

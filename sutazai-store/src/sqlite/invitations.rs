@@ -14,7 +14,7 @@ use super::writer::Transaction;
 ///
 /// # Errors
 /// `Conflict` when there are [`MAX_INVITATIONS`] already.
-pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> StoreResult<()> {
+pub(super) async fn create(tx: &mut Transaction, invitation: Invitation) -> StoreResult<()> {
     const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= ?";
     const COUNT: &str = "SELECT count(*) FROM invitations";
     const INSERT: &str =
@@ -36,7 +36,7 @@ pub(super) async fn insert(tx: &mut Transaction, invitation: Invitation) -> Stor
 }
 
 /// Returns the invitations that have not expired, newest first.
-pub(super) async fn good(
+pub(super) async fn list(
     connection: &mut SqliteConnection,
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<Invitation>> {
@@ -50,7 +50,7 @@ pub(super) async fn good(
 ///
 /// # Errors
 /// `NotFound` for an unknown one.
-pub(super) async fn remove(tx: &mut Transaction, id: InvitationId) -> StoreResult<()> {
+pub(super) async fn delete(tx: &mut Transaction, id: InvitationId) -> StoreResult<()> {
     let delete = sqlx::query("DELETE FROM invitations WHERE id = ?").bind(id.0);
     if delete.execute(&mut tx.connection).await?.rows_affected() == 0 {
         Err(Error::not_found(format!("invitation {id}")))?;

@@ -30,7 +30,7 @@ impl SqliteMetricStore {
 impl MetricStore for SqliteMetricStore {
     async fn append(&self, samples: &[MetricSample]) -> Result<()> {
         let samples = samples.to_vec();
-        self.database.writer().run(METRIC_SAMPLES.insert(), |tx| Box::pin(insert(tx, samples))).await
+        self.database.writer().run(METRIC_SAMPLES.insert(), |tx| Box::pin(append(tx, samples))).await
     }
 
     async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
@@ -45,7 +45,7 @@ impl MetricStore for SqliteMetricStore {
         let input = (host.to_owned(), prefix.to_owned());
         self.database
             .read(METRIC_SERIES.select(), input, |connection, (host, prefix)| {
-                Box::pin(names(connection, host, prefix))
+                Box::pin(series(connection, host, prefix))
             })
             .await
     }
@@ -89,7 +89,7 @@ async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> StoreR
     rows.iter().map(sample).collect()
 }
 
-async fn names(connection: &mut SqliteConnection, host: &str, prefix: &str) -> StoreResult<Vec<String>> {
+async fn series(connection: &mut SqliteConnection, host: &str, prefix: &str) -> StoreResult<Vec<String>> {
     const NAMES: &str = "\
         SELECT name FROM metric_series WHERE host = ?1 AND substr(name, 1, length(?2)) = ?2 \
         AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name";
@@ -97,7 +97,7 @@ async fn names(connection: &mut SqliteConnection, host: &str, prefix: &str) -> S
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-async fn insert(tx: &mut Transaction, samples: Vec<MetricSample>) -> StoreResult<()> {
+async fn append(tx: &mut Transaction, samples: Vec<MetricSample>) -> StoreResult<()> {
     let connection = &mut tx.connection;
     let mut names: Vec<(&str, &str)> =
         samples.iter().map(|sample| (sample.host.as_str(), sample.series.as_str())).collect();

@@ -19,7 +19,7 @@ use crate::task_repository::Record;
 use crate::unit_of_work::UnitOfWork;
 
 /// Tasks of an owner that one transaction removes at most, so that other writes run in between.
-pub(super) const DELETED_AT_ONCE: u64 = 128;
+pub(super) const DELETE_BATCH_SIZE: u64 = 128;
 
 /// Adds tasks, all or none; an existing idempotency or deduplication key returns the earlier task.
 pub(super) async fn enqueue(
@@ -153,7 +153,7 @@ pub(super) async fn reap(transaction: &mut Transaction, now: DateTime<Utc>) -> S
         let record = Record::decode(row);
         let id = record.task.id;
         changes.keep(record);
-        changes.take_back(id, now).await?;
+        changes.reap(id, now).await?;
     }
     changes.flush().await?;
     Ok(rows.len() as u64)
@@ -196,7 +196,7 @@ pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> StoreRe
 pub(super) async fn delete_some(transaction: &mut Transaction, owner: UserId) -> StoreResult<u64> {
     const SOME: &str = "SELECT id FROM tasks WHERE owner = ? ORDER BY id LIMIT ?";
     const DELETE: &str = "DELETE FROM tasks WHERE id IN (VALUES";
-    let rows = sqlx::query(SOME).bind(owner.0).bind(DELETED_AT_ONCE as i64);
+    let rows = sqlx::query(SOME).bind(owner.0).bind(DELETE_BATCH_SIZE as i64);
     let rows = rows.fetch_all(&mut transaction.connection).await?;
     let ids = rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<StoreResult<Vec<_>>>()?;
     outbox::leave(transaction, &ids).await?;

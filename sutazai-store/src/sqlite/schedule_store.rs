@@ -42,64 +42,64 @@ impl SqliteScheduleStore {
 impl ScheduleStore for SqliteScheduleStore {
     async fn create(&self, schedule: &Schedule) -> Result<()> {
         let schedule = schedule.clone();
-        self.database.writer().run(SCHEDULES.insert(), |tx| Box::pin(insert(tx, schedule))).await
+        self.database.writer().run(SCHEDULES.insert(), |tx| Box::pin(create(tx, schedule))).await
     }
 
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>> {
-        self.database.read(SCHEDULES.select(), id, |connection, id| Box::pin(by_id(connection, *id))).await
+        self.database.read(SCHEDULES.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
     async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
         self.database
-            .read(SCHEDULES.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .read(SCHEDULES.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
             .await
     }
 
     async fn replace(&self, schedule: &Schedule) -> Result<()> {
         let schedule = schedule.clone();
-        self.database.writer().run(SCHEDULES.update(), |tx| Box::pin(update(tx, schedule))).await
+        self.database.writer().run(SCHEDULES.update(), |tx| Box::pin(replace(tx, schedule))).await
     }
 
     async fn delete(&self, id: ScheduleId) -> Result<()> {
-        self.database.writer().run(SCHEDULES.delete(), move |tx| Box::pin(remove(tx, id))).await
+        self.database.writer().run(SCHEDULES.delete(), move |tx| Box::pin(delete(tx, id))).await
     }
 
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
-        self.database.writer().run(SCHEDULES.delete(), move |tx| Box::pin(remove_all(tx, owner))).await
+        self.database.writer().run(SCHEDULES.delete(), move |tx| Box::pin(delete_all(tx, owner))).await
     }
 
     async fn upcoming(&self, limit: u32) -> Result<Vec<Schedule>> {
         self.database
-            .read(SCHEDULES.select(), limit, |connection, limit| Box::pin(next(connection, *limit)))
+            .read(SCHEDULES.select(), limit, |connection, limit| Box::pin(upcoming(connection, *limit)))
             .await
     }
 
     async fn waiting(&self, after: Option<ScheduleId>, limit: u32) -> Result<Vec<Schedule>> {
         self.database
             .read(SCHEDULES.select(), after, move |connection, after| {
-                Box::pin(with_queue(connection, *after, limit))
+                Box::pin(waiting(connection, *after, limit))
             })
             .await
     }
 
     async fn advance(&self, seen: &Schedule, fired: &Schedule) -> Result<bool> {
         let (seen, fired) = (seen.clone(), fired.clone());
-        self.database.writer().run(SCHEDULES.update(), move |tx| Box::pin(move_on(tx, seen, fired))).await
+        self.database.writer().run(SCHEDULES.update(), move |tx| Box::pin(advance(tx, seen, fired))).await
     }
 }
 
-async fn remove_all(tx: &mut Transaction, owner: UserId) -> StoreResult<u64> {
+async fn delete_all(tx: &mut Transaction, owner: UserId) -> StoreResult<u64> {
     let delete = sqlx::query("DELETE FROM schedules WHERE owner = ?").bind(owner.0);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }
 
-async fn by_id(connection: &mut SqliteConnection, id: ScheduleId) -> StoreResult<Option<Schedule>> {
+async fn get(connection: &mut SqliteConnection, id: ScheduleId) -> StoreResult<Option<Schedule>> {
     const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn page(connection: &mut SqliteConnection, query: &ScheduleQuery) -> StoreResult<SchedulePage> {
+async fn list(connection: &mut SqliteConnection, query: &ScheduleQuery) -> StoreResult<SchedulePage> {
     /// The rows of one page and the one after it: `?2` before which, `?3` how many, `?4` how many bytes.
     macro_rules! page {
         ($which:literal) => {
@@ -137,7 +137,7 @@ async fn page(connection: &mut SqliteConnection, query: &ScheduleQuery) -> Store
     Ok(SchedulePage::ending(schedules, more))
 }
 
-async fn next(connection: &mut SqliteConnection, limit: u32) -> StoreResult<Vec<Schedule>> {
+async fn upcoming(connection: &mut SqliteConnection, limit: u32) -> StoreResult<Vec<Schedule>> {
     const NEXT: &str = concat!(
         "SELECT ",
         columns!(),
@@ -163,7 +163,7 @@ fn readable(row: &SqliteRow) -> Option<Schedule> {
     decode(row).inspect_err(|_| tracing::warn!("schedule unreadable; it is left out")).ok()
 }
 
-async fn insert(tx: &mut Transaction, schedule: Schedule) -> StoreResult<()> {
+async fn create(tx: &mut Transaction, schedule: Schedule) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM schedules WHERE owner = ?";
     const INSERT: &str = concat!(
         "INSERT INTO schedules (",
@@ -200,7 +200,7 @@ async fn insert(tx: &mut Transaction, schedule: Schedule) -> StoreResult<()> {
     Ok(())
 }
 
-async fn update(tx: &mut Transaction, schedule: Schedule) -> StoreResult<()> {
+async fn replace(tx: &mut Transaction, schedule: Schedule) -> StoreResult<()> {
     const UPDATE: &str = "UPDATE schedules SET name = ?, agent = ?, payload = ?, priority = ?, cron = ?, time_zone = ?, \
                           missed_runs = ?, overlap_policy = ?, enabled = ?, next_run_at = ?, queued = ?, updated_at = ? \
                           WHERE id = ?";
@@ -224,12 +224,12 @@ async fn update(tx: &mut Transaction, schedule: Schedule) -> StoreResult<()> {
     found(done.rows_affected(), schedule.id)
 }
 
-async fn remove(tx: &mut Transaction, id: ScheduleId) -> StoreResult<()> {
+async fn delete(tx: &mut Transaction, id: ScheduleId) -> StoreResult<()> {
     let delete = sqlx::query("DELETE FROM schedules WHERE id = ?").bind(id.0);
     found(delete.execute(&mut tx.connection).await?.rows_affected(), id)
 }
 
-async fn move_on(tx: &mut Transaction, seen: Schedule, fired: Schedule) -> StoreResult<bool> {
+async fn advance(tx: &mut Transaction, seen: Schedule, fired: Schedule) -> StoreResult<bool> {
     const ADVANCE: &str = "UPDATE schedules SET next_run_at = ?, last_run_at = ?, last_task = ?, queued = ? \
                            WHERE id = ? AND next_run_at IS ? AND queued = ?";
     let advance = sqlx::query(ADVANCE)
@@ -243,7 +243,7 @@ async fn move_on(tx: &mut Transaction, seen: Schedule, fired: Schedule) -> Store
     Ok(advance.execute(&mut tx.connection).await?.rows_affected() > 0)
 }
 
-async fn with_queue(
+async fn waiting(
     connection: &mut SqliteConnection,
     mut after: Option<ScheduleId>,
     limit: u32,

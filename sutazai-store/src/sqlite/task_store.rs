@@ -58,21 +58,21 @@ impl TaskStore for SqliteTaskStore {
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        self.database.read(TASKS.select(), id, |connection, id| Box::pin(find(connection, *id))).await
+        self.database.read(TASKS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
         self.database
-            .read(TASKS.select(), query.clone(), |connection, query| Box::pin(page(connection, query)))
+            .read(TASKS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
             .await
     }
 
     async fn statistics(&self) -> Result<TaskStatistics> {
-        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(counted(connection))).await
+        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(statistics(connection))).await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(behind(connection))).await
+        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(backlog(connection))).await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -113,7 +113,9 @@ impl TaskStore for SqliteTaskStore {
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
         self.database
-            .read(TASKS.select(), agents.to_vec(), |connection, agents| Box::pin(due(connection, agents)))
+            .read(TASKS.select(), agents.to_vec(), |connection, agents| {
+                Box::pin(next_due(connection, agents))
+            })
             .await
     }
 
@@ -138,7 +140,7 @@ impl TaskStore for SqliteTaskStore {
                 .run(TASKS.delete(), move |tx| Box::pin(queue::delete_some(tx, owner)))
                 .await?;
             removed += some;
-            if some < queue::DELETED_AT_ONCE {
+            if some < queue::DELETE_BATCH_SIZE {
                 return Ok(removed);
             }
         }
@@ -160,7 +162,7 @@ impl TaskStore for SqliteTaskStore {
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
         self.database
             .read(TASK_EVENTS.select(), id, move |connection, id| {
-                Box::pin(events(connection, *id, after, limit))
+                Box::pin(events_after(connection, *id, after, limit))
             })
             .await
     }
@@ -181,14 +183,14 @@ impl TaskStore for SqliteTaskStore {
     ) -> Result<Vec<EventLogEntry>> {
         self.database
             .read(TASK_EVENTS.select(), owner, move |connection, owner| {
-                Box::pin(event_log(connection, *owner, after, limit))
+                Box::pin(event_log_after(connection, *owner, after, limit))
             })
             .await
     }
 
     async fn event_log_end(&self) -> Result<EventOffset> {
         self.database
-            .read(TASK_EVENTS.select(), (), |connection, ()| Box::pin(end_of_event_log(connection)))
+            .read(TASK_EVENTS.select(), (), |connection, ()| Box::pin(event_log_end(connection)))
             .await
     }
 
@@ -203,13 +205,13 @@ impl TaskStore for SqliteTaskStore {
     }
 }
 
-async fn find(connection: &mut SqliteConnection, id: TaskId) -> StoreResult<Option<Task>> {
+async fn get(connection: &mut SqliteConnection, id: TaskId) -> StoreResult<Option<Task>> {
     const GET: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?");
     let row = sqlx::query(GET).bind(id.0).fetch_optional(&mut *connection).await?;
     Ok(row.map(|row| Record::decode(&row).task))
 }
 
-async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> StoreResult<TaskPage> {
+async fn list(connection: &mut SqliteConnection, query: &TaskQuery) -> StoreResult<TaskPage> {
     let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(concat!(
         "SELECT ",
         columns!(),
@@ -250,7 +252,7 @@ async fn page(connection: &mut SqliteConnection, query: &TaskQuery) -> StoreResu
     TaskPage::of(tasks, limit as usize)
 }
 
-async fn counted(connection: &mut SqliteConnection) -> StoreResult<TaskStatistics> {
+async fn statistics(connection: &mut SqliteConnection) -> StoreResult<TaskStatistics> {
     const COUNTS: &str = "SELECT agent, status, count(*) FROM tasks GROUP BY agent, status";
     let rows = sqlx::query(COUNTS).fetch_all(&mut *connection).await?;
     let count = |row: &SqliteRow| -> StoreResult<TaskCount> {
@@ -265,12 +267,15 @@ async fn counted(connection: &mut SqliteConnection) -> StoreResult<TaskStatistic
     Ok(TaskStatistics { counts })
 }
 
-async fn behind(connection: &mut SqliteConnection) -> StoreResult<Backlog> {
+async fn backlog(connection: &mut SqliteConnection) -> StoreResult<Backlog> {
     let row = sqlx::query(BACKLOG).fetch_one(&mut *connection).await?;
     Ok(Backlog { tasks: row.try_get(0)?, oldest: row.try_get::<Option<i64>, _>(1)?.map(instant) })
 }
 
-async fn due(connection: &mut SqliteConnection, agents: &[String]) -> StoreResult<Option<DateTime<Utc>>> {
+async fn next_due(
+    connection: &mut SqliteConnection,
+    agents: &[String],
+) -> StoreResult<Option<DateTime<Utc>>> {
     let row = sqlx::query(NEXT_DUE)
         .bind(Uuid::nil())
         .bind("")
@@ -281,7 +286,7 @@ async fn due(connection: &mut SqliteConnection, agents: &[String]) -> StoreResul
     Ok(row.try_get::<Option<i64>, _>(0)?.map(instant))
 }
 
-async fn events(
+async fn events_after(
     connection: &mut SqliteConnection,
     id: TaskId,
     after: u64,
@@ -298,7 +303,7 @@ async fn events(
     rows.iter().map(|row| decode_event(id, row)).collect()
 }
 
-async fn event_log(
+async fn event_log_after(
     connection: &mut SqliteConnection,
     owner: Option<UserId>,
     after: EventOffset,
@@ -337,7 +342,7 @@ async fn log_rows(
     Ok(query.fetch_all(connection).await?)
 }
 
-async fn end_of_event_log(connection: &mut SqliteConnection) -> StoreResult<EventOffset> {
+async fn event_log_end(connection: &mut SqliteConnection) -> StoreResult<EventOffset> {
     // Unlike the largest position, it does not decrease when the latest events are deleted.
     const END: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'task_events'";
     let row = sqlx::query(END).fetch_optional(&mut *connection).await?;
