@@ -4,6 +4,11 @@
 //! The queue's index sorts by partition, and the database skips from the first task of one partition to the
 //! first of the next without reading the tasks in between (a skip scan). The cost of a claim therefore
 //! depends on the number of partitions that it visits, not on their length.
+//!
+//! One list in the order of due times would be a simpler claim, and right where all tasks have one owner:
+//! with several, an owner who submits 100,000 tasks at once would delay everybody else until they are done.
+//! Weights per owner would need a counter that every claim updates, and so would make claims wait for each
+//! other; they would be right if owners paid for different shares.
 
 use std::collections::VecDeque;
 

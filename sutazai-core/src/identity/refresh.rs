@@ -4,6 +4,10 @@
 //! lost, or two browser tabs refresh at once, the client presents the spent token again and gets the same successor:
 //! the server derives it again and compares hashes. So neither tokens nor data about the client are stored. Storing the
 //! successor's plaintext would be simpler, but a leaked database would then contain valid tokens.
+//!
+//! Each token is exchanged once, because a bearer token can be copied: the second use of it reveals that there are two
+//! holders. A token that stays valid until its session ends would be right if it were bound to a key of the client, by
+//! mutual TLS or DPoP, so that a copy is worthless.
 
 use chrono::{DateTime, Utc};
 
@@ -45,6 +49,8 @@ impl Identity {
         let salt = random();
         let next = presented.successor(&salt, &client);
         let new = Successor { hash: next.hash(), salt: hex(&salt) };
+        // The store compares the hash and replaces it in one step, so of two concurrent requests one loses and takes the
+        // path of a repeated token. A lock around reading and writing would do the same for one process only.
         match self.store.rotate(session.id, &session.refresh_hash, &new, now, expires_at).await {
             Ok(()) => self.signed_in(user, next),
             // A concurrent request has exchanged the same token.

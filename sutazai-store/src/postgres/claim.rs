@@ -3,7 +3,8 @@
 //! Without concurrency limits a claim is two statements, each a transaction of its own: a skip scan finds the
 //! due queue partitions without a lock, then their tasks are locked with `SKIP LOCKED`, so any number of
 //! processes claim at once. With limits, claims are serialized by an advisory lock: each one must count what
-//! the claims before it have started.
+//! the claims before it have started. Without limits that lock would also make claims exact in their order,
+//! but they would wait for each other; it would be right for a few workers whose tasks take seconds.
 
 use std::collections::HashMap;
 

@@ -2,7 +2,9 @@
 //!
 //! A statement costs a round trip to the server and a commit costs a sync of its disk, whatever their size.
 //! While one batch is being processed the next one gathers. No call waits for a timer, which would add
-//! latency when there is little to do, and no call joins a batch that was sent already.
+//! latency when there is little to do, and no call joins a batch that was sent already. A timer would be right
+//! if batches were sent by many processes at once and the number of statements, not their latency, were the
+//! limit of the database.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -22,7 +22,9 @@ use crate::task_repository::{DeduplicationKey, Record, TaskRepository, WriteSet}
 impl TaskRepository for Transaction<'_> {
     async fn load(&mut self, ids: &[TaskId]) -> StoreResult<Vec<Record>> {
         // Queue rows are locked before tasks, since claims lock them in this order. Both are locked in the
-        // order of the ids: transactions that lock rows in one order cannot deadlock.
+        // order of the ids: transactions that lock rows in one order cannot deadlock. Locking as rows come and
+        // leaving deadlocks to PostgreSQL would be right if conflicts were rare: it notices one only after 1 s,
+        // and parents and children that end together often conflict.
         const QUEUED: &str = concat!(
             "SELECT FROM queue, tasks WHERE ",
             in_queue!("$1"),

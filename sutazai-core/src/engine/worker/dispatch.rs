@@ -4,6 +4,10 @@
 //! Beyond the free workers, tasks are accepted only if attempts are so short that no other process could start them
 //! earlier. With concurrency limits set, every task takes the way through the store, because only the store can count
 //! across processes.
+//!
+//! The alternative is to store every task as pending and to let the claimers of all processes compete for it. It costs a
+//! second commit before the task starts, and is right when fairness matters more than latency: as soon as due tasks
+//! wait in the store, local dispatch closes, so that a new task does not overtake those of other owners.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

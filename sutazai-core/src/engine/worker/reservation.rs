@@ -1,4 +1,10 @@
 //! Reservation of workers for tasks that are submitted and claimed in one transaction.
+//!
+//! A task must not be claimed here without a worker that will run it, but whether it is stored is known only after the
+//! commit. Capacity is therefore reserved before it, as a count, and released if the store returns an earlier task, fails,
+//! or the submitter is dropped. Acquiring a worker's permit instead would be simpler, and right if tasks were accepted
+//! for idle workers alone: a permit blocks its worker during the whole commit, and a task that queues behind short ones
+//! has no permit to acquire.
 
 use std::sync::Arc;
 use std::time::Duration;
