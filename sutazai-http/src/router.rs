@@ -17,8 +17,8 @@ use crate::openapi::{access, api, envelope as envelope_schema, openai_api as ope
 #[cfg(feature = "docs")]
 use crate::pages;
 use crate::routes::{
-    admin, agents, auth, conversations, documents, events, health, metrics as figures, models, openai_api,
-    openapi, schedules, system, tasks,
+    admin, agents, auth, conversations, documents, events, health, models, openai_api, openapi, prometheus,
+    schedules, system, tasks,
 };
 use crate::security::body_limit::BodyLimit;
 
@@ -60,7 +60,7 @@ pub fn router(app: App) -> Router {
         &app,
         permitted(&app, Permission::UseModels, sized(&app, BodyLimit::MODEL, gateway())),
     ));
-    let bare = queried(&app, OpenApiRouter::new().routes(routes!(openapi::show::handle)));
+    let bare = queried(&app, OpenApiRouter::new().routes(routes!(openapi::show)));
     let mut routes = open.merge(signed_in).merge(streams);
     access::queried(routes.get_openapi_mut());
     let routes = enveloped(routes).merge(gateway).merge(bare);
@@ -84,10 +84,10 @@ pub fn router(app: App) -> Router {
 
 /// Routes that load balancers and Prometheus poll every few seconds.
 fn probes(app: &App) -> OpenApiRouter<App> {
-    let figures = OpenApiRouter::new().routes(routes!(figures::show::handle)).route_layer(compress::layer());
-    let ready = OpenApiRouter::new().routes(routes!(health::ready::handle));
+    let figures = OpenApiRouter::new().routes(routes!(prometheus::show)).route_layer(compress::layer());
+    let ready = OpenApiRouter::new().routes(routes!(health::ready));
     // Liveness waits for nothing, so a time limit would add cost without an effect.
-    let alive = OpenApiRouter::new().routes(routes!(health::show::handle));
+    let alive = OpenApiRouter::new().routes(routes!(health::show));
     enveloped(alive.merge(timed(app, ready.merge(figures))))
 }
 
@@ -100,17 +100,17 @@ fn refresh() -> OpenApiRouter<App> {
 }
 
 fn me() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(auth::me::handle))
+    OpenApiRouter::new().routes(routes!(auth::me::show))
 }
 
 fn account() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(auth::logout::handle))
-        .routes(routes!(auth::logout_all::handle))
-        .routes(routes!(auth::sessions::list::handle))
-        .routes(routes!(auth::sessions::end::handle))
-        .routes(routes!(auth::api_keys::list::handle))
-        .routes(routes!(auth::api_keys::delete::handle))
+        .routes(routes!(auth::sessions::logout))
+        .routes(routes!(auth::sessions::logout_all))
+        .routes(routes!(auth::sessions::list))
+        .routes(routes!(auth::sessions::end))
+        .routes(routes!(auth::api_keys::list))
+        .routes(routes!(auth::api_keys::delete))
 }
 
 /// Routes that verify the caller's password. Limited by address, because the holder of a stolen access token could
@@ -118,53 +118,53 @@ fn account() -> OpenApiRouter<App> {
 fn password(app: &App) -> OpenApiRouter<App> {
     let routes = OpenApiRouter::new()
         .routes(routes!(auth::password::handle))
-        .routes(routes!(auth::api_keys::create::handle))
-        .routes(routes!(auth::delete_me::handle));
+        .routes(routes!(auth::api_keys::create))
+        .routes(routes!(auth::me::delete));
     limited_by_address(app, sized(app, BodyLimit::ACCOUNT, routes))
 }
 
 fn users() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(admin::users::list::handle))
-        .routes(routes!(admin::users::disable::handle))
-        .routes(routes!(admin::users::enable::handle))
-        .routes(routes!(admin::users::role::handle))
-        .routes(routes!(admin::users::delete::handle))
-        .routes(routes!(admin::invitations::list::handle))
-        .routes(routes!(admin::invitations::create::handle))
-        .routes(routes!(admin::invitations::delete::handle))
-        .routes(routes!(admin::sessions::list::handle))
-        .routes(routes!(admin::sessions::end::handle))
+        .routes(routes!(admin::users::list))
+        .routes(routes!(admin::users::disable))
+        .routes(routes!(admin::users::enable))
+        .routes(routes!(admin::users::change_role))
+        .routes(routes!(admin::users::delete))
+        .routes(routes!(admin::invitations::list))
+        .routes(routes!(admin::invitations::create))
+        .routes(routes!(admin::invitations::delete))
+        .routes(routes!(admin::sessions::list))
+        .routes(routes!(admin::sessions::end))
 }
 
 fn operation() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(admin::dead_letter::list::handle))
-        .routes(routes!(admin::dead_letter::retry_all::handle))
-        .routes(routes!(admin::dead_letter::retry::handle))
+        .routes(routes!(admin::dead_letter::list))
+        .routes(routes!(admin::dead_letter::retry_all))
+        .routes(routes!(admin::dead_letter::retry))
         .routes(routes!(admin::statistics::handle))
 }
 
 fn task_reads() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(agents::list::handle))
-        .routes(routes!(tasks::list::handle))
-        .routes(routes!(tasks::show::handle))
-        .routes(routes!(tasks::messages::handle))
-        .routes(routes!(schedules::list::handle))
-        .routes(routes!(schedules::show::handle))
+        .routes(routes!(tasks::list))
+        .routes(routes!(tasks::show))
+        .routes(routes!(tasks::messages))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::show))
 }
 
 fn task_writes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(agents::analyze::handle))
         .routes(routes!(tasks::create::handle))
-        .routes(routes!(tasks::delete::handle))
-        .routes(routes!(tasks::cancel::handle))
-        .routes(routes!(tasks::retry::handle))
-        .routes(routes!(schedules::create::handle))
-        .routes(routes!(schedules::replace::handle))
-        .routes(routes!(schedules::delete::handle))
+        .routes(routes!(tasks::delete))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(tasks::retry))
+        .routes(routes!(schedules::create))
+        .routes(routes!(schedules::replace))
+        .routes(routes!(schedules::delete))
 }
 
 fn tickets() -> OpenApiRouter<App> {
@@ -180,7 +180,7 @@ fn streams() -> OpenApiRouter<App> {
 }
 
 fn metrics() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(system::metrics::handle))
+    OpenApiRouter::new().routes(routes!(system::metrics))
 }
 
 fn models() -> OpenApiRouter<App> {
@@ -193,22 +193,22 @@ fn model_changes() -> OpenApiRouter<App> {
 
 fn conversations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(conversations::list::handle))
-        .routes(routes!(conversations::create::handle))
-        .routes(routes!(conversations::show::handle))
-        .routes(routes!(conversations::delete::handle))
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversations::create))
+        .routes(routes!(conversations::show))
+        .routes(routes!(conversations::delete))
 }
 
 fn document_reads() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(documents::list::handle))
-        .routes(routes!(documents::search::handle))
-        .routes(routes!(documents::show::handle))
-        .routes(routes!(documents::chunks::handle))
+        .routes(routes!(documents::list))
+        .routes(routes!(documents::search))
+        .routes(routes!(documents::show))
+        .routes(routes!(documents::chunks))
 }
 
 fn document_writes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(documents::upload::handle)).routes(routes!(documents::delete::handle))
+    OpenApiRouter::new().routes(routes!(documents::upload::handle)).routes(routes!(documents::delete))
 }
 
 /// Routes that wait for a model. No request timeout: admission control in front of the models has its own limit.
@@ -221,8 +221,8 @@ fn gateway() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(openai_api::complete::handle))
         .routes(routes!(openai_api::embed::handle))
-        .routes(routes!(openai_api::list_models::handle))
-        .routes(routes!(openai_api::show_model::handle))
+        .routes(routes!(openai_api::models::list))
+        .routes(routes!(openai_api::models::show))
 }
 
 /// Restricts the routes to callers with `permission` and documents the requirement.

@@ -47,7 +47,7 @@ pub(crate) async fn operations(server: &Server) -> Vec<Operation> {
     all.collect()
 }
 
-/// Collects `METHOD /path` from the first backticks in the first line of each file with a handler.
+/// Collects `METHOD /path` of each handler. The first line of a file with one handler must name it.
 fn handlers(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -56,10 +56,19 @@ fn handlers(folder: &Path, found: &mut Vec<String>) {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        if text.contains("async fn handle(") {
-            let name = text.lines().next().unwrap().split('`').nth(1);
-            found.push(name.unwrap_or_else(|| panic!("{}: no `METHOD /path`", path.display())).to_owned());
+        let described = text.split("#[utoipa::path(").skip(1).map(|operation| {
+            let mut lines = operation.lines().map(|line| line.trim().trim_end_matches(',')).skip(1);
+            let method = lines.next().unwrap().to_uppercase();
+            let path = lines.next().unwrap().strip_prefix("path = ").unwrap().trim_matches('"').to_owned();
+            format!("{method} {path}")
+        });
+        let described: Vec<String> = described.collect();
+        if let [only] = &described[..] {
+            let named = text.lines().next().unwrap().split('`').nth(1);
+            assert_eq!(named, Some(only.as_str()), "{}", path.display());
         }
+        assert_eq!(text.matches("pub(crate) async fn ").count(), described.len(), "{}", path.display());
+        found.extend(described);
     }
 }
 

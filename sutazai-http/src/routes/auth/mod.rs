@@ -1,10 +1,7 @@
 //! Authentication and the caller's own account: sign-in, tokens, sessions, API keys and stream tickets.
 
 pub(crate) mod api_keys;
-pub(crate) mod delete_me;
 pub(crate) mod login;
-pub(crate) mod logout;
-pub(crate) mod logout_all;
 pub(crate) mod me;
 pub(crate) mod password;
 pub(crate) mod refresh;

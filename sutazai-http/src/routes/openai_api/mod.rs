@@ -2,5 +2,4 @@
 
 pub(crate) mod complete;
 pub(crate) mod embed;
-pub(crate) mod list_models;
-pub(crate) mod show_model;
+pub(crate) mod models;

@@ -1,10 +1,158 @@
-//! Tasks: submission, queries, cancellation, retry, deletion and event streams.
+//! `/api/v1/tasks`: tasks and their agent messages.
 
-pub(crate) mod cancel;
 pub(crate) mod create;
-pub(crate) mod delete;
 pub(crate) mod events;
-pub(crate) mod list;
-pub(crate) mod messages;
-pub(crate) mod retry;
-pub(crate) mod show;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use sutazai_core::domain::{Caller, TaskId};
+
+use crate::app::App;
+use crate::dto::agent_message::{AgentMessageList, ListAgentMessages};
+use crate::dto::deleted::Deleted;
+use crate::dto::task::{ListTasks, TaskList, TaskView};
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::etag::unless_known;
+use crate::extract::{IdPath, Query};
+
+/// List the caller's tasks.
+///
+/// Paging is stable: no task is skipped or returned twice while new tasks are added.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks",
+    operation_id = "list_tasks",
+    tag = "tasks",
+    params(ListTasks),
+    responses(
+        (status = 200, description = "One page of tasks, newest first.", body = TaskList),
+    ),
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(list): Query<ListTasks>,
+) -> Result<Reply, ApiError> {
+    let page = app.engine().tasks(&caller, list.query()?).await?;
+    Ok(Reply::ok(&TaskList::from(page)))
+}
+
+/// Show a task.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks/{id}",
+    operation_id = "show_task",
+    tag = "tasks",
+    params(
+        ("id" = Uuid, Path),
+        ("If-None-Match" = Option<String>, Header, nullable = false, description = "`ETag` of the version that the client has."),
+    ),
+    responses(
+        (status = 200, description = "The task.", body = TaskView, headers(
+            ("ETag" = String, description = "Weak tag that changes whenever the task changes."),
+        )),
+        (status = 304, description = "The task has not changed since that version."),
+    ),
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<TaskId>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let task = app.engine().task(&caller, id).await?;
+    Ok(unless_known(Reply::ok(&TaskView::from(task)), &headers))
+}
+
+/// List the messages between agents about a task.
+///
+/// Contains messages between the task's agent and the agents of its children or of the task that waits for it: `TASK`
+/// hands a task over, `RESULT` or `ERROR` reports its outcome, and `HEARTBEAT` reports that it is still running.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks/{id}/messages",
+    operation_id = "list_agent_messages",
+    tag = "tasks",
+    params(("id" = Uuid, Path), ListAgentMessages),
+    responses(
+        (status = 200, description = "One page of messages, oldest first.", body = AgentMessageList),
+    ),
+)]
+pub(crate) async fn messages(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<TaskId>,
+    Query(list): Query<ListAgentMessages>,
+) -> Result<Reply, ApiError> {
+    let page = app.engine().agent_messages(&caller, id, list.after()?, list.limit).await?;
+    Ok(Reply::ok(&AgentMessageList::from(page)))
+}
+
+/// Cancel a task.
+///
+/// A pending task is cancelled at once. A processing task is stopped by its worker, at the latest with its next
+/// heartbeat.
+#[utoipa::path(
+    post,
+    path = "/api/v1/tasks/{id}/cancel",
+    operation_id = "cancel_task",
+    tag = "tasks",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The task: cancelled, or still processing with `cancel_requested`.", body = TaskView),
+        (status = 409, description = "The task has ended already."),
+    ),
+)]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<TaskId>,
+) -> Result<Reply, ApiError> {
+    let task = app.engine().cancel(&caller, id).await?;
+    Ok(Reply::ok(&TaskView::from(task)))
+}
+
+/// Retry a failed task.
+#[utoipa::path(
+    post,
+    path = "/api/v1/tasks/{id}/retry",
+    operation_id = "retry_task",
+    tag = "tasks",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The task, pending again.", body = TaskView),
+        (status = 409, description = "The task has not failed, or another pending or processing task has its `unique_key`."),
+    ),
+)]
+pub(crate) async fn retry(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<TaskId>,
+) -> Result<Reply, ApiError> {
+    let task = app.engine().retry(&caller, id).await?;
+    Ok(Reply::ok(&TaskView::from(task)))
+}
+
+/// Delete an ended task and its events.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/tasks/{id}",
+    operation_id = "delete_task",
+    tag = "tasks",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The task was deleted.", body = Deleted),
+        (status = 409, description = "The task has not ended."),
+    ),
+)]
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<TaskId>,
+) -> Result<Reply, ApiError> {
+    app.engine().delete(&caller, id).await?;
+    Ok(Reply::ok(&Deleted { id: id.0 }))
+}

@@ -1,11 +1,32 @@
-//! `GET /health/ready`: checks whether the server can serve requests. For load balancers; requires no authentication.
+//! Liveness and readiness of the server. For load balancers; requires no authentication.
 
 use axum::extract::State;
 
 use crate::app::App;
+use crate::dto::health::Health;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::readiness::{HealthStatus, ReadinessReport};
+
+/// Check liveness.
+///
+/// Responds as long as the process runs; checks no dependency. Intended for load balancers.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "show_health",
+    tag = "health",
+    responses(
+        (status = 200, description = "The process is alive.", body = Health),
+    ),
+)]
+pub(crate) async fn show(State(app): State<App>) -> Reply {
+    Reply::ok(&Health {
+        status: "healthy",
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: app.uptime().as_secs(),
+    })
+}
 
 /// Check readiness.
 ///
@@ -21,7 +42,7 @@ use crate::readiness::{HealthStatus, ReadinessReport};
         (status = 503, description = "The server cannot serve requests; `details` contains the checks."),
     ),
 )]
-pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {
+pub(crate) async fn ready(State(app): State<App>) -> Result<Reply, ApiError> {
     let report = app.readiness().await;
     match report.status {
         HealthStatus::Healthy | HealthStatus::Degraded => Ok(Reply::ok(&report)),

@@ -16,6 +16,6 @@ use crate::app::App;
     tag = "document",
     responses((status = 200, description = "OpenAPI 3.1 document.", body = Object)),
 )]
-pub(crate) async fn handle(State(app): State<App>) -> impl IntoResponse {
+pub(crate) async fn show(State(app): State<App>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], app.document())
 }

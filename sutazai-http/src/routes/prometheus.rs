@@ -4,13 +4,12 @@
 //! `METRICS_TOKEN`, the bearer of that token may read them. Without it, only programs on this machine may, and only
 //! directly: a local reverse proxy forwards requests of other machines, which its headers show.
 
-use std::net::SocketAddr;
-
 use axum::Extension;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED};
 use axum::response::{IntoResponse, Response};
+use std::net::SocketAddr;
 use sutazai_core::{Error, ErrorKind};
 
 use crate::app::App;
@@ -39,7 +38,7 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
         (status = 404, description = "Monitoring is disabled."),
     ),
 )]
-pub(crate) async fn handle(
+pub(crate) async fn show(
     State(app): State<App>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     request: Request,

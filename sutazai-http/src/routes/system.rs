@@ -17,6 +17,6 @@ use crate::error::ApiError;
         (status = 200, description = "A snapshot that is at most 1 second old.", body = SnapshotView),
     ),
 )]
-pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {
+pub(crate) async fn metrics(State(app): State<App>) -> Result<Reply, ApiError> {
     Ok(Reply::json(app.snapshot().await?))
 }

@@ -1,0 +1,78 @@
+//! `/api/v1/admin/dead-letter`: failed tasks of all users.
+
+use axum::Extension;
+use axum::extract::State;
+use sutazai_core::domain::{Caller, TaskId};
+
+use crate::app::App;
+use crate::dto::admin::{ListDeadLetter, RetriedTasks, RetryAll};
+use crate::dto::task::{TaskList, TaskView};
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::extract::{IdPath, OptionalJson, Query};
+
+/// List failed tasks.
+///
+/// Returns the failed tasks of all users, optionally those of one agent.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/dead-letter",
+    operation_id = "list_dead_letter",
+    tag = "admin",
+    params(ListDeadLetter),
+    responses(
+        (status = 200, description = "One page of tasks, newest first.", body = TaskList),
+    ),
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(list): Query<ListDeadLetter>,
+) -> Result<Reply, ApiError> {
+    let page = app.engine().tasks(&caller, list.query()?).await?;
+    Ok(Reply::ok(&TaskList::from(page)))
+}
+
+/// Retry all failed tasks.
+///
+/// Retries the failed tasks of all agents, or of the agent in the body. If the call is interrupted, repeat it to
+/// retry the remaining tasks.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/dead-letter/retry",
+    operation_id = "retry_all_dead_letter",
+    tag = "admin",
+    request_body = Option<RetryAll>,
+    responses(
+        (status = 200, description = "Number of tasks that are pending again.", body = RetriedTasks),
+    ),
+)]
+pub(crate) async fn retry_all(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    OptionalJson(body): OptionalJson<RetryAll>,
+) -> Result<Reply, ApiError> {
+    let retried = app.engine().retry_failed(&caller, body.agent).await?;
+    Ok(Reply::ok(&RetriedTasks { retried }))
+}
+
+/// Retry a failed task.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/dead-letter/{id}/retry",
+    operation_id = "retry_dead_letter",
+    tag = "admin",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The task, pending again.", body = TaskView),
+        (status = 409, description = "The task has not failed, or another pending or processing task has its `unique_key`."),
+    ),
+)]
+pub(crate) async fn retry(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<TaskId>,
+) -> Result<Reply, ApiError> {
+    let task = app.engine().retry(&caller, id).await?;
+    Ok(Reply::ok(&TaskView::from(task)))
+}

@@ -1,4 +1,0 @@
-//! Sessions of the caller.
-
-pub(crate) mod end;
-pub(crate) mod list;

@@ -1,3 +1,0 @@
-//! Metrics in the text format of Prometheus.
-
-pub(crate) mod show;

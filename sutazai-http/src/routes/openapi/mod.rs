@@ -1,3 +1,0 @@
-//! OpenAPI description of the API.
-
-pub(crate) mod show;

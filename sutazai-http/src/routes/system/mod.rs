@@ -1,3 +1,0 @@
-//! Metrics of the machine that the server runs on.
-
-pub(crate) mod metrics;
