@@ -51,7 +51,7 @@ pub const MIN_SEPARATED: f64 = 0.9;
 const MAX_CONCURRENT_CASES: usize = 4;
 
 /// Recorded snapshot of a machine with many problems.
-const MACHINE: &str = include_str!("check/machine.json");
+const MACHINE: &str = include_str!("check_machine.json");
 
 /// Measures a model of this backend. `progress` is called with the finished share and the name of the current step.
 ///

@@ -18,7 +18,7 @@ use super::{HardwareOptimizer, MIN_FLUENCY, analyze};
 mod corpus;
 mod lies;
 mod machines;
-#[path = "../../../tests/fixtures/varied.rs"]
+#[path = "../../../../tests/fixtures/varied.rs"]
 mod varied;
 
 fn context(snapshot: &Snapshot, model: Option<Arc<dyn ModelBackend>>) -> AgentContext {

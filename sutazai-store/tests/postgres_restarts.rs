@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on says so by ending
 
-#[path = "../postgres/place.rs"]
+#[path = "postgres/place.rs"]
 mod place;
 
 use std::sync::Arc;
