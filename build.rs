@@ -1,4 +1,5 @@
-//! Tells programs where the libraries of llama.cpp lie: beside them, as built, or in `../lib/sutazai`, as installed.
+//! Sets the library search path of programs: the libraries of llama.cpp are beside them after a build, and in
+//! `../lib/sutazai` after an installation.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

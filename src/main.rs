@@ -11,7 +11,8 @@ use mimalloc::MiMalloc;
 use sutazai_core::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 
-/// A request is many small values that one thread makes and another drops, which the C library's allocator is slow with.
+/// Allocator of the process. A request allocates many small values on one thread and frees them on another, which is
+/// slow with the allocator of the C library.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     #[cfg(feature = "llama-cpp-native")]
     if matches!(cli.command, Command::ModelProcess) {
-        // Without a runtime: this process has nothing to do but to run a model.
+        // This process only runs a model, so it needs no runtime.
         return sutazai::agent::models::run_model_process();
     }
     run(&cli)
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> ExitCode {
     let runtime = match &cli.command {
-        // It must come about on a machine on which no thread can be started, so it needs none.
+        // The analysis must work on a machine where no thread can be started.
         Command::Analyze(_) => Builder::new_current_thread().enable_all().build().map_err(no_runtime),
         _ => with_workers(),
     };
@@ -36,17 +37,17 @@ fn run(cli: &Cli) -> ExitCode {
         Err(error) => return cli::exit::failed(&error),
     };
     let code = runtime.block_on(command(cli));
-    // What still waits for a device or a mount that never answers is not waited for.
+    // Does not wait for tasks that are blocked by a device or a mount that does not respond.
     runtime.shutdown_background();
     code
 }
 
-/// A runtime with a thread for each processor.
+/// Builds a runtime with one thread per processor.
 ///
 /// # Errors
-/// `Unavailable` where the threads cannot be started.
+/// `Unavailable` when the threads cannot be started.
 fn with_workers() -> Result<Runtime> {
-    // The library panics where a thread cannot be started; that is said in words of ours.
+    // The library panics if a thread cannot be started; the error below replaces its message.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let built = panic::catch_unwind(|| Builder::new_multi_thread().enable_all().build());
@@ -54,14 +55,14 @@ fn with_workers() -> Result<Runtime> {
     match built {
         Ok(built) => built.map_err(no_runtime),
         Err(_) => Err(Error::unavailable(
-            "no thread can be started: this user or this control group has as many processes and threads as it may \
-             have (`ulimit -u`, `pids.max`)",
+            "no thread can be started: this user or this control group has reached its limit of processes and \
+             threads (`ulimit -u`, `pids.max`)",
         )),
     }
 }
 
 fn no_runtime(e: std::io::Error) -> Error {
-    Error::unavailable(format!("the process cannot begin to work: {e}")).with_source(e)
+    Error::unavailable(format!("the runtime cannot be started: {e}")).with_source(e)
 }
 
 async fn command(cli: &Cli) -> ExitCode {

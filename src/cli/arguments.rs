@@ -1,4 +1,4 @@
-//! What the command line understands.
+//! Command line of the binary: commands, flags and their help texts.
 
 use std::path::PathBuf;
 
@@ -21,13 +21,13 @@ use super::printable::Printable;
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  sutazai analyze                          what this machine needs, as a report
-  sutazai analyze --json | jq .findings    the same for programs
+  sutazai analyze                          a report on this machine
+  sutazai analyze --json | jq .findings    the report for programs
   sutazai --model-backends llama-cpp=/models/small.gguf analyze
   sutazai serve --listen 127.0.0.1:10010   the HTTP server
-  sutazai config check                     every setting, and what is wrong with it
+  sutazai config check                     every setting, and every problem
 
-Exit codes: 0 done, 1 a fault of the program, 2 wrong usage or configuration,
+Exit codes: 0 done, 1 an error of the program, 2 wrong usage or configuration,
 3 something needed cannot be reached, 4 not found, 5 refused (conflict, not
 allowed), 130 interrupted; those of analyze --exit-code are in its help."
 )]
@@ -38,7 +38,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// Settings that every command understands; each goes over its environment variable and the file.
+/// Settings that every command understands; a flag overrides its environment variable and the file.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct SettingFlags {
@@ -56,7 +56,7 @@ pub(crate) struct SettingFlags {
 }
 
 impl SettingFlags {
-    /// Environment, file and these flags, with `more` flags of one command.
+    /// Returns the values of the environment, the file and these flags, with `more` flags of one command.
     pub(crate) fn layers(&self, more: &[(&'static str, Option<String>)]) -> Layers {
         let mut flags = vec![
             ("DATABASE_URL", self.database_url.clone()),
@@ -68,24 +68,24 @@ impl SettingFlags {
         Layers::read(std::env::vars_os(), self.config.as_deref(), &flags)
     }
 
-    /// The configuration of a command.
+    /// Returns the configuration of a command.
     ///
     /// # Errors
-    /// The last thing that is wrong; those before it are on standard error then.
+    /// The last problem; those before it are printed to standard error.
     pub(crate) fn load(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
         self.layers(more).check().map(with_own_program).map_err(last)
     }
 
-    /// The same for a process of workers only.
+    /// Returns the configuration of a process that runs workers only.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// Those of [`load`](Self::load).
     pub(crate) fn load_worker(&self, more: &[(&'static str, Option<String>)]) -> Result<Config> {
         self.layers(more).check_worker().map(with_own_program).map_err(last)
     }
 }
 
-/// Models run in child processes of this program, unless another is set.
+/// Runs models in child processes of this program, unless another program is configured.
 pub(crate) fn with_own_program(mut config: Config) -> Config {
     if cfg!(feature = "llama-cpp-native") && config.model_program.is_none() {
         config.model_program = std::env::current_exe().ok().map(ModelProgram::sutazai);
@@ -93,7 +93,7 @@ pub(crate) fn with_own_program(mut config: Config) -> Config {
     config
 }
 
-/// The last problem; those before it are said on standard error.
+/// Returns the last problem, and prints those before it to standard error.
 fn last(mut problems: Vec<Error>) -> Error {
     let last = problems.pop().unwrap_or_else(|| Error::internal("the configuration could not be read"));
     problems.iter().for_each(|problem| eprintln!("sutazai: {}", Printable(problem)));
@@ -102,22 +102,22 @@ fn last(mut problems: Vec<Error>) -> Error {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Look at this machine and say what it needs
+    /// Analyze this machine and print recommendations
     Analyze(Analyze),
     /// Run the HTTP server and its workers
     Serve(Serve),
-    /// Run workers without a server, for tasks that other processes take
+    /// Run workers without a server, for tasks that other processes accept
     Worker(Work),
-    /// Bring the database's schema forward or back
+    /// Migrate the database's schema forward or back
     #[command(subcommand)]
     Migrate(Migrate),
-    /// See, measure and fetch models
+    /// List, measure and download models
     #[command(subcommand)]
     Models(Models),
-    /// See the effective configuration
+    /// Show the effective configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Things only an operator may do
+    /// Manage users as an operator of the database
     #[command(subcommand)]
     Admin(Admin),
     /// Run one model for the process that started this one
@@ -126,25 +126,25 @@ pub(crate) enum Command {
     ModelProcess,
 }
 
-/// Look at this machine and say what it needs
+/// Analyze this machine and print recommendations
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sutazai analyze                 a report, with progress while the model writes
-  sutazai analyze --no-model      the rules' own words, in a second
+  sutazai analyze --no-model      the texts of the rules, in a second
   sutazai analyze --watch 60      again every minute, until Ctrl-C
   sutazai analyze --exit-code     10 for medium, 11 for high, 12 for critical, 0 for low")]
 pub(crate) struct Analyze {
-    /// Print one JSON object to standard output, and nothing else there
+    /// Print one JSON object to standard output and nothing else
     #[arg(long)]
     pub(crate) json: bool,
-    /// Use the rules' own words
+    /// Use the texts of the rules, without a model
     #[arg(long)]
     pub(crate) no_model: bool,
     /// Repeat the analysis at this interval, until Ctrl-C
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) watch: Option<u64>,
-    /// Tell the priority level by the exit code
+    /// Report the priority level by the exit code
     #[arg(long, conflicts_with = "watch")]
     pub(crate) exit_code: bool,
 }
@@ -155,7 +155,7 @@ pub(crate) struct Analyze {
 Examples:
   sutazai serve
   sutazai serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/sutazai/sutazai.db
-  sutazai serve --workers 0       takes tasks, and leaves them to `sutazai worker`")]
+  sutazai serve --workers 0       accepts tasks for `sutazai worker`")]
 pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR:PORT", help = flag_help("LISTEN"))]
     pub(crate) listen: Option<String>,
@@ -165,10 +165,11 @@ pub(crate) struct Serve {
     pub(crate) log_format: Option<String>,
 }
 
-/// Run workers without a server, for tasks that other processes take
+/// Run workers without a server, for tasks that other processes accept
 ///
-/// Any number of them, on any number of machines, share the work of one PostgreSQL database; no port is opened. On
-/// SIGTERM what runs gets SHUTDOWN_GRACE_SECONDS to end, and is then handed back for others.
+/// Any number of workers, on any number of machines, share the tasks of one PostgreSQL database; no port is
+/// opened. On SIGTERM, running tasks get SHUTDOWN_GRACE_SECONDS to end; then they are released for other
+/// workers.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -181,90 +182,90 @@ pub(crate) struct Work {
     pub(crate) log_format: Option<String>,
 }
 
-/// Bring the database's schema forward or back
+/// Migrate the database's schema forward or back
 #[derive(Debug, Subcommand)]
 pub(crate) enum Migrate {
-    /// Apply what is missing
+    /// Apply all migrations that are missing
     Up,
-    /// Take the latest back; the data of what is taken back is lost
+    /// Revert the latest migrations; the data that they introduced is lost
     Down {
-        /// How many
+        /// Number of migrations to revert
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
     },
-    /// Show what is applied
+    /// Show the state of every migration
     Status,
 }
 
-/// See, measure and fetch models
+/// List, measure and download models
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
-    /// The models that are really there
+    /// List the models that the backends have
     List {
-        /// Print a JSON array
+        /// Print one JSON array to standard output
         #[arg(long)]
         json: bool,
     },
-    /// Measure what a model may do, and store it
+    /// Measure the permissions of a model and store them
     ///
-    /// Takes at most 60 s. A model that has not been measured writes nothing: the texts are then those of the rules. The
-    /// result belongs to the weights of the model, whatever it is called.
+    /// Takes at most 60 s. A model that has not been measured writes nothing: the texts then come from the
+    /// rules. The result belongs to the weights of the model, regardless of its name.
     #[command(after_help = "\
 Examples:
   sutazai models check                the model that answers by default
   sutazai models check tinyllama
   sutazai models check --json | jq .granted")]
     Check {
-        /// Its name, as `models list` shows it; without, the model that answers by default
+        /// Name of the model, as `models list` shows it; default: the model that answers by default
         name: Option<String>,
         /// Print one JSON object to standard output
         #[arg(long)]
         json: bool,
     },
-    /// Fetch a model through the first backend that can
+    /// Download a model through the first backend that can
     Pull {
-        /// Its name, as the backend knows it
+        /// Name of the model, as its backend knows it
         name: String,
     },
 }
 
-/// See the effective configuration
+/// Show the effective configuration
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every setting with its origin, secrets hidden, and what is wrong
+    /// Print every setting with its origin, secrets hidden, and every problem
     Check,
     /// Print every setting with its meaning, its values and its default
     Settings {
-        /// Print Markdown tables
+        /// Print the settings as Markdown tables
         #[arg(long)]
         markdown: bool,
     },
 }
 
-/// Things only an operator may do
+/// Manage users as an operator of the database
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
-    /// Add a user; the password is asked for, or read from a file or standard input
+    /// Create a user; the password is asked for, or read from a file or standard input
     #[command(after_help = "\
 Examples:
   sutazai admin create-user --username ada --email ada@example.org --admin
   sutazai admin create-user --username ada --email ada@example.org --password-file /run/secrets/ada
   pwgen 20 1 | sutazai admin create-user --username ada --email ada@example.org --password-file -")]
     CreateUser {
-        /// 3 to 50 of A-Z, a-z, 0-9 and _
+        /// Username: 3 to 50 of A-Z, a-z, 0-9 and _
         #[arg(long)]
         username: String,
-        /// E-mail address
+        /// E-mail address of the user
         #[arg(long)]
         email: String,
         /// File with the password; - for standard input
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
-        /// May do everything
+        /// Create the user as an admin
         #[arg(long)]
         admin: bool,
     },
-    /// Print an invitation that is good for one registration, where registration is closed
+    /// Print an invitation to one registration, for servers where registration is closed
     Invite {
         /// Hours until it expires, 1 to 720
         #[arg(long, default_value_t = 72, value_parser = clap::value_parser!(u32).range(1..=720))]
@@ -274,12 +275,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   sutazai admin delete-user ada          asks for the username again
-  sutazai admin delete-user ada --yes    asks nothing")]
+  sutazai admin delete-user ada --yes    without confirmation")]
     DeleteUser {
         /// Username or e-mail address
         #[arg(value_name = "USER")]
         login: String,
-        /// Ask nothing
+        /// Delete without asking for confirmation
         #[arg(long)]
         yes: bool,
     },

@@ -1,4 +1,4 @@
-//! `sutazai config`: the effective settings, and what each of them means.
+//! `sutazai config`: the effective settings and their meaning.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ async fn check(settings: &SettingFlags) -> Result<ExitCode> {
     };
     match problems.as_slice() {
         [] => {
-            output::line(format_args!("\nNothing is wrong with it."))?;
+            output::line(format_args!("\nThe configuration is valid."))?;
             Ok(ExitCode::SUCCESS)
         }
         problems => {
@@ -65,9 +65,8 @@ async fn check(settings: &SettingFlags) -> Result<ExitCode> {
     }
 }
 
-/// What each setting says well, and what it names is not to be had: the database, the log filter, the model files,
-/// the certificates.
-/// Servers are not asked: they may be started later.
+/// Returns the problems that only opening reveals, of well-formed settings: in the database, the log filter,
+/// the model files and the certificates. Servers are not contacted, because they may be started later.
 async fn unusable(config: &Config) -> Vec<Error> {
     let database = store::migrations::status(config.database_url.expose()).await.map(|_| ());
     let filter = config.log_level.as_deref().map_or(Ok(()), |level| logging::filter(level).map(|_| ()));

@@ -23,7 +23,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Migrate) -> Result<Ex
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let verb = if matches!(command, Migrate::Up) { "applied" } else { "taken back" };
+    let verb = if matches!(command, Migrate::Up) { "applied" } else { "reverted" };
     for migration in &changed {
         output::line(format_args!("{:04}  {verb}  {}", migration.version, migration.name))?;
     }

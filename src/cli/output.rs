@@ -48,8 +48,8 @@ pub(crate) fn write(text: Arguments<'_>) -> Result<()> {
         .map_err(|e| Error::unavailable(format!("cannot be written: {e}")).with_field(FIELD).with_source(e))
 }
 
-/// Whether the command failed because its reader closed the pipe, as in `| head -1`. That is no error: the reader has
-/// seen enough.
+/// Returns whether the command failed because its reader closed the pipe, as in `| head -1`. That is no
+/// error: the reader has seen enough.
 pub(crate) fn is_closed(error: &Error) -> bool {
     let below = std::error::Error::source(error).and_then(|below| below.downcast_ref::<std::io::Error>());
     error.field() == Some(FIELD) && below.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)

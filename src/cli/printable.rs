@@ -35,9 +35,9 @@ pub(crate) fn name(text: &str) -> String {
     if clean.is_empty() { "unnamed".to_owned() } else { clean }
 }
 
-/// Whether a character controls the terminal or the order of text, or is invisible, so that two different texts would
-/// look the same: `Default_Ignorable_Code_Point` of the Unicode Character Database, and the line and paragraph
-/// separators.
+/// Returns whether a character controls the terminal or the order of text, or is invisible, so that two
+/// different texts would look the same: `Default_Ignorable_Code_Point` of the Unicode Character Database, and
+/// the line and paragraph separators.
 pub(crate) fn is_steering(c: char) -> bool {
     c.is_control()
         || matches!(c,

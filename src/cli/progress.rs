@@ -1,4 +1,4 @@
-//! What a person sees on standard error while something long goes on; nothing where that is no terminal.
+//! Progress bars on standard error while a command works; hidden when that is no terminal.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::printable::printable;
 /// Number of characters of the text that are shown: with the bar and the message, the line fits 80 columns.
 const TAIL: usize = 24;
 
-/// An agent's progress and the text its model writes, on one line.
+/// Progress of an agent and the text that its model writes, on one line.
 #[derive(Debug)]
 pub(crate) struct AgentProgress {
     bar: ProgressBar,
 }
 
 impl AgentProgress {
-    /// A line that moves until [`clear`](Self::clear); hidden when standard error is no terminal.
+    /// Shows the line until [`clear`](Self::clear); hidden when standard error is no terminal.
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::new(100);
         bar.set_style(style("{spinner} {bar:16} {msg} {prefix:.dim}"));
@@ -26,7 +26,7 @@ impl AgentProgress {
         Self { bar }
     }
 
-    /// Takes the line away.
+    /// Removes the line from the terminal.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -56,7 +56,7 @@ pub(crate) struct CheckBar {
 }
 
 impl CheckBar {
-    /// A bar named after the model.
+    /// Shows a bar named after the model.
     pub(crate) fn new(model: &str) -> Self {
         let bar = ProgressBar::new(100);
         bar.set_style(style("{prefix} {bar:30} {percent:>3} % {msg}"));
@@ -65,25 +65,25 @@ impl CheckBar {
         Self { bar }
     }
 
-    /// Shows the share that is done and what is measured.
+    /// Shows the completed share and the current measurement.
     pub(crate) fn show(&self, fraction: f32, what: &str) {
         self.bar.set_position((f64::from(fraction) * 100.0) as u64);
         self.bar.set_message(printable(what));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar from the terminal.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// How far the fetching of a model is.
+/// Progress of the download of a model.
 pub(crate) struct PullBar {
     bar: ProgressBar,
 }
 
 impl PullBar {
-    /// A bar named after the model.
+    /// Shows a bar named after the model.
     pub(crate) fn new(model: &str) -> Self {
         let bar = ProgressBar::no_length();
         bar.set_style(style("{prefix} {bar:30} {bytes}/{total_bytes} {msg}"));
@@ -91,7 +91,7 @@ impl PullBar {
         Self { bar }
     }
 
-    /// Shows one report of the backend.
+    /// Shows one progress report of the backend.
     pub(crate) fn show(&self, progress: &PullProgress) {
         if let Some(total) = progress.total_bytes {
             self.bar.set_length(total);
@@ -102,21 +102,22 @@ impl PullBar {
         self.bar.set_message(printable(&progress.status));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar from the terminal.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// Redraws the bar ten times a second on a thread of its own, where it is seen and a thread can be started: the library
-/// panics where none can.
+/// Redraws the bar 10 times a second on a thread of its own, if the bar is visible and a thread can be
+/// started: the library panics otherwise.
 fn keep_moving(bar: &ProgressBar) {
     if !bar.is_hidden() && std::thread::Builder::new().spawn(|| ()).is_ok() {
         bar.enable_steady_tick(Duration::from_millis(100));
     }
 }
 
-/// A template that does not parse gives indicatif's own look: never a reason to stop.
+/// Parses a template; one that does not parse falls back to indicatif's default, which is never a reason to
+/// stop.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -16,7 +16,7 @@ use super::printable::{name, printable};
 /// Layout of the report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
-    /// Whether to use colors.
+    /// Enables colors and bold text.
     pub(crate) colours: bool,
     /// Width of the report in columns.
     pub(crate) width: usize,
@@ -101,7 +101,7 @@ impl Page {
                             let note = format!("{} of {}", bytes(used), bytes(total));
                             self.bar(out, &label, share(used, total), &note);
                         }
-                        _ => self.missing(out, &label, "the driver does not tell its memory"),
+                        _ => self.missing(out, &label, "the driver does not report its memory"),
                     }
                 }
             }

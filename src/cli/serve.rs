@@ -35,9 +35,9 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<Exit
             "plain HTTP on an address that other machines reach: set TLS_CERT and TLS_KEY, or TRUSTED_PROXIES"
         );
     }
-    tracing::info!(address = %config.listen, tls, workers = config.workers, auth = config.enable_auth, "listening");
+    tracing::info!(address = %config.listen, tls, workers = config.workers, auth = config.enable_auth, "server listening");
     http::serve_with(&config.server, listener, http::router(service.app()), asked_to_stop()?).await?;
-    tracing::info!(held = service.engine().held(), "stopping");
+    tracing::info!(held = service.engine().held(), "server stopping");
     service.shutdown(config.shutdown_grace).await;
     observed.end().await;
     Ok(ExitCode::SUCCESS)

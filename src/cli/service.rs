@@ -1,4 +1,4 @@
-//! What `serve` and `worker` have in common: log lines and traces while they run, and when they end.
+//! Common part of `serve` and `worker`: log lines, traces and the signal to stop.
 
 use sutazai::config::Config;
 #[cfg(feature = "otel")]
@@ -7,7 +7,7 @@ use sutazai_core::engine::EngineBuilder;
 use sutazai_core::{Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What a process tells about itself from its start to its end.
+/// Logging and tracing of a process, from its start to its end.
 #[derive(Debug)]
 pub(crate) struct Observed {
     #[cfg(feature = "otel")]
@@ -15,7 +15,7 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Begins to log, and to send traces if they are to be sent anywhere.
+    /// Starts logging, and sending traces if a collector is configured.
     ///
     /// # Errors
     /// `InvalidInput` naming the setting.
@@ -39,7 +39,7 @@ impl Observed {
         })
     }
 
-    /// The engine with what records its spans.
+    /// Adds the tracer that records the engine's spans, if traces are sent.
     pub(crate) fn traced(&self, builder: EngineBuilder) -> EngineBuilder {
         #[cfg(feature = "otel")]
         if let Some(telemetry) = &self.telemetry {
@@ -48,7 +48,7 @@ impl Observed {
         builder
     }
 
-    /// Sends the traces that have not been sent.
+    /// Sends the remaining traces and stops.
     pub(crate) async fn end(self) {
         #[cfg(feature = "otel")]
         if let Some(telemetry) = self.telemetry {
@@ -60,7 +60,7 @@ impl Observed {
     }
 }
 
-/// Ends at the first SIGTERM or SIGINT.
+/// Completes at the first SIGTERM or SIGINT.
 ///
 /// # Errors
 /// `Internal` when signals cannot be listened for.

@@ -25,12 +25,12 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Work) -> Result<ExitC
         workers = config.workers,
         agents = agents.join(","),
         lease_seconds = config.lease.as_secs(),
-        "working"
+        "worker started"
     );
     stop.await;
-    tracing::info!(held = engine.held(), "stopping");
+    tracing::info!(held = engine.held(), "worker stopping");
     worker.shutdown(config.shutdown_grace).await;
-    tracing::info!("stopped");
+    tracing::info!("worker stopped");
     observed.end().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! From the values that were found to a [`Config`], or to everything that is wrong with them.
+//! Validation: turns the found values into a [`Config`], or into all their problems.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,16 +14,18 @@ use super::secret::Secret;
 use super::settings::{Values, setting_named};
 use super::{Config, Environment, FirstAdmin, LogFormat, ModelProgram};
 
-/// The least entropy of a signing key in bits, as its characters show it: half of what 32 random bytes in hexadecimal have.
+/// Minimum entropy of a signing key in bits, estimated from its characters: half of what 32 random bytes in
+/// hexadecimal have.
 const MIN_KEY_ENTROPY: f64 = 96.0;
 
 impl Layers {
-    /// The effective configuration of a server, or everything that is wrong with it.
+    /// Returns the effective configuration of a server, or all its problems.
     pub fn check(&self) -> std::result::Result<Config, Vec<Error>> {
         self.checked(true)
     }
 
-    /// The same for a process of workers only: nobody calls it, so it needs no signing key, but it must have a worker.
+    /// Returns the effective configuration of a process of workers only, or all its problems. It needs no
+    /// signing key, because nobody calls it, but at least one worker.
     pub fn check_worker(&self) -> std::result::Result<Config, Vec<Error>> {
         self.checked(false)
     }
@@ -37,7 +39,7 @@ impl Layers {
         }
     }
 
-    /// A key that tokens are signed with.
+    /// Reads a key that signs tokens.
     fn signing_key(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
         let key = self.text(name).map(Secret::new)?;
         if let Err(e) = JwtTokenSigner::new(key.expose().as_bytes()) {
@@ -50,7 +52,7 @@ impl Layers {
         Some(key)
     }
 
-    /// Reads a secret, which has at least the bytes of its setting.
+    /// Reads a secret of at least the minimum length of its setting.
     fn secret(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
         let Values::Secret { min_bytes } = setting_named(name)?.values else { return None };
         let secret = self.text(name).map(Secret::new)?;
@@ -61,7 +63,7 @@ impl Layers {
         Some(secret)
     }
 
-    /// A switch that is on unless it is set, and off in production unless it is set.
+    /// Reads a switch whose default is on in development and off in production.
     fn unless_production(
         &self,
         name: &'static str,
@@ -74,12 +76,12 @@ impl Layers {
         }
     }
 
-    /// Reads the address of another server, which may hold a password and is not repeated in an error.
+    /// Reads the address of another server. It may contain a password, so errors do not repeat it.
     fn address(&self, name: &'static str, is_built: bool, problems: &mut Vec<Error>) -> Option<Secret> {
         let Values::Address(form) = setting_named(name)?.values else { return None };
         let address = self.text(name)?;
         let scheme = form.split("://").next().unwrap_or_default();
-        // The same scheme with an `s` at its end is the one over TLS.
+        // With an `s` appended, the scheme is the one over TLS.
         let rest = address.strip_prefix(scheme).map(|rest| rest.strip_prefix('s').unwrap_or(rest));
         let rest = rest.and_then(|rest| rest.strip_prefix("://"));
         if rest.is_none_or(str::is_empty) {
@@ -91,7 +93,7 @@ impl Layers {
         Some(Secret::new(address))
     }
 
-    /// Reads the name of this machine; the bound is that of a DNS name.
+    /// Reads the name of this machine, with the length limit of a DNS name.
     fn host_name(&self, problems: &mut Vec<Error>) -> Option<String> {
         let name = self.text("HOST_NAME")?;
         if !(1..=253).contains(&name.chars().count()) || name.contains(char::is_control) {
@@ -101,7 +103,7 @@ impl Layers {
         Some(name)
     }
 
-    /// Where traces go.
+    /// Reads the address of the collector of traces.
     fn otlp_endpoint(&self, problems: &mut Vec<Error>) -> Option<String> {
         let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
         let address = self.text(name)?;
@@ -115,7 +117,7 @@ impl Layers {
         Some(address)
     }
 
-    /// Name and password belong together.
+    /// Reads the first admin; username and password must be set together.
     fn first_admin(&self, problems: &mut Vec<Error>) -> Option<FirstAdmin> {
         match (self.text("ADMIN_USERNAME"), self.text("ADMIN_PASSWORD")) {
             (Some(username), Some(password)) => Some(FirstAdmin {
@@ -137,7 +139,7 @@ impl Layers {
         }
     }
 
-    /// How much the gate in front of the models lets through.
+    /// Reads the limits of admission control in front of the models.
     fn admission_control(&self, problems: &mut Vec<Error>) -> Option<AdmissionControlConfig> {
         let slots = self.number_if_set("MODEL_SLOTS", problems);
         let queue = self.number("MODEL_QUEUE", problems);
@@ -155,7 +157,7 @@ impl Layers {
         })
     }
 
-    /// Parses every setting before it gives up, so that `problems` holds all that is wrong.
+    /// Parses every setting before it fails, so that `problems` contains all that is wrong.
     fn parse(&self, serves: bool, problems: &mut Vec<Error>) -> Option<Config> {
         let access: Option<u64> = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", problems);
         let refresh = self.days("REFRESH_TOKEN_EXPIRE_DAYS", problems);

@@ -1,4 +1,4 @@
-//! The settings about who can reach the server, and how it treats strangers.
+//! Settings of the server's connections and rate limits, and lists of origins and proxies.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use super::RequestsPerMinute;
 use super::layers::Layers;
 
 impl Layers {
-    /// How the server treats its connections.
+    /// Reads the settings of the server's connections.
     pub(super) fn server(
         &self,
         trusted_proxies: Option<&TrustedProxies>,
@@ -42,7 +42,7 @@ impl Layers {
         })
     }
 
-    /// How often callers may ask; the inner `None` is as often as they like.
+    /// Reads the rate limits; the inner `None` means no limit.
     pub(super) fn rate_limits(&self, problems: &mut Vec<Error>) -> Option<Option<RequestsPerMinute>> {
         let enabled = self.switch("ENABLE_RATE_LIMITING", problems);
         let sign_in = self.number("RATE_LIMIT_AUTH_PER_MINUTE", problems);
@@ -51,7 +51,7 @@ impl Layers {
         Some(enabled?.then_some(limits))
     }
 
-    /// A list that its type can read; empty when it is not set.
+    /// Reads a list that its type can parse; empty when it is not set.
     pub(super) fn list<T: FromStr<Err = Error> + Default>(
         &self,
         name: &'static str,

@@ -1,17 +1,17 @@
-//! Variables of the environment that are no settings: names of other programs, and misspelled ones.
+//! Environment variables that are not settings: names of other programs, and misspelled names.
 
 use super::settings::{setting_named, settings};
 
-/// A variable of another program that is read as a setting.
+/// Variable of another program that is read as a setting.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Alias {
-    /// Its name.
+    /// Name of the variable.
     pub(super) name: &'static str,
-    /// The setting whose value it gives where that is not set.
+    /// Setting that takes its value when it is not set itself.
     pub(super) of: &'static str,
 }
 
-/// Variables of the applications that this project replaces. Of several for one setting the first that is set counts.
+/// Variables of the applications that this project replaces. The first one that is set wins.
 const ALIASES: &[Alias] = &[
     Alias { name: "OLLAMA_BASE_URL", of: "MODEL_BACKENDS" },
     Alias { name: "OLLAMA_HOST", of: "MODEL_BACKENDS" },
@@ -19,7 +19,7 @@ const ALIASES: &[Alias] = &[
     Alias { name: "OLLAMA_DEFAULT_MODEL", of: "DEFAULT_MODEL" },
 ];
 
-/// Variables that other programs use for what a setting says in another form.
+/// Variables of other programs, with the setting that expresses the same in another form.
 const FOREIGN: &[(&str, &str)] = &[
     ("AMQP_URL", "RABBITMQ_URL"),
     ("CELERY_BROKER_URL", "RABBITMQ_URL"),
@@ -39,13 +39,13 @@ const FOREIGN: &[(&str, &str)] = &[
     ("REDIS_PORT", "REDIS_URL"),
 ];
 
-/// Beginnings of names that only settings of this program have.
+/// Prefixes that only settings of this program have.
 const PREFIXES: &[&str] = &["ARGON2_", "DATABASE_", "HISTORY_", "JWT_", "MODEL_", "RATE_LIMIT_"];
 
-/// Most letters that are added, left out, changed or swapped in a misspelled name.
+/// Maximum number of characters that are added, left out, changed or swapped in a misspelled name.
 const MAX_TYPOS: usize = 2;
 
-/// Returns the settings that aliases give, as far as these are set.
+/// Returns the settings whose values come from aliases that are set.
 pub(super) fn aliases<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Vec<(Alias, String)> {
     let set = ALIASES.iter().filter_map(|alias| Some((*alias, value(alias.name)?)));
     let mut given: Vec<(Alias, String)> = Vec::new();
@@ -58,8 +58,8 @@ pub(super) fn aliases<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Vec<(Alias
     given
 }
 
-/// The backend of an Ollama server. Ollama's own variable may hold a host without a scheme, or the address that the server
-/// binds, which reaches it as loopback.
+/// Returns the backend of an Ollama server. Ollama's own variable may contain a host without a scheme, or the
+/// wildcard address that the server binds, which reaches it as loopback.
 fn ollama(address: &str) -> String {
     let (scheme, host) = address.split_once("://").unwrap_or(("http", address));
     let host = host.replacen("0.0.0.0", "127.0.0.1", 1);
@@ -69,7 +69,7 @@ fn ollama(address: &str) -> String {
     format!("ollama={scheme}://{host}{port}")
 }
 
-/// Says what to use instead of a variable that is no setting but looks like one.
+/// Suggests a setting for a variable that is not a setting but looks like one.
 pub(super) fn hint(name: &str) -> Option<String> {
     let known = |name: &str| setting_named(name).is_some() || ALIASES.iter().any(|alias| alias.name == name);
     if known(name) || name.strip_suffix("_FILE").is_some_and(known) {
@@ -87,7 +87,8 @@ pub(super) fn hint(name: &str) -> Option<String> {
     }
 }
 
-/// Returns the setting whose name differs by a slip only. Short names are left alone: many words are near them.
+/// Returns the setting whose name differs by at most `MAX_TYPOS` characters. Names of fewer than 8 characters
+/// are not compared, because many words are near them.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let distance = |setting: &str| strsim::damerau_levenshtein(name, setting);
     let names = settings().map(|setting| setting.name).filter(|setting| setting.len() >= 8);

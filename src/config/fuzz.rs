@@ -58,7 +58,7 @@ fn values_of_the_environment() {
         let name = setting.name;
         let layers = Layers::read([(name.into(), value.clone().into())], None, &[]);
         let checked = layers.check();
-        // What stands between a user and a host, and what is a secret, is shown nowhere.
+        // Text between a user and a host, and secrets, must not be shown.
         if setting.is_secret() && value.contains(PASSWORD) {
             let shown = format!("{checked:?} {:?} {layers:?}", layers.effective());
             assert!(!shown.contains(PASSWORD), "{name}={value}: {shown}");

@@ -1,4 +1,4 @@
-//! Sources of values: the environment, a file over it, flags over both.
+//! Sources of values: the environment, the file and the flags, in ascending priority.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use super::foreign::{aliases, hint, nearest};
 use super::secret::Secret;
 use super::settings::{Setting, Values, setting_named, settings};
 
-/// Values as they were found, each with its origin; not yet checked.
+/// Values as they were found, with their origins; not yet validated.
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
     found: BTreeMap<&'static str, (Secret, String)>,
@@ -22,7 +22,8 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads the environment, then the file, then the flags (setting name and value); each goes over those before it.
+    /// Reads the environment, then the file, then the flags (setting name and value); each overrides those
+    /// before it.
     pub fn read(
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         file: Option<&Path>,
@@ -42,7 +43,7 @@ impl Layers {
         layers
     }
 
-    /// Name, value and origin of every setting; secrets and passwords are hidden.
+    /// Returns name, value and origin of every setting; secrets and passwords are hidden.
     pub fn effective(&self) -> Vec<(&'static str, String, String)> {
         settings()
             .map(|setting| match (self.found.get(setting.name), setting.default_value()) {
@@ -53,7 +54,8 @@ impl Layers {
             .collect()
     }
 
-    /// Variables of the environment that look like settings and are none, each as a sentence that says what to use.
+    /// Returns warnings about environment variables that look like settings but are not; each names the right
+    /// one.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -142,13 +144,13 @@ impl Layers {
         found.or_else(|| setting_named(name).and_then(Setting::default_value))
     }
 
-    /// Reads a whole number of the setting's range.
+    /// Reads a whole number within the setting's range.
     pub(super) fn number<T: TryFrom<u64>>(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<T> {
         let Values::Number { min, max } = setting_named(name)?.values else { return None };
         self.number_from(name, min..=max, problems)
     }
 
-    /// Reads a whole number of a narrower range than the setting's.
+    /// Reads a whole number within a narrower range than the setting's.
     pub(super) fn number_from<T: TryFrom<u64>>(
         &self,
         name: &'static str,
@@ -166,7 +168,7 @@ impl Layers {
         number
     }
 
-    /// Reads a number that may be left out: `Some(None)` where it is not set.
+    /// Reads an optional number: `Some(None)` when it is not set.
     pub(super) fn number_if_set<T: TryFrom<u64>>(
         &self,
         name: &'static str,
@@ -188,7 +190,7 @@ impl Layers {
         self.number(name, problems).map(|days: u64| Duration::from_secs(days * 86_400))
     }
 
-    /// Reads a switch.
+    /// Reads a setting that is on or off.
     pub(super) fn switch(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<bool> {
         const WORDS: &[&str] = &["true", "false", "on", "off", "1", "0"];
         self.one_of(WORDS, name, problems).map(|word| ["true", "on", "1"].contains(&word))
@@ -216,17 +218,17 @@ impl Layers {
     }
 }
 
-/// The value as it may be shown.
+/// Returns the value with its secret parts hidden.
 fn shown(setting: &Setting, value: &Secret) -> String {
     if setting.is_secret() { "(hidden)".to_owned() } else { hide_password(value.expose()) }
 }
 
-/// Hides what stands between `//user:` and the last `@` of an address, and the value of a parameter `password`. A
-/// password that is not percent-encoded may hold any character, also those that end the host or separate addresses: what
-/// stands before an `@` is hidden rather too far than not.
+/// Hides the text between `//user:` and the last `@` of an address, and the value of a parameter `password`.
+/// A password that is not percent-encoded may contain any character, even those that end the host or separate
+/// addresses, so hiding too much before an `@` is preferred to hiding too little.
 fn hide_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    // A comma begins the next address only where another scheme follows it.
+    // A comma separates addresses only if another scheme follows it.
     let next = rest.find("://").and_then(|mark| rest[..mark].rfind(','));
     let (first, others) = next.map_or((rest, None), |comma| (&rest[..comma], Some(&rest[comma + 1..])));
     let (authority, parameters) = match first.rfind('@') {
@@ -248,7 +250,7 @@ fn hide_password(text: &str) -> String {
     format!("{scheme}://{authority}{mark}{}{others}", parameters.join("&"))
 }
 
-/// The parameter, without its value where that is a secret.
+/// Hides the value of a parameter if it is a secret.
 fn hide_parameter(parameter: &str) -> String {
     match parameter.split_once('=') {
         Some((name, _)) if ["password", "sslpassword"].contains(&name.to_lowercase().as_str()) => {

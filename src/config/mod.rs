@@ -1,8 +1,8 @@
-//! What an operator can set, where it came from, and what is wrong with it.
+//! Settings of an operator: their sources, their values and their problems.
 //!
-//! Every setting has one name, the name of its environment variable. It is looked for in the environment, then
-//! in a TOML file (over it, the same names in lower case), then in command-line flags (over both). A secret may
-//! also be given as `NAME_FILE`, the path of a file that holds it. Nothing here opens a database or a model:
+//! Every setting has one name, the name of its environment variable. Sources override each other in this
+//! order: the environment, a TOML file (the same names in lower case), command-line flags. A secret may also
+//! be given as `NAME_FILE`, the path of a file that contains it. This module opens no database and no model:
 //! [`crate::setup`] does that with the finished [`Config`].
 
 mod check;
@@ -29,163 +29,165 @@ pub use secret::Secret;
 pub(crate) use settings::user_data_folder;
 pub use settings::{Fallback, Group, Setting, Values, flag_help, markdown, setting_named, settings};
 
-/// How strict the start is about what is missing.
+/// Policy at the start for missing secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// A missing signing key is made and kept beside the database.
+    /// Generates a missing signing key and keeps it beside the database.
     Development,
-    /// A missing secret is a start-up error.
+    /// Rejects a missing secret with an error at the start.
     Production,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// The effective configuration.
+/// The effective configuration of a process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Where tasks, users and history live, such as `sqlite:///var/lib/sutazai/sutazai.db`.
+    /// Database of tasks, users and history, such as `sqlite:///var/lib/sutazai/sutazai.db`.
     pub database_url: Secret,
-    /// The same PostgreSQL server without the pooler that `database_url` leads to, to hear what other processes say.
+    /// Address of the PostgreSQL server itself, when `database_url` leads to a pooler; used for notifications
+    /// of other processes.
     pub database_listen_url: Option<Secret>,
-    /// The Redis that servers share limits and caches in; without, each has its own limits and no cache.
+    /// Redis in which servers share limits and caches; `None`: each has its own limits and no cache.
     pub redis_url: Option<Secret>,
-    /// Roots that the certificate of a Redis over TLS is checked against, in PEM; without, the system's.
+    /// PEM roots that verify the certificate of a Redis over TLS; `None`: those of the system.
     pub redis_ca_file: Option<PathBuf>,
-    /// The RabbitMQ that other programs hear of events over; without, they do not.
+    /// RabbitMQ to which events are published; `None`: they are not published.
     pub rabbitmq_url: Option<Secret>,
     /// Model backends in order of preference, as `name=address` separated by commas.
     pub model_backends: String,
-    /// Where `llama-cpp` models run; none: such a backend is an error.
+    /// Place in which `llama-cpp` models run; `None`: such a backend is an error.
     pub model_program: Option<ModelProgram>,
     /// Limit of a model's child process in bytes of private memory.
     pub model_memory_limit: Option<u64>,
-    /// The model to use when it is there.
+    /// Model to use when it exists; otherwise the first that does.
     pub default_model: String,
-    /// Whether a missing `default_model` is pulled by the first backend that can.
+    /// Pulls a missing `default_model` through the first backend that can.
     pub model_auto_pull: bool,
     /// Bearer key for OpenAI-compatible servers.
     pub openai_api_key: Option<Secret>,
     /// Key that access tokens are signed with: at least 32 bytes, or PEM of an Ed25519 private key.
     pub jwt_secret_key: Option<Secret>,
-    /// The key of before a change of keys: its tokens are taken still.
+    /// Previous signing key, whose tokens are still accepted.
     pub jwt_previous_secret_key: Option<Secret>,
     /// Memory of one password hash in KiB.
     pub argon2_memory_kib: u32,
-    /// Passes of one password hash over its memory.
+    /// Number of passes of one password hash over its memory.
     pub argon2_iterations: u32,
-    /// QueuePartitions of one password hash.
+    /// QueuePartitions of one password hash (Argon2's degree of parallelism).
     pub argon2_parallelism: u32,
-    /// Who is made an admin at the start, if there is nobody of that name.
+    /// Admin who is created at the start unless the username is taken.
     pub first_admin: Option<FirstAdmin>,
     /// Lifetime of an access token.
     pub access_ttl: Duration,
     /// Lifetime of a refresh token.
     pub refresh_ttl: Duration,
-    /// Longest life of a session, however often it is refreshed.
+    /// Maximum life of a session, regardless of refreshes.
     pub session_ttl: Duration,
-    /// Longest life of an admin's session.
+    /// Maximum life of an admin's session.
     pub admin_session_ttl: Duration,
-    /// Whether anybody may register; otherwise only who has an invitation.
+    /// Allows anybody to register; otherwise registration needs an invitation.
     pub open_registration: bool,
-    /// Permissions of users.
+    /// Permissions of ordinary users.
     pub access: AccessPolicy,
-    /// Address the server listens on.
+    /// Address that the server listens on.
     pub listen: SocketAddr,
-    /// Whether callers must sign in; off only on a loopback address.
+    /// Requires callers to sign in; off only on a loopback address.
     pub enable_auth: bool,
-    /// How the server treats its connections: TLS, time limits, how many.
+    /// TLS, timeouts and limits of the server's connections.
     pub server: ServerConfig,
-    /// How often callers may ask; none: as often as they like.
+    /// Rate limits of callers; `None`: no limit.
     pub rate_limits: Option<RequestsPerMinute>,
-    /// Whose word about a caller's address is taken.
+    /// Proxies whose headers about a caller's address are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// Pages of which origins may call from a browser.
+    /// Origins whose pages may call from a browser.
     pub cors_origins: CorsOrigins,
-    /// How long a request may take.
+    /// Timeout of a whole request.
     pub request_timeout: Duration,
-    /// How long the body of a request may take to arrive.
+    /// Timeout within which the body of a request must arrive.
     pub body_timeout: Duration,
-    /// Memory in bytes that the bodies of all requests may take at once, parsed.
+    /// Memory in bytes that the bodies of all requests may use at once, parsed.
     pub body_memory: usize,
-    /// Event streams and WebSockets that one user may follow at once.
+    /// Maximum number of event streams and WebSockets of one user at once.
     pub streams_per_user: usize,
-    /// How many tasks run at once; with 0 other processes do the work.
+    /// Number of tasks that run at once; with 0, other processes run them.
     pub workers: usize,
-    /// How long a claim lasts without a heartbeat.
+    /// Lease of a claim without a heartbeat.
     pub lease: Duration,
-    /// How long running tasks may go on at the end before they are handed back.
+    /// Time that running tasks get to end at shutdown before they are released.
     pub shutdown_grace: Duration,
-    /// How many tasks of one user and of an agent run at once, over all processes.
+    /// Maximum numbers of running tasks of one user and of an agent, over all processes.
     pub limits: ConcurrencyLimits,
     /// Quotas of one user.
     pub quotas: UserQuotas,
-    /// How long tasks are kept once they have ended.
+    /// Retention policy of ended tasks.
     pub retention_policy: RetentionPolicy,
-    /// How much the gate in front of the models lets through.
+    /// Limits of admission control in front of the models.
     pub admission_control: AdmissionControlConfig,
-    /// How long a model server may keep silent before it is taken for stuck.
+    /// Maximum silence of a model server before it counts as stuck.
     pub model_idle_timeout: Duration,
     /// Name of this machine: the host of its samples in the metric history, and of analyses.
     pub host_name: String,
     /// Time between two samples of the metric history.
     pub history_interval: Duration,
-    /// How long the metric history is kept.
+    /// Retention of the metric history.
     pub history_keep: Duration,
-    /// Whether `/metrics` shows figures.
+    /// Serves the metrics at `/metrics`.
     pub enable_monitoring: bool,
-    /// Who bears it may read the figures; without, programs on this machine may.
+    /// Bearer token for `/metrics`; `None`: only programs on this machine may read it.
     pub metrics_token: Option<Secret>,
-    /// The collector that traces are sent to; without, none are.
+    /// Collector that traces are sent to; `None`: no traces are sent.
     pub otlp_endpoint: Option<String>,
-    /// What this server is called in log lines and traces.
+    /// Name of this server in log lines and traces.
     pub service_name: String,
-    /// How log lines look.
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// Which log lines there are, as a filter such as `info,sutazai=debug`; where it is not set each command chooses.
+    /// Filter of log lines, such as `info,sutazai=debug`; `None`: the default of the command.
     pub log_level: Option<String>,
-    /// How strict the start is.
+    /// Policy at the start for missing secrets.
     pub environment: Environment,
-    /// Variables of the environment that look like settings and are none, each as a sentence that says what to use.
+    /// Warnings about environment variables that look like settings but are not; each names the right one.
     pub warnings: Vec<String>,
 }
 
 /// Place in which the models of GGUF files run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelProgram {
-    /// Each in a child process of a program that calls `run_model_process`, as `sutazai model-process` does.
+    /// Runs each model in a child process of a program that calls `run_model_process`, as `sutazai
+    /// model-process` does.
     Command {
-        /// The program.
+        /// Path of the program.
         program: PathBuf,
-        /// Its arguments.
+        /// Arguments of the program.
         arguments: Vec<String>,
-        /// Its environment; nothing else is inherited but `LD_LIBRARY_PATH` and `TMPDIR`.
+        /// Environment of the program; only `LD_LIBRARY_PATH` and `TMPDIR` are inherited.
         environment: Vec<(String, String)>,
     },
-    /// In this process, which a crash of native code then ends.
+    /// Runs the models in this process; a crash of native code ends it.
     InProcess,
 }
 
 impl ModelProgram {
-    /// The `sutazai` binary at this path.
+    /// Uses the `sutazai` binary at this path.
     pub fn sutazai(program: impl Into<PathBuf>) -> Self {
         let arguments = vec!["model-process".to_owned()];
         Self::Command { program: program.into(), arguments, environment: Vec::new() }
     }
 }
 
-/// How often callers may ask in a minute.
+/// Rate limits in requests per minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestsPerMinute {
-    /// Where passwords and refresh tokens can be guessed at, by address.
+    /// Requests in which passwords or refresh tokens can be guessed, per address.
     pub sign_in: u32,
-    /// Everything else, by user.
+    /// All other requests, per user.
     pub calls: u32,
 }
 
@@ -194,7 +196,7 @@ pub struct RequestsPerMinute {
 pub struct UserQuotas {
     /// Documents and their bytes.
     pub documents: DocumentQuota,
-    /// Conversations.
+    /// Maximum number of conversations.
     pub conversations: u32,
     /// Messages of all conversations and their bytes.
     pub messages: MessageQuota,
@@ -202,30 +204,30 @@ pub struct UserQuotas {
     pub pending_tasks: u32,
 }
 
-/// Who is made an admin at the start.
+/// Admin who is created at the start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FirstAdmin {
-    /// The name to sign in with.
+    /// Username to sign in with.
     pub username: String,
-    /// The e-mail address.
+    /// E-mail address of the admin.
     pub email: String,
-    /// The password to begin with.
+    /// First password of the admin.
     pub password: Secret,
 }
 
 impl Config {
-    /// The configuration of this process, a server: its environment, and nothing over it.
+    /// Reads the configuration of a server from the environment alone.
     ///
     /// # Errors
-    /// `InvalidInput` naming the first setting that does not fit.
+    /// `InvalidInput` naming the first invalid setting.
     pub fn from_env() -> Result<Self> {
         environment().check().map_err(first)
     }
 
-    /// The same of a process of workers only.
+    /// Reads the configuration of a process of workers only from the environment alone.
     ///
     /// # Errors
-    /// As [`from_env`](Self::from_env).
+    /// Those of [`from_env`](Self::from_env).
     pub fn worker_from_env() -> Result<Self> {
         environment().check_worker().map_err(first)
     }

@@ -1,4 +1,4 @@
-//! What the queue lets run at once, and how long it keeps what has ended.
+//! Settings of the queue: quotas, concurrency limits and retention.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use sutazai_core::domain::{ConcurrencyLimits, DocumentQuota, MessageQuota, Reten
 use super::UserQuotas;
 use super::layers::Layers;
 
-/// Most tasks of one agent at once that can be set.
+/// Maximum value of a concurrency limit of an agent.
 const MAX_AGENT_CONCURRENCY: u32 = 100_000;
 
 impl Layers {
-    /// Quotas of one user.
+    /// Reads the quotas of one user.
     pub(super) fn quotas(&self, problems: &mut Vec<Error>) -> Option<UserQuotas> {
         let documents = self.number("MAX_DOCUMENTS_PER_USER", problems);
         let megabytes: Option<u64> = self.number("MAX_DOCUMENT_MB_PER_USER", problems);
@@ -25,7 +25,7 @@ impl Layers {
         Some(UserQuotas { documents, conversations: conversations?, messages, pending_tasks: pending_tasks? })
     }
 
-    /// How many tasks of a user and of an agent run at once.
+    /// Reads the concurrency limits per user and per agent.
     pub(super) fn concurrency(&self, problems: &mut Vec<Error>) -> Option<ConcurrencyLimits> {
         let per_owner = self.number_if_set("MAX_TASKS_PER_USER", problems);
         let mut per_agent = BTreeMap::new();
@@ -51,7 +51,7 @@ impl Layers {
         Some(ConcurrencyLimits { per_owner: per_owner?, per_agent })
     }
 
-    /// How long tasks are kept once they have ended.
+    /// Reads the retention policy of ended tasks.
     pub(super) fn retention_policy(&self, problems: &mut Vec<Error>) -> RetentionPolicy {
         let mut days = |name| self.text(name).and_then(|_| self.days(name, problems));
         RetentionPolicy { ended: days("TASKS_KEEP_DAYS"), failed: days("DEAD_LETTER_KEEP_DAYS") }

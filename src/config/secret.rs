@@ -17,13 +17,14 @@ impl Secret {
         &self.0
     }
 
-    /// Whether it is PEM (RFC 7468); [`entropy_bits`](Self::entropy_bits) does not apply to that form.
+    /// Returns whether the secret is PEM (RFC 7468); [`entropy_bits`](Self::entropy_bits) does not apply to
+    /// that form.
     pub(super) fn is_pem(&self) -> bool {
         self.0.trim_start().starts_with("-----BEGIN")
     }
 
-    /// Upper bound of the entropy in bits: the Shannon entropy of the byte frequencies, over the part that does not
-    /// repeat.
+    /// Returns an upper bound of the entropy in bits: the Shannon entropy of the byte frequencies, over the
+    /// part that does not repeat.
     pub(super) fn entropy_bits(&self) -> f64 {
         let bytes = self.0.as_bytes();
         let period =

@@ -26,7 +26,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time for storing the snapshot.
 const APPEND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Local analysis: what the hardware-optimizer may use, and notes about what is unavailable.
+/// Local analysis: the parts that the hardware-optimizer may use, and notes about unavailable ones.
 #[derive(Debug)]
 pub struct LocalAnalysis {
     context: AgentContext,
@@ -75,7 +75,7 @@ impl LocalAnalysis {
         Ok(Self { context, notes })
     }
 
-    /// Context of the analysis.
+    /// Returns the context of the analysis.
     pub fn context(&self) -> &AgentContext {
         &self.context
     }

@@ -1,8 +1,7 @@
-//! From a [`Config`] to a ready service: the only wiring place.
+//! Builds a ready service from a [`Config`]; the only place that chooses adapters.
 //!
-//! Everything that chooses an adapter stands here; everything else takes ports. [`Service::open`] is what the
-//! binary and the Python package use; an embedder who wants other parts builds an
-//! [`Engine`] itself or hands [`Service::open_with`] a closure.
+//! All other modules use ports. The binary and the Python package use [`Service::open`]; an embedder who
+//! needs other parts builds an [`Engine`] directly or passes a closure to [`Service::open_with`].
 
 mod analysis;
 mod model_backends;
@@ -39,7 +38,7 @@ use crate::config::{Config, FirstAdmin, Secret};
 pub use analysis::LocalAnalysis;
 pub use model_backends::{model_permissions, models};
 
-/// An engine with its stores, models, metrics and identity, as the configuration says.
+/// Engine with its stores, models, metrics and identity, as configured.
 #[derive(Debug)]
 pub struct Service {
     engine: Engine,
@@ -59,20 +58,22 @@ pub struct Service {
 }
 
 impl Service {
-    /// Opens the stores, loads the models, registers the built-in agents. Nothing runs before [`start`](Self::start).
+    /// Opens the stores, loads the models, and registers the built-in agents. Nothing runs before
+    /// [`start`](Self::start).
     ///
     /// # Errors
-    /// `InvalidInput` naming the setting, or `Unavailable` naming what cannot be reached.
+    /// `InvalidInput` naming the setting, or `Unavailable` naming the service that cannot be reached.
     pub async fn open(config: &Config) -> Result<Self> {
         Self::open_with(config, |builder| builder).await
     }
 
-    /// The same, with more agents, sources or another model backend added to the engine.
+    /// Opens a service as [`open`](Self::open) does, with more agents, sources or another model backend in
+    /// the engine.
     pub async fn open_with(
         config: &Config,
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Result<Self> {
-        // First: what is opened below has figures of its own.
+        // First, because the parts that are opened below register metrics.
         let monitoring = config.enable_monitoring.then(|| monitoring(config)).transpose()?;
         let stores = stores(config).await?;
         let clock = stores.clock.clone();
@@ -90,7 +91,8 @@ impl Service {
         Ok(Self { identity, monitoring, protection, ..service })
     }
 
-    /// All but what callers from outside need.
+    /// Builds the parts that serve no external callers: engine, chat, documents, schedules, history and
+    /// relay.
     async fn without_callers(
         config: &Config,
         stores: Stores,
@@ -161,12 +163,12 @@ impl Service {
         })
     }
 
-    /// The engine.
+    /// Returns the engine of the service.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// What the HTTP server needs.
+    /// Returns the parts that the HTTP server needs.
     pub fn app(&self) -> App {
         let mut app = App::new(self.engine.clone(), self.identity.clone())
             .protected(self.protection.clone())
@@ -182,9 +184,9 @@ impl Service {
         self.shared.watched(app)
     }
 
-    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the figures, the
-    /// relay to the message bus, and the look for sessions that ended elsewhere, and has the model loaded that answers by
-    /// default.
+    /// Starts the workers, the schedules, the removal of old tasks, the metric history, the upkeep of the
+    /// metrics, the relay to the message bus, and the poller of session revocations, and loads the default
+    /// model.
     pub fn start(&self) {
         self.engine.start();
         if let Some(model) = self.engine.model_for(&Caller::System) {
@@ -215,7 +217,7 @@ impl Service {
         }
     }
 
-    /// Stops: running tasks get `grace` to finish, then they are handed back.
+    /// Stops the service: running tasks get `grace` to finish, then they are released.
     pub async fn shutdown(&self, grace: Duration) {
         self.stop.cancel();
         self.engine.shutdown(grace).await;
@@ -225,22 +227,24 @@ impl Service {
     }
 }
 
-/// Workers without a server: what `sutazai worker` runs. It shares its store with servers and other workers, and takes
-/// the tasks of the agents that it has.
+/// Workers without a server, as `sutazai worker` runs them. They share their store with servers and other
+/// workers, and run the tasks of the agents that they have.
 #[derive(Debug)]
 pub struct Worker(Service);
 
 impl Worker {
-    /// Opens the stores, loads the models, registers the built-in agents. Nothing runs before [`start`](Self::start).
+    /// Opens the stores, loads the models, and registers the built-in agents. Nothing runs before
+    /// [`start`](Self::start).
     ///
     /// # Errors
-    /// `InvalidInput` naming the setting, or `Unavailable` naming what cannot be reached.
+    /// `InvalidInput` naming the setting, or `Unavailable` naming the service that cannot be reached.
     pub async fn open(config: &Config) -> Result<Self> {
         Self::open_with(config, |builder| builder).await
     }
 
-    /// The same, with more agents, sources or another model backend added to the engine. Servers that take tasks for
-    /// these agents need them as well, to check payloads by their schemas.
+    /// Opens workers as [`open`](Self::open) does, with more agents, sources or another model backend in the
+    /// engine. Servers that accept tasks for these agents need them as well, because they validate payloads
+    /// by the agents' schemas.
     pub async fn open_with(
         config: &Config,
         more: impl FnOnce(EngineBuilder) -> EngineBuilder,
@@ -250,23 +254,23 @@ impl Worker {
         Service::without_callers(config, stores, shared, more).await.map(Self)
     }
 
-    /// The engine.
+    /// Returns the engine of the workers.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
     }
 
-    /// Starts the workers and the metric history, and has the model loaded that answers by default.
+    /// Starts the workers and the metric history, and loads the default model.
     pub fn start(&self) {
         self.0.start();
     }
 
-    /// Stops: running tasks get `grace` to finish, then they are handed back.
+    /// Stops the workers: running tasks get `grace` to finish, then they are released.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.shutdown(grace).await;
     }
 }
 
-/// The figures of this process, for who may read them.
+/// Installs the metrics of this process, readable with the configured token.
 fn monitoring(config: &Config) -> Result<Monitoring> {
     let monitoring = Monitoring::install()?;
     Ok(match &config.metrics_token {
@@ -275,19 +279,19 @@ fn monitoring(config: &Config) -> Result<Monitoring> {
     })
 }
 
-/// The folder of the database, where it is a file.
+/// Returns the folder of the database if that is a file.
 fn data_folder(config: &Config) -> Option<PathBuf> {
     let file = config.database_url.expose().strip_prefix("sqlite://").map(PathBuf::from);
     file.as_deref().and_then(Path::parent).map(Path::to_path_buf)
 }
 
-/// Opens the stores that `DATABASE_URL` names.
+/// Opens the stores of the database at `DATABASE_URL`.
 pub async fn stores(config: &Config) -> Result<Stores> {
     let listen_url = config.database_listen_url.as_ref().map(Secret::expose);
     sutazai_store::open_listening(config.database_url.expose(), listen_url).await
 }
 
-/// Reads what `REDIS_URL` and `RABBITMQ_URL` name, such as certificates. Neither server is asked.
+/// Reads the files that belong to `REDIS_URL` and `RABBITMQ_URL`, such as certificates, without connecting.
 ///
 /// # Errors
 /// `InvalidInput` naming the setting.
@@ -295,7 +299,7 @@ pub fn check_shared(config: &Config) -> Result<()> {
     SharedParts::open(config).map(drop)
 }
 
-/// The use cases of identity over these stores.
+/// Builds the use cases of identity over these stores.
 pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Result<Identity> {
     let secret = match &config.jwt_secret_key {
         Some(secret) => secret.clone(),
@@ -328,7 +332,7 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
     Ok(Identity::new(users, keys, hasher, Arc::new(signer), clock, settings).with_data(data))
 }
 
-/// How the API treats strangers.
+/// Returns the security settings of the API.
 fn protection(config: &Config, shared: &SharedParts, clock: &Arc<dyn Clock>) -> SecuritySettings {
     let limits = config.rate_limits.map(|limits| RateLimits {
         sign_in: shared.limiter("sign-in", limits.sign_in, clock),
@@ -346,7 +350,7 @@ fn protection(config: &Config, shared: &SharedParts, clock: &Arc<dyn Clock>) -> 
     }
 }
 
-/// Makes the first admin, unless there is somebody of that name.
+/// Creates the first admin, unless the username is taken.
 async fn first_admin(identity: &Identity, admin: &FirstAdmin) -> Result<()> {
     let new = NewUser {
         username: admin.username.clone(),
@@ -361,7 +365,7 @@ async fn first_admin(identity: &Identity, admin: &FirstAdmin) -> Result<()> {
     })
 }
 
-/// Every metric source that is built in.
+/// Returns every built-in metric source.
 pub fn metric_sources() -> Vec<Arc<dyn MetricSource>> {
     metrics::all()
 }
@@ -418,7 +422,7 @@ mod tests {
     async fn silent_model_server_times_out_after_the_configured_time() {
         use sutazai_core::ports::ModelBackend;
 
-        // The kernel takes the connection; nobody answers.
+        // The kernel accepts the connection; nothing responds.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = silent.local_addr().unwrap();
         for backend in [format!("openai=http://{address}/v1"), format!("ollama=http://{address}")] {

@@ -35,7 +35,7 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
     Ok(Some(Arc::new(manager)))
 }
 
-/// Returns where the models of GGUF files run.
+/// Returns the place in which the models of GGUF files run.
 ///
 /// # Errors
 /// `Unsupported` naming `MODEL_PROGRAM` for in-process models in a build without llama.cpp.

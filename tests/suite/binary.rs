@@ -127,7 +127,7 @@ fn migrations_are_applied_and_reverted() {
     assert!(!text(&place.run(&["migrate", "status"]).stdout).contains("pending"));
     assert!(text(&place.run(&["migrate", "up"]).stdout).contains("Nothing to do"));
     let down = place.run(&["migrate", "down"]);
-    assert!(text(&down.stdout).contains("taken back"), "{}", text(&down.stderr));
+    assert!(text(&down.stdout).contains("reverted"), "{}", text(&down.stderr));
     assert!(text(&place.run(&["migrate", "status"]).stdout).contains("pending"));
     assert!(place.run(&["migrate", "up"]).status.success());
 }

@@ -21,7 +21,7 @@ fn migrations_are_applied_and_reverted_and_no_password_is_shown() {
     let up = run(&["migrate", "up"]);
     assert!(up.status.success(), "{}", text(&up.stderr));
     assert!(!text(&run(&["migrate", "status"]).stdout).contains("pending"));
-    assert!(text(&run(&["migrate", "down", "--steps", "99"]).stdout).contains("0001  taken back"));
+    assert!(text(&run(&["migrate", "down", "--steps", "99"]).stdout).contains("0001  reverted"));
     assert!(text(&run(&["migrate", "up"]).stdout).contains("0001  applied"));
 
     let password = postgres.url.split(['@', ':']).nth(2).unwrap().to_owned();

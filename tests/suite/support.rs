@@ -122,7 +122,7 @@ impl Server {
             let mut line = String::new();
             assert!(log.read_line(&mut line).unwrap() > 0, "the server must start: {seen}");
             seen.push_str(&line);
-            if line.contains("listening") || line.contains("working") {
+            if line.contains("server listening") || line.contains("worker started") {
                 break;
             }
         }

@@ -151,7 +151,7 @@ async fn server_and_worker_on_one_machine_share_an_sqlite_file() {
     worker.signal("TERM");
     assert_eq!(worker.ended_within(Duration::from_secs(15)), Some(0));
     let log = worker.log();
-    assert!(log.contains("hardware-optimizer,model-puller") && log.contains("stopped"), "{log}");
+    assert!(log.contains("hardware-optimizer,model-puller") && log.contains("worker stopped"), "{log}");
 
     let none = place.sutazai(&with(&[("WORKERS", "0")]), &["worker"]).output().unwrap();
     assert_eq!(none.status.code(), Some(2));

@@ -1,5 +1,5 @@
-//! The one description of each setting. Parsing, `config check`, `config settings`, the help of the flags and
-//! docs/configuration.md follow from it.
+//! The only description of each setting. Parsing, `config check`, `config settings`, the help of the flags
+//! and docs/configuration.md are derived from it.
 
 mod accounts;
 mod metrics;
@@ -17,7 +17,7 @@ pub(crate) use storage::user_data_folder;
 /// Subject of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// Databases and brokers.
+    /// Databases and message brokers.
     Storage,
     /// Models and the requests to them.
     Models,

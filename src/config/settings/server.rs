@@ -27,7 +27,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "TRUSTED_PROXIES",
         values: Values::Text("networks or addresses, separated by commas, such as 10.0.0.0/8,::1"),
         default: Fallback::Unset("none"),
-        help: "proxies whose Forwarded or X-Forwarded-For is believed",
+        help: "proxies whose Forwarded or X-Forwarded-For is trusted",
     },
     Setting {
         name: "CORS_ORIGINS",

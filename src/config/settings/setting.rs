@@ -5,33 +5,34 @@ use std::time::Duration;
 /// A setting, named by its environment variable.
 #[derive(Debug)]
 pub struct Setting {
-    /// Name of its environment variable; in a file the same in lower case.
+    /// Name of its environment variable; in a file, the name is in lower case.
     pub name: &'static str,
-    /// Values that it takes.
+    /// Values that the setting accepts.
     pub values: Values,
-    /// Value where it is not set.
+    /// Value that applies when the setting is not set.
     pub default: Fallback,
-    /// Meaning, as a phrase.
+    /// Meaning of the setting, as a phrase.
     pub help: &'static str,
 }
 
-/// Values that a setting takes.
+/// Values that a setting accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// A whole number of this range.
+    /// A whole number within this range.
     Number {
-        /// Smallest value.
+        /// Smallest value that is accepted.
         min: u64,
-        /// Largest value.
+        /// Largest value that is accepted.
         max: u64,
     },
     /// `true` or `false`, also `on`, `off`, `1`, `0`.
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// A text of the form that is described here.
+    /// A text of the form described here.
     Text(&'static str),
-    /// An address of this form. It may hold a password, which is hidden where it is shown; `NAME_FILE` names a file with it.
+    /// An address of this form. It may contain a password, which is hidden in output; `NAME_FILE` names a
+    /// file with the address.
     Address(&'static str),
     /// A secret of at least `min_bytes`, which is never shown; `NAME_FILE` names a file with it.
     Secret {
@@ -43,26 +44,26 @@ pub enum Values {
 /// Value of a setting that is not set.
 #[derive(Debug, Clone, Copy)]
 pub enum Fallback {
-    /// Always this value.
+    /// A constant default value.
     Fixed(&'static str),
-    /// A value of the library, or one that depends on the machine.
+    /// A default of the library, or one that depends on the machine.
     Computed(fn() -> String),
-    /// No value; the text says what applies then.
+    /// Absence of a value; the text describes what applies then.
     Unset(&'static str),
 }
 
 impl Setting {
-    /// Whether its value is never shown.
+    /// Returns whether the value is never shown.
     pub fn is_secret(&self) -> bool {
         matches!(self.values, Values::Secret { .. })
     }
 
-    /// Whether `NAME_FILE` may name a file that holds the value.
+    /// Returns whether `NAME_FILE` may name a file that contains the value.
     pub fn may_be_in_a_file(&self) -> bool {
         matches!(self.values, Values::Secret { .. } | Values::Address(_))
     }
 
-    /// The values that it takes, for people.
+    /// Describes the accepted values, for people.
     pub fn expected(&self) -> String {
         match self.values {
             Values::Number { min, max } => format!("{min} to {max}"),
@@ -74,7 +75,7 @@ impl Setting {
         }
     }
 
-    /// The value where it is not set, if there is one.
+    /// Returns the default value, if there is one.
     pub fn default_value(&self) -> Option<String> {
         match self.default {
             Fallback::Fixed(value) => Some(value.to_owned()),
@@ -83,7 +84,7 @@ impl Setting {
         }
     }
 
-    /// The default for people who read about any machine.
+    /// Describes the default for people, independent of the machine.
     pub fn default_text(&self) -> String {
         match (self.name, self.default) {
             ("DATABASE_URL", _) => "sutazai/sutazai.db in $XDG_DATA_HOME or ~/.local/share".to_owned(),
@@ -96,7 +97,7 @@ impl Setting {
     }
 }
 
-/// Returns a duration of the library as the value of a setting in seconds.
+/// Formats a duration of the library as the value of a setting in seconds.
 pub(super) fn seconds(duration: Duration) -> String {
     duration.as_secs().to_string()
 }

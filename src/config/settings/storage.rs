@@ -37,13 +37,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// `sutazai/sutazai.db` in the user's data folder.
+/// Returns the path of `sutazai/sutazai.db` in the user's data folder.
 fn default_database() -> String {
     let path = user_data_folder().join("sutazai.db");
     format!("sqlite://{}", path.display())
 }
 
-/// `sutazai` in the user's data folder (XDG Base Directory Specification).
+/// Returns the path of `sutazai` in the user's data folder (XDG Base Directory Specification).
 pub(crate) fn user_data_folder() -> PathBuf {
     let variable =
         |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(PathBuf::from);

@@ -90,7 +90,7 @@ analyze
 hang /dev/fuse
 "$SUTAZAI" serve --listen 127.0.0.1:0 --workers 1 2>"$PLACE/log" 3>&- &
 server=$!
-until grep -q listening "$PLACE/log"; do kill -0 $server || { cat "$PLACE/log" >&2; exit 1; }; sleep 0.05; done
+until grep -q "server listening" "$PLACE/log"; do kill -0 $server || { cat "$PLACE/log" >&2; exit 1; }; sleep 0.05; done
 # Its metric history takes the first snapshot at once.
 sleep 1
 kill -TERM $server
