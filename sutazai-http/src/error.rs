@@ -115,7 +115,7 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => Self::new(
                 status,
                 "method_not_allowed",
-                "this path does not know this method; see the Allow header",
+                "this path does not support this method; see the Allow header",
             ),
             StatusCode::MISDIRECTED_REQUEST => Self::new(
                 status,

@@ -38,7 +38,7 @@ pub(crate) fn tag(data: &[u8]) -> String {
     tag
 }
 
-/// Whether `If-None-Match` contains the tag; compares weakly, as RFC 9110, 13.1.2 requires.
+/// Returns whether `If-None-Match` contains the tag; compares weakly, as RFC 9110, 13.1.2 requires.
 pub(crate) fn is_known(tag: &str, request: &HeaderMap) -> bool {
     let lists = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut known = lists.flat_map(|list| list.split(',')).map(str::trim);

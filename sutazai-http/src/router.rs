@@ -278,19 +278,19 @@ fn refreshed(app: &App, mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     routes.route_layer(from_fn_with_state(app.clone(), rate_limit::refresh))
 }
 
-/// These routes, which a server without users refuses.
+/// Marks these routes as refused by a server without users.
 fn about_users(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     access::about_users(routes.get_openapi_mut());
     routes
 }
 
-/// These routes, as they are once `middleware::envelope` has written the envelope around their answers.
+/// Describes these routes with the envelope that `middleware::envelope` writes around their responses.
 fn enveloped(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     envelope_schema::wrap(routes.get_openapi_mut());
     routes
 }
 
-/// These routes, as they are once `middleware::envelope` has written their answers in the protocol's form.
+/// Describes these routes with responses in OpenAI's form, as `middleware::envelope` writes them.
 fn by_protocol(mut routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
     openai_openapi::describe(routes.get_openapi_mut());
     routes

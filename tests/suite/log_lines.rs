@@ -73,8 +73,11 @@ async fn trace_id_is_the_same_from_the_request_to_the_agent() {
         let of_trace: Vec<&Value> = lines.iter().filter(|line| line["trace_id"] == trace).collect();
         assert!(of_trace.iter().all(|line| line["user_id"] == user.as_str()), "{of_trace:#?}");
         let logged = |message: &str| of_trace.iter().find(|line| line["message"] == message).copied();
-        assert_eq!(logged("answered").unwrap()["route"], "/api/v1/agents/hardware-optimizer/analyze");
-        let ended = logged("an attempt ended").unwrap();
+        assert_eq!(
+            logged("request completed").unwrap()["route"],
+            "/api/v1/agents/hardware-optimizer/analyze"
+        );
+        let ended = logged("attempt ended").unwrap();
         assert_eq!(
             (ended["agent"].as_str(), ended["status"].as_str()),
             (Some("hardware-optimizer"), Some("completed"))
@@ -111,6 +114,6 @@ async fn ids_are_logged_at_every_level() {
     assert_eq!(server.ended_within(Duration::from_secs(15)), Some(0));
     let trace = answer["metadata"]["trace_id"].as_str().unwrap();
     let log = server.log();
-    assert!(!log.contains("answered"), "{log}");
-    assert!(log.lines().any(|line| line.contains(trace) && line.contains("a sign-in was refused")), "{log}");
+    assert!(!log.contains("request completed"), "{log}");
+    assert!(log.lines().any(|line| line.contains(trace) && line.contains("sign-in rejected")), "{log}");
 }

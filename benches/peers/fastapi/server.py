@@ -72,9 +72,9 @@ def caller(authorization: Annotated[str, Header()] = "") -> uuid.UUID:
     try:
         claims = jwt.decode(token, SECRET, algorithms=["HS256"])
     except jwt.PyJWTError:
-        raise HTTPException(401, "the access token is not good") from None
+        raise HTTPException(401, "the access token is invalid or expired") from None
     if claims.get("type", "access") != "access":
-        raise HTTPException(401, "the access token is not good")
+        raise HTTPException(401, "the access token is invalid or expired")
     return uuid.UUID(claims["sub"])
 
 

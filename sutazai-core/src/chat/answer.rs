@@ -83,7 +83,7 @@ impl AnswerRecorder {
                 if !text.is_empty()
                     && let Err(e) = self.keep(text, None).await
                 {
-                    tracing::warn!(conversation = %self.conversation, error = %e, "half an answer could not be kept");
+                    tracing::warn!(conversation = %self.conversation, error = %e, "partial answer not stored");
                 }
                 match broken {
                     Some(Err(e)) => Err(e),

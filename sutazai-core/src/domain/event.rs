@@ -81,9 +81,7 @@ impl FromStr for EventOffset {
     fn from_str(s: &str) -> Result<Self> {
         let digits = Some(s).filter(|s| s.bytes().all(|b| b.is_ascii_digit()));
         let number = digits.and_then(|s| s.parse().ok());
-        number
-            .map(Self)
-            .ok_or_else(|| Error::invalid("after", "expected the id of an event, as it was given"))
+        number.map(Self).ok_or_else(|| Error::invalid("after", "expected the id of an event, unchanged"))
     }
 }
 

@@ -65,10 +65,7 @@ impl Identity {
         }
         match self.store.user_by_login(&name).await? {
             Some(user) if user.role == UserRole::Admin => {}
-            _ => tracing::warn!(
-                username = name,
-                "this user is there already and is no admin; nothing was changed"
-            ),
+            _ => tracing::warn!(username = name, "user exists and is no admin; user not changed"),
         }
         Ok(())
     }
@@ -78,7 +75,7 @@ impl Identity {
         self.refuse(&changed.ended).await;
         self.api_key_cache.forget_user(id);
         // The acting admin is in the `user_id` of the request's span.
-        tracing::info!(target_user_id = %id, ?change, ended = changed.ended.len(), "a user was changed");
+        tracing::info!(target_user_id = %id, ?change, ended = changed.ended.len(), "user changed");
         Ok(changed.user)
     }
 }

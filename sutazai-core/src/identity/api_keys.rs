@@ -63,7 +63,7 @@ impl Identity {
             last_used_at: None,
         };
         self.keys.create(&key).await?;
-        tracing::info!(user_id = %user, api_key_id = %key.id, "an API key was made");
+        tracing::info!(user_id = %user, api_key_id = %key.id, "API key created");
         Ok(CreatedApiKey { key, text: text.expose() })
     }
 
@@ -82,7 +82,7 @@ impl Identity {
     pub async fn delete_api_key(&self, user: UserId, id: ApiKeyId) -> Result<()> {
         self.keys.delete(user, id).await?;
         self.api_key_cache.forget(id);
-        tracing::info!(user_id = %user, api_key_id = %id, "an API key was removed");
+        tracing::info!(user_id = %user, api_key_id = %id, "API key deleted");
         Ok(())
     }
 
@@ -117,7 +117,7 @@ impl Identity {
         if self.api_key_cache.counts(&hash, now)
             && let Err(e) = self.keys.record_use(key.id, now).await
         {
-            tracing::warn!(api_key_id = %key.id, error = %e, "the use of an API key could not be recorded");
+            tracing::warn!(api_key_id = %key.id, error = %e, "API key use not recorded");
         }
         Ok(Caller::Key {
             id: key.id,
@@ -158,5 +158,5 @@ fn check(new: &NewApiKey, now: DateTime<Utc>) -> Result<Vec<Scope>> {
 }
 
 fn refused() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "the API key is not good")
+    Error::new(ErrorKind::Unauthenticated, "the API key is invalid")
 }

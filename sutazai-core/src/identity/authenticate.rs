@@ -54,5 +54,5 @@ impl Identity {
 }
 
 fn refused() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "the access token is not good")
+    Error::new(ErrorKind::Unauthenticated, "the access token is invalid or expired")
 }

@@ -47,7 +47,7 @@ impl Identity {
         self.refuse(&changed.ended).await;
         let revoked_keys = if revoke_keys { self.keys.delete_all(user.id).await? } else { 0 };
         self.api_key_cache.forget_user(user.id);
-        tracing::info!(user_id = %user.id, ended = changed.ended.len(), revoked_keys, "a password was changed");
+        tracing::info!(user_id = %user.id, ended = changed.ended.len(), revoked_keys, "password changed");
         Ok(ChangedPassword { ended_sessions: changed.ended.len(), revoked_keys })
     }
 }

@@ -43,7 +43,7 @@ impl Identity {
             return Ok(());
         }
         self.throttle.failed(&account, self.clock.now());
-        tracing::info!(user_id = %user.id, "a password was refused");
-        Err(Error::new(ErrorKind::Forbidden, "this is not the password").with_field("password"))
+        tracing::info!(user_id = %user.id, "password rejected");
+        Err(Error::new(ErrorKind::Forbidden, "the password is wrong").with_field("password"))
     }
 }

@@ -121,7 +121,7 @@ impl HashQueue {
 }
 
 fn busy() -> Error {
-    Error::new(ErrorKind::Busy, "too many people sign in at once").with_retry_after(RETRY_AFTER)
+    Error::new(ErrorKind::Busy, "too many passwords are being checked at once").with_retry_after(RETRY_AFTER)
 }
 
 impl State {

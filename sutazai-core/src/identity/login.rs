@@ -48,7 +48,7 @@ impl Identity {
         }
         match user {
             Some(user) if fits && user.disabled => {
-                tracing::info!(user_id = %user.id, "a disabled user tried to sign in");
+                tracing::info!(user_id = %user.id, "sign-in rejected: user disabled");
                 Err(disabled())
             }
             Some(user) if fits => {
@@ -57,7 +57,7 @@ impl Identity {
             }
             user => {
                 // The login is not logged, because people type passwords there by mistake.
-                tracing::info!(user_id = user.map(|user| user.id.to_string()), "a sign-in was refused");
+                tracing::info!(user_id = user.map(|user| user.id.to_string()), "sign-in rejected");
                 Err(Error::new(
                     ErrorKind::Unauthenticated,
                     "the username, the e-mail or the password is wrong",
@@ -92,7 +92,7 @@ impl Identity {
             Ok(Some(password_hash)) => User { password_hash, ..user },
             Ok(None) => user,
             Err(e) => {
-                tracing::warn!(user_id = %user.id, error = %e, "a password keeps its old hash");
+                tracing::warn!(user_id = %user.id, error = %e, "password not rehashed");
                 user
             }
         }
@@ -134,7 +134,7 @@ impl Identity {
         }
         // From here on the request belongs to the user.
         tracing::Span::current().record("user_id", tracing::field::display(user.id));
-        tracing::info!(user_id = %user.id, "a user signed in");
+        tracing::info!(user_id = %user.id, "user signed in");
         self.signed_in(current, token)
     }
 }

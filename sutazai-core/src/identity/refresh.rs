@@ -94,7 +94,7 @@ impl Identity {
     }
 
     async fn end_reused(&self, session: SessionId) -> Result<SignedIn> {
-        tracing::warn!(session_id = %session, "a spent refresh token came back: the session is ended");
+        tracing::warn!(session_id = %session, "spent refresh token reused; session ended");
         self.logout(session).await?;
         Err(refused())
     }
@@ -115,5 +115,5 @@ impl Identity {
 }
 
 fn refused() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "the refresh token is not good; sign in again")
+    Error::new(ErrorKind::Unauthenticated, "the refresh token is invalid or expired; sign in again")
 }

@@ -70,7 +70,7 @@ impl Identity {
             Some(hash) => self.store.create_invited_user(&user, &hash).await?,
             None => self.store.create_user(&user).await?,
         }
-        tracing::info!(user_id = %user.id, role = role.as_str(), "a user was added");
+        tracing::info!(user_id = %user.id, role = role.as_str(), "user registered");
         Ok(user)
     }
 }

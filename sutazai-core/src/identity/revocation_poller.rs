@@ -27,7 +27,7 @@ impl Identity {
                     since = earlier(asked_at, OVERLAP);
                 }
                 Err(e) => {
-                    tracing::warn!(error = %e, "sessions that ended elsewhere are not known at present")
+                    tracing::warn!(error = %e, "reading session revocations failed; retrying")
                 }
             }
             tokio::select! {

@@ -53,7 +53,7 @@ impl Identity {
     pub async fn logout_all(&self, user: UserId) -> Result<usize> {
         let ended = self.store.revoke_all(user, self.clock.now()).await?;
         self.refuse(&ended).await;
-        tracing::info!(user_id = %user, sessions = ended.len(), "all sessions of a user were ended");
+        tracing::info!(user_id = %user, sessions = ended.len(), "all sessions of a user ended");
         Ok(ended.len())
     }
 

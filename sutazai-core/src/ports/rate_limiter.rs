@@ -71,7 +71,7 @@ impl fmt::Display for RateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => write!(f, "address:{address}"),
-            Self::FailedAuth(address) => write!(f, "failed_auth:{address}"),
+            Self::FailedAuth(address) => write!(f, "failed-auth:{address}"),
             Self::User(user) => write!(f, "user:{user}"),
             Self::Key { id, .. } => write!(f, "key:{id}"),
         }

@@ -57,8 +57,9 @@ impl Argon2PasswordHasher {
     /// # Errors
     /// `InvalidInput` when argon2 does not support the cost.
     pub fn new(cost: Argon2Cost) -> Result<Self> {
-        let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None)
-            .map_err(|e| Error::invalid("argon2_cost", format!("expected a cost that argon2 knows: {e}")))?;
+        let params = Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None).map_err(|e| {
+            Error::invalid("argon2_cost", format!("expected a cost that argon2 supports: {e}"))
+        })?;
         Ok(Self::of(params))
     }
 
@@ -85,7 +86,8 @@ impl Argon2PasswordHasher {
         work: impl FnOnce(&Argon2<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
-            Error::new(ErrorKind::Busy, "too many people sign in at once").with_retry_after(RETRY_AFTER)
+            Error::new(ErrorKind::Busy, "too many passwords are being checked at once")
+                .with_retry_after(RETRY_AFTER)
         })?;
         let stopped = |_| Error::unavailable("the server is stopping");
         let core = self.cores.clone().acquire_owned().await.map_err(stopped)?;

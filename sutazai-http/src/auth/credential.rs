@@ -26,7 +26,7 @@ impl Credential {
         if let (None, Some(key)) = (headers.get(AUTHORIZATION), text(API_KEY_HEADER).map(str::trim)) {
             return match Identity::is_api_key(key) {
                 true => Ok(Self(key.into())),
-                false => Err(Error::new(ErrorKind::Unauthenticated, "the API key is not good")),
+                false => Err(Error::new(ErrorKind::Unauthenticated, "the API key is invalid")),
             };
         }
         let token = text(AUTHORIZATION.as_str()).and_then(bearer).ok_or_else(|| {
@@ -36,12 +36,12 @@ impl Credential {
         Ok(Self(token.into()))
     }
 
-    /// Whether the headers contain a credential, valid or not.
+    /// Returns whether the headers contain a credential, valid or not.
     pub(crate) fn is_in(headers: &HeaderMap) -> bool {
         headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY_HEADER)
     }
 
-    /// Whether the credential is unknown, as far as this process can tell without a query.
+    /// Returns whether the credential is unknown, as far as this process can tell without a query.
     pub(crate) fn is_failed_auth(&self, identity: &Identity) -> bool {
         identity.is_failed_auth(&self.0)
     }

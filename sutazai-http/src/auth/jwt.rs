@@ -135,7 +135,7 @@ impl TokenSigner for JwtTokenSigner {
                 && claims.exp > now
                 && claims.iat <= now.saturating_add(MAX_SKEW_SECONDS)
         };
-        let refused = || Error::new(ErrorKind::Unauthenticated, "the access token is not good");
+        let refused = || Error::new(ErrorKind::Unauthenticated, "the access token is invalid or expired");
         if let Some(claims) = self.known.get(token) {
             return Some(claims).filter(is_good).ok_or_else(refused);
         }

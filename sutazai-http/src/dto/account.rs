@@ -19,7 +19,7 @@ pub(crate) struct ChangePassword {
     pub(crate) current_password: String,
     #[schema(min_length = 8)]
     pub(crate) new_password: String,
-    /// Whether to delete all API keys too.
+    /// True to delete all API keys too.
     #[serde(default = "default_revoke_keys")]
     #[schema(default = true)]
     pub(crate) revoke_keys: bool,
@@ -75,7 +75,7 @@ struct SessionView {
     expires_at: DateTime<Utc>,
     /// `User-Agent` of the client that signed in.
     user_agent: Option<String>,
-    /// Whether this request belongs to the session.
+    /// True for the session of this request.
     current: bool,
 }
 
@@ -99,7 +99,7 @@ impl SessionList {
     }
 }
 
-/// Empty object.
+/// Empty object as response data.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Nothing {}
 

@@ -51,7 +51,7 @@ impl ListUsers {
 pub(crate) struct ManagedUserView {
     #[serde(flatten)]
     user: UserView,
-    /// Whether the user is prevented from signing in.
+    /// True if the user is prevented from signing in.
     disabled: bool,
 }
 
@@ -142,7 +142,7 @@ pub(crate) struct StatisticsView {
     queue: QueueNumbers,
 }
 
-/// Numbers of users.
+/// Numbers of users by activity.
 #[derive(Debug, Serialize, ToSchema)]
 struct UserNumbers {
     total: u64,
@@ -158,7 +158,7 @@ impl From<UserCounts> for UserNumbers {
     }
 }
 
-/// Numbers of tasks.
+/// Numbers of tasks by agent and status.
 #[derive(Debug, Serialize, ToSchema)]
 struct TaskNumbers {
     total: u64,

@@ -21,7 +21,8 @@ struct AgentView {
     /// JSON Schema (2020-12) of the `payload` of its tasks.
     #[schema(value_type = Object)]
     input_schema: Value,
-    /// Whether a process has worked for the agent within the last 60 seconds, this one or another; null when unknown.
+    /// True if this process or another has worked for the agent within the last 60 seconds; null when
+    /// unknown.
     online: Option<bool>,
     /// Time of the last known heartbeat of a process that works for the agent.
     #[schema(nullable)]
@@ -54,7 +55,7 @@ impl AgentList {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Analyze {
-    /// Whether a model words the recommendations; if false, the rules do.
+    /// True if a model words the recommendations; false if the rules do.
     pub(crate) use_model: bool,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct AgentMessageView {
     /// Child task that the message is about; it joins a `TASK` message with its `RESULT` or `ERROR`.
     #[schema(value_type = Uuid)]
     correlation_id: TaskId,
-    /// Kind of message.
+    /// Kind of the message.
     #[serde(rename = "type")]
     #[schema(value_type = AgentMessageTypeWord)]
     kind: AgentMessageType,

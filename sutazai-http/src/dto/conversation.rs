@@ -155,7 +155,7 @@ pub(crate) struct MessageView {
     role: Role,
     content: String,
     created_at: DateTime<Utc>,
-    /// Whether the answer is incomplete, because the client disconnected or the model failed.
+    /// True if the answer is incomplete, because the client disconnected or the model failed.
     cut: bool,
     /// Model and token counts of an answer that is complete; null otherwise.
     usage: Option<UsageView>,

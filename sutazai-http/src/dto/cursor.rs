@@ -28,5 +28,5 @@ pub(crate) fn read_number(cursor: &str) -> Result<u64> {
 }
 
 fn invalid() -> Error {
-    Error::invalid("cursor", "expected the next_cursor of the page before")
+    Error::invalid("cursor", "expected the next_cursor of the previous page")
 }

@@ -196,7 +196,7 @@ pub(crate) struct PassageView {
 /// Result of a search.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PassageList {
-    /// Passages, best first.
+    /// Passages of documents, best first.
     items: Vec<PassageView>,
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sutazai_core::domain::{ModelInfo, ModelProcess};
 use utoipa::ToSchema;
 
-/// Available model.
+/// Model that a backend offers.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Model)]
 pub(crate) struct ModelView {

@@ -41,7 +41,7 @@ pub(crate) struct WriteSchedule {
     /// Handling of a due time while the task of an earlier one has not ended; default `skip`.
     #[schema(value_type = Option<OverlapPolicyWord>)]
     overlap_policy: Option<OverlapPolicy>,
-    /// Whether the schedule submits tasks; default true.
+    /// True if the schedule submits tasks; default true.
     enabled: Option<bool>,
 }
 

@@ -24,10 +24,10 @@ pub(crate) struct CreateTask {
     /// Input of the agent; must conform to its `input_schema`. Default `{}`.
     #[schema(value_type = Option<Object>, example = json!({ "use_model": false }))]
     payload: Option<Payload>,
-    /// Title, for people.
+    /// Title of the task, for people.
     #[schema(max_length = 200, example = "Morning look")]
     title: Option<String>,
-    /// Description, for people.
+    /// Description of the task, for people.
     #[schema(max_length = 4000)]
     description: Option<String>,
     /// Priority among the tasks of this user, from 0 (lowest) to 9 (highest); default 5.
@@ -105,7 +105,7 @@ pub(crate) struct TaskView {
     /// Parent task, which waits for this one.
     #[schema(value_type = Option<Uuid>)]
     parent: Option<TaskId>,
-    /// Whether cancellation was requested; the task ends as soon as its agent stops.
+    /// True if cancellation was requested; the task ends as soon as its agent stops.
     cancel_requested: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,

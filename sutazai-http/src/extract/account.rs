@@ -43,7 +43,7 @@ impl FromRequestParts<App> for Administration {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let identity = app.require_identity()?.clone();
         let caller = parts.extensions.get::<Caller>().cloned();
-        let caller = caller.ok_or_else(|| Error::internal("a route of admins is not behind the sign-in"))?;
+        let caller = caller.ok_or_else(|| Error::internal("a route of admins does not require a sign-in"))?;
         Ok(Self { identity, caller })
     }
 }

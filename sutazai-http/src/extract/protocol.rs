@@ -93,8 +93,8 @@ impl<'de> Visitor<'de> for ParametersVisitor {
     }
 }
 
-/// Whether a value equals this JSON; numbers are compared by value. A value longer than 64 bytes cannot be a neutral
-/// one and is not parsed.
+/// Returns whether a value equals this JSON; numbers are compared by value. A value longer than 64 bytes
+/// cannot be a neutral one and is not parsed.
 fn same(value: &str, json: &str) -> bool {
     let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
     if value.len() > MAX_NEUTRAL_BYTES {

@@ -158,7 +158,7 @@ impl Reading {
     }
 }
 
-/// Whether a body is compressed with gzip.
+/// Returns whether a body is compressed with gzip.
 ///
 /// # Errors
 /// 415 for any other coding (RFC 9110, 15.5.16), and for more than one.

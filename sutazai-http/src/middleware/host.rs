@@ -58,7 +58,7 @@ pub(crate) fn addressed(
         .ok_or_else(|| ApiError::of_status(StatusCode::MISDIRECTED_REQUEST))
 }
 
-/// Whether the host is `localhost`, a loopback address, or the address that the server listens on.
+/// Returns whether the host is `localhost`, a loopback address, or the address that the server listens on.
 fn is_ours(protection: &SecuritySettings, host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match bare.parse::<IpAddr>() {
@@ -70,8 +70,8 @@ fn is_ours(protection: &SecuritySettings, host: &str) -> bool {
     }
 }
 
-/// Whether the origin is the addressed host itself. The scheme is ignored, because a proxy may terminate TLS in front
-/// of the server.
+/// Returns whether the origin is the addressed host itself. The scheme is ignored, because a proxy may
+/// terminate TLS in front of the server.
 fn is_of(origin: &HeaderValue, addressed: &Authority) -> bool {
     let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(addressed.as_str()))

@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::dto::openai::error::ProtocolError;
 use crate::envelope::Content;
 
-/// Whether responses at this path have OpenAI's form; includes paths below `/v1` that do not exist.
+/// Returns whether responses at this path have OpenAI's form; includes paths below `/v1` that do not exist.
 pub(super) fn is_protocol(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/")
 }

@@ -20,7 +20,7 @@ use crate::security::RateLimits;
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Name of the policy for failed authentication with unknown tokens and API keys.
-const FAILED_AUTH: &str = "failed_auth";
+const FAILED_AUTH: &str = "failed-auth";
 
 /// Limits routes where passwords can be guessed, by address.
 pub(crate) async fn sign_in(State(app): State<App>, request: Request, next: Next) -> Response {

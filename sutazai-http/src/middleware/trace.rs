@@ -38,7 +38,7 @@ where
         span.record("error.type", status.as_str());
         span.record("otel.status_code", "error");
     }
-    span.in_scope(|| tracing::info!(status = status.as_u16(), milliseconds, "answered"));
+    span.in_scope(|| tracing::info!(status = status.as_u16(), milliseconds, "request completed"));
     response
 }
 
@@ -53,7 +53,7 @@ where
     let status = response.status();
     if status.is_server_error() {
         let (trace_id, method, route) = (&asked.trace_id, &asked.method, asked.route());
-        tracing::warn!(trace_id, %method, route, status = status.as_u16(), milliseconds, "answered");
+        tracing::warn!(trace_id, %method, route, status = status.as_u16(), milliseconds, "request completed");
     }
     response
 }

@@ -97,7 +97,7 @@ impl Monitoring {
                 let recorder = builder()?.build_recorder();
                 let handle = recorder.handle();
                 metrics::set_global_recorder(recorder)
-                    .map_err(|_| Error::conflict("this process has another recorder of metrics already"))?;
+                    .map_err(|_| Error::conflict("this process already has another metrics recorder"))?;
                 describe();
                 counts::begin();
                 installed.insert(handle).clone()
@@ -121,12 +121,12 @@ impl Monitoring {
     /// Interval at which [`upkeep`](Self::upkeep) must be called: 5 s.
     pub const UPKEEP: Duration = Duration::from_secs(5);
 
-    /// Whether reading requires a token.
+    /// Returns whether reading requires a token.
     pub(crate) fn has_token(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Whether this is the configured token.
+    /// Returns whether this is the configured token.
     pub(crate) fn accepts(&self, token: &str) -> bool {
         self.token.is_some_and(|known| known.0 == Token::of(token).0)
     }
@@ -157,7 +157,7 @@ fn builder() -> Result<PrometheusBuilder> {
     for (name, bounds, _) in HISTOGRAMS {
         builder = builder
             .set_buckets_for_metric(Matcher::Full((*name).to_owned()), bounds)
-            .map_err(|e| Error::internal("the bounds of a histogram are not accepted").with_source(e))?;
+            .map_err(|e| Error::internal("the buckets of a histogram were rejected").with_source(e))?;
     }
     Ok(builder)
 }

@@ -78,5 +78,5 @@ async fn machine(engine: &Engine) {
 async fn within<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(QUERY_TIMEOUT, answer)
         .await
-        .unwrap_or_else(|_| Err(Error::timeout("no answer in time")))
+        .unwrap_or_else(|_| Err(Error::timeout("the response timed out")))
 }

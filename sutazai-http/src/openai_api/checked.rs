@@ -23,8 +23,9 @@ pub(crate) async fn checked_answer(
     let Some(constraint) = request.constraint.clone() else { return model.complete(request).await };
     constraints::check_schema(&constraint).await?;
     if !model.supports(&constraint) {
-        return Err(Error::unsupported("no model of this server can be held to a JSON Schema")
-            .with_field(CONSTRAINT.0));
+        return Err(
+            Error::unsupported("no model of this server supports a JSON Schema").with_field(CONSTRAINT.0)
+        );
     }
     match attempt(model, request.clone(), &constraint).await {
         // A second attempt often succeeds. It drops the seed, which would reproduce the same answer.

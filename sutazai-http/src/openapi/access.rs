@@ -36,7 +36,7 @@ pub(crate) fn queried(document: &mut OpenApi) {
     }
 }
 
-/// Whether the operation accepts a stream ticket.
+/// Returns whether the operation accepts a stream ticket.
 pub(crate) fn has_ticket(operation: &Operation) -> bool {
     let ticket = requirement(TICKET, None);
     operation.security.as_ref().is_some_and(|ways| ways.contains(&ticket))

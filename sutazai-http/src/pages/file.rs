@@ -62,7 +62,7 @@ impl EmbeddedFile {
     }
 }
 
-/// Whether the client accepts gzip (RFC 9110, 12.5.3); a weight of 0 means no.
+/// Returns whether the client accepts gzip (RFC 9110, 12.5.3); a weight of 0 means no.
 fn accepts_gzip(request: &HeaderMap) -> bool {
     let lists = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).any(|one| {

@@ -143,7 +143,7 @@ async fn workers(engine: &Engine) -> Option<ReadinessCheck> {
                 (HealthStatus::Degraded, Some("a task has waited for over a minute"))
             }
             Ok(_) => HEALTHY,
-            Err(_) => (HealthStatus::Degraded, Some("cannot be told")),
+            Err(_) => (HealthStatus::Degraded, Some("the age of the queue is unknown")),
         }
     };
     Some(check("workers", QUEUE_TIMEOUT, HealthStatus::Degraded, overdue).await)

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HealthStatus {
-    /// Works as configured.
+    /// The dependency works as configured.
     Healthy,
     /// The server works, but not as configured, or possibly not for much longer.
     Degraded,

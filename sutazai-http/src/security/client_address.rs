@@ -126,8 +126,8 @@ fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical())
 }
 
-/// Whether the nearest proxy reports that it was called over TLS. If the two headers disagree, one of them may be the
-/// client's own, so the answer is no.
+/// Returns whether the nearest proxy reports that it was called over TLS. If the two headers disagree, one of
+/// them may be the client's own, so the answer is no.
 fn is_told_https(headers: &HeaderMap) -> bool {
     let last = |name: HeaderName| {
         let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;

@@ -28,14 +28,14 @@ impl FromStr for CorsOrigins {
 }
 
 impl CorsOrigins {
-    /// Whether pages of all origins may call.
+    /// Returns whether pages of all origins may call.
     pub fn all(&self) -> bool {
         self.0.iter().any(|origin| origin == "*")
     }
 }
 
-/// Whether the text is an origin: scheme, host and an optional port, in lower case and without a path. Browsers never
-/// send anything else, so another spelling would silently match nothing.
+/// Returns whether the text is an origin: scheme, host and an optional port, in lower case and without a
+/// path. Browsers never send anything else, so another spelling would silently match nothing.
 fn is_origin(text: &str) -> bool {
     let known = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
     let bare = !text.ends_with('/') && !text.contains(['?', '#', '@', '*']);

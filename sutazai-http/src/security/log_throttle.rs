@@ -21,7 +21,7 @@ impl Default for LogThrottle {
 }
 
 impl LogThrottle {
-    /// Whether a line may be written now; if so, counts it as written.
+    /// Returns whether a line may be written now; if so, counts it as written.
     pub(crate) fn is_due(&self, now: DateTime<Utc>) -> bool {
         let (now, last) = (now.timestamp(), self.last.load(Ordering::Relaxed));
         let due = now.saturating_sub(last) >= INTERVAL;

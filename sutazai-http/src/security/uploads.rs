@@ -40,7 +40,7 @@ impl Uploads {
     /// # Errors
     /// None: the semaphores are never closed.
     pub(crate) async fn acquire(&self, user: Option<UserId>) -> Result<UploadPermit> {
-        let closed = |e| Error::internal("uploads were ended").with_source(e);
+        let closed = |e| Error::internal("the uploads semaphore was closed").with_source(e);
         let of_user = self.of_user(user).acquire_owned().await.map_err(closed)?;
         let of_all = self.all.clone().acquire_owned().await.map_err(closed)?;
         Ok(UploadPermit { _of_user: of_user, _of_all: of_all })

@@ -152,7 +152,7 @@ impl Connection {
             Ok(Request::Unsubscribe(subscription)) => match self.subscriptions.remove(&subscription) {
                 Some(_) => Message::Unsubscribed { subscription },
                 None => {
-                    let e = Error::not_found("there is no such subscription");
+                    let e = Error::not_found("the subscription does not exist");
                     Message::Error { subscription: Some(subscription), error: ApiError::from(e).body() }
                 }
             },

@@ -12,7 +12,7 @@ use crate::extract::read_json;
 pub(crate) enum Request {
     /// Subscribes to the events after the given one, past and future.
     Subscribe(Subscription, Option<String>),
-    /// Ends a subscription.
+    /// Ends an existing subscription.
     Unsubscribe(Subscription),
     /// Asks for a pong.
     Ping,
@@ -23,7 +23,7 @@ pub(crate) enum Request {
 pub(crate) enum Subscription {
     /// All tasks of the caller.
     All,
-    /// One task.
+    /// Events of one task.
     Task(TaskId),
 }
 
@@ -66,14 +66,15 @@ enum Kind {
 }
 
 impl Request {
-    /// Parses a message.
+    /// Parses a client message from JSON.
     ///
     /// # Errors
     /// `malformed` when it is not JSON; `InvalidInput` naming the invalid field.
     pub(crate) fn read(text: &str) -> Result<Self, ApiError> {
         let Line { kind, task_id, after } = read_json(text.as_bytes())?;
         let subscription = task_id.map_or(Subscription::All, Subscription::Task);
-        let unwanted = |field| Err(Error::invalid(field, "a message of this type has no such field").into());
+        let unwanted =
+            |field| Err(Error::invalid(field, "a message of this type does not have this field").into());
         match kind {
             Kind::Subscribe => Ok(Self::Subscribe(subscription, after)),
             Kind::Unsubscribe | Kind::Ping if after.is_some() => unwanted("after"),

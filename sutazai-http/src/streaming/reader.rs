@@ -34,7 +34,7 @@ pub(crate) fn read_ahead<T: Send + 'static>(
         Ok(()) => None,
         Err(e) => {
             tracing::error!(error = %e, "stream reader panicked");
-            Some(Err(Error::internal("the stream could not be read further")))
+            Some(Err(Error::internal("reading the stream failed")))
         }
     });
     ReceiverStream::new(receiver).chain(end).boxed()

@@ -54,5 +54,5 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Resume<T> {
 pub(crate) fn read_id<T: FromStr>(text: &str, field: &'static str) -> Result<T, Error> {
     let digits = Some(text).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     let id = digits.and_then(|text| text.parse().ok());
-    id.ok_or_else(|| Error::invalid(field, "expected the id of an event, as it was given"))
+    id.ok_or_else(|| Error::invalid(field, "expected the id of an event, unchanged"))
 }

@@ -23,7 +23,7 @@ impl TokenBucket {
         Self { full_at: now }
     }
 
-    /// Takes one token.
+    /// Takes one token from the bucket.
     ///
     /// # Errors
     /// Returns the time until a token is available.

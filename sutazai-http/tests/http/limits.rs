@@ -195,8 +195,8 @@ async fn unknown_credentials_are_limited_to_five_per_minute() {
     let failed_auth = [&unknown, &forged, &"sutz_".to_owned(), &"nonsense".to_owned(), &unknown];
     for (remaining, guess) in (0..5).rev().zip(failed_auth) {
         let answer = ask("198.51.100.1", guess).await;
-        assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"failed_auth\";q=5;w=60");
-        assert!(told(answer.headers(), "ratelimit").starts_with(&format!("\"failed_auth\";r={remaining}")));
+        assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"failed-auth\";q=5;w=60");
+        assert!(told(answer.headers(), "ratelimit").starts_with(&format!("\"failed-auth\";r={remaining}")));
         failure(answer, 401, "unauthenticated").await;
     }
     for guess in [&unknown, &forged, &fresh] {

@@ -90,7 +90,7 @@ async fn secrets_never_appear_in_the_log() {
     assert_eq!(spent.send().await.unwrap().status(), 401, "a spent token was accepted");
 
     let log = String::from_utf8_lossy(&kept.0.lock().unwrap()).into_owned();
-    assert!(log.contains("TRACE") && log.contains("a sign-in was refused") && log.contains("answered"));
+    assert!(log.contains("TRACE") && log.contains("sign-in rejected") && log.contains("request completed"));
     let mut secrets =
         vec![PASSWORD.to_owned(), wrong.into(), typed_as_name.into(), new.into(), secret(&key, "key")];
     for signed_in in [&ada.signed_in, &second] {
@@ -127,7 +127,7 @@ async fn websocket_log_lines_belong_to_the_trace_of_its_request() {
         (rest.split('"').next().unwrap().to_owned(), user)
     };
     let closed = trace(["WebSocket closed", "code=1001"]);
-    assert_eq!(closed, trace(["answered", "/api/v1/ws"]));
+    assert_eq!(closed, trace(["request completed", "/api/v1/ws"]));
     assert!(closed.1, "the log line lacks the user's id");
 }
 
@@ -163,7 +163,7 @@ async fn probe_is_logged_only_if_it_fails() {
     assert_eq!(logged(), "");
     success(ask(&server, "/api/v1/agents").await, 200).await;
     let log = logged();
-    assert!(log.contains("new") && log.contains("answered") && log.contains("probe-7"), "{log}");
+    assert!(log.contains("new") && log.contains("request completed") && log.contains("probe-7"), "{log}");
 
     let mut away = MockTaskStore::new();
     away.expect_get().returning(|_| Err(Error::unavailable("the line is cut")));
@@ -171,7 +171,7 @@ async fn probe_is_logged_only_if_it_fails() {
     logged();
     failure(ask(&server, "/health/ready").await, 503, "unavailable").await;
     let log = logged();
-    let line = log.lines().find(|line| line.contains("answered")).unwrap_or_else(|| panic!("{log}"));
+    let line = log.lines().find(|line| line.contains("request completed")).unwrap_or_else(|| panic!("{log}"));
     for word in ["WARN", "trace_id=\"probe-7\"", "method=GET", "route=\"/health/ready\"", "status=503"] {
         assert!(line.contains(word), "{word} in {line}");
     }

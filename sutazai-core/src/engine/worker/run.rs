@@ -142,7 +142,7 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) ->
         attempt = key.attempt,
         status = attempt_metrics::status(&outcome).as_str(),
         milliseconds,
-        "an attempt ended"
+        "attempt ended"
     );
     Some(OutcomeRecord { claim: key, outcome })
 }

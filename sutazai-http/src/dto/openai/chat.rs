@@ -45,7 +45,7 @@ pub(crate) struct CreateChatCompletion {
     seed: Option<i64>,
     /// Up to 4 stop sequences: the answer ends before the first of them.
     stop: Option<Texts<4>>,
-    /// Whether to stream the answer as server-sent events.
+    /// True to stream the answer as server-sent events.
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
     response_format: Option<ResponseFormat>,
@@ -144,9 +144,9 @@ enum Part {
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamOptions {
-    /// Whether the last chunk contains the token counts.
+    /// True if the last chunk contains the token counts.
     include_usage: Option<bool>,
-    /// Whether chunks are padded to equal length; not supported, must be false or left out.
+    /// Padding of chunks to equal length; not supported, must be false or left out.
     include_obfuscation: Option<bool>,
 }
 

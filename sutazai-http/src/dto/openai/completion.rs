@@ -6,14 +6,14 @@ use sutazai_core::domain::ModelUsage;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Chat completion.
+/// Completed answer of a chat.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChatCompletion {
     id: String,
     object: &'static str,
     /// Unix time in seconds.
     created: i64,
-    /// Model that answered.
+    /// Name of the model that answered.
     model: String,
     choices: Vec<Choice>,
     usage: Usage,

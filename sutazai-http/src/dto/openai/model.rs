@@ -4,7 +4,7 @@ use serde::Serialize;
 use sutazai_core::domain::ModelInfo;
 use utoipa::ToSchema;
 
-/// Available model.
+/// Model that a backend offers.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiModel)]
 pub(crate) struct ProtocolModel {
@@ -29,7 +29,7 @@ impl From<ModelInfo> for ProtocolModel {
     }
 }
 
-/// All available models.
+/// List of all available models.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenAiModelList)]
 pub(crate) struct ProtocolModelList {

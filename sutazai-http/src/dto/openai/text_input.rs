@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "expected a text or a list of texts")]
 pub(crate) enum Texts<const MAX: usize> {
-    /// A single text.
+    /// A single text as a string.
     One(String),
     /// A list of texts.
     Many(Vec<String>),
@@ -23,7 +23,7 @@ pub(crate) enum Texts<const MAX: usize> {
 }
 
 impl<const MAX: usize> Texts<MAX> {
-    /// Whether the list is empty.
+    /// Returns whether the list is empty.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Many(texts) if texts.is_empty())
     }

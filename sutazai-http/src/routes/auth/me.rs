@@ -28,7 +28,7 @@ pub(crate) async fn show(
     Extension(caller): Extension<Caller>,
 ) -> Result<Reply, ApiError> {
     let identity = app.require_identity()?;
-    let gone = || Error::new(ErrorKind::Unauthenticated, "there is no such user any more");
+    let gone = || Error::new(ErrorKind::Unauthenticated, "the user was deleted");
     let user = identity.user(caller.owner().ok_or_else(gone)?).await.map_err(|e| match e.kind() {
         ErrorKind::NotFound => gone(),
         _ => e,

@@ -42,6 +42,7 @@ pub(crate) async fn show(
 ) -> Result<Reply, ApiError> {
     let models = app.model_for(&caller)?.models().await?;
     let found = models.into_iter().find(|model| model.is_called(&name));
-    let missing = || Error::new(ErrorKind::NotFound, "this server has no such model").with_field("model");
+    let missing =
+        || Error::new(ErrorKind::NotFound, "this server does not have this model").with_field("model");
     Ok(Reply::ok(&ProtocolModel::from(found.ok_or_else(missing)?)))
 }
