@@ -31,7 +31,7 @@ mod model;
 use launcher::launcher;
 use model::model_path;
 
-/// Not a measure of speed: a step that takes longer hangs.
+/// Timeout of a step that hangs; no measure of speed.
 const HANG_LIMIT: Duration = Duration::from_secs(120);
 
 /// One test at a time, because each examines all children of this process.

@@ -59,7 +59,7 @@ pub(crate) struct Partition {
     waiting: VecDeque<Due>,
     /// The last task that was read: the next read continues after it.
     last: Due,
-    /// Whether the partition may hold more tasks after `last`.
+    /// True if the partition may contain more tasks after `last`.
     more: bool,
 }
 

@@ -61,7 +61,7 @@ pub struct Migration {
     pub version: u32,
     /// Short name of what the migration adds.
     pub name: &'static str,
-    /// Whether the database has this migration.
+    /// True if the database has this migration.
     pub applied: bool,
 }
 

@@ -13,11 +13,11 @@ use crate::error::StoreResult;
 /// A task together with columns that only the store knows.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
-    /// The task itself.
+    /// The task without these columns.
     pub(crate) task: Task,
     /// Sequence number of its latest event.
     pub(crate) last_sequence: u64,
-    /// Whether another task waits for this one.
+    /// True if another task waits for this one.
     pub(crate) awaited: bool,
     /// Columns whose content cannot be parsed, because another program has written them or the disk is
     /// corrupt.

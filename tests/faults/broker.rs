@@ -11,7 +11,7 @@ pub(crate) struct Broker {
     /// The script stops the server when this is closed.
     orders: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
-    /// Address: `amqp://user:password@host:port/vhost`
+    /// Address of the server: `amqp://user:password@host:port/vhost`
     pub(crate) url: String,
 }
 

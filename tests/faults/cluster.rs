@@ -120,7 +120,7 @@ impl Cluster {
         self.postgres.number("SELECT coalesce(sum(last_sequence), 0) FROM tasks")
     }
 
-    /// Removes all faults.
+    /// Ends all injected faults.
     pub(crate) async fn heal(&self) {
         for node in &self.nodes {
             let node = node.lock().await;

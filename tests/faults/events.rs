@@ -30,7 +30,7 @@ pub(crate) struct Event {
     pub(crate) status: Option<TaskStatus>,
     /// Attempt that the status belongs to, or 0.
     pub(crate) attempt: u64,
-    /// Whether an attempt ended because its lease expired.
+    /// True if an attempt ended because its lease expired.
     pub(crate) lease_lost: bool,
 }
 

@@ -14,7 +14,7 @@ use sutazai::domain::{TaskId, TaskStatus};
 use crate::api::Api;
 use crate::node::AGENT;
 
-/// Concurrent callers.
+/// Number of concurrent callers.
 const CALLER_COUNT: u64 = 8;
 /// Number of the latest tasks from which every other read task is drawn.
 const RECENT_TASKS: usize = 50;
@@ -73,7 +73,7 @@ pub(crate) struct Ledger {
     /// Longest work of a task, in milliseconds.
     most_ms: u64,
     next: AtomicU64,
-    /// Acknowledged tasks.
+    /// Tasks that a server acknowledged.
     entries: Mutex<Vec<Entry>>,
 }
 

@@ -50,13 +50,13 @@ use crate::run::Run;
 /// with the database.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How long faults are injected in the first act, in seconds
+    /// Duration of the fault injection in the first act, in seconds
     #[arg(long, default_value_t = 90)]
     seconds: u64,
     /// Number of tasks that are submitted meanwhile
     #[arg(long, default_value_t = 9_000)]
     tasks: u64,
-    /// Only kill workers, this many times, while tasks of up to a second run; first act only
+    /// Number of kills, of workers only, while tasks of up to a second run; first act only
     #[arg(long, value_name = "TIMES")]
     kills: Option<u32>,
     /// Lease of tasks, in seconds: short, so that many leases expire in one run

@@ -112,7 +112,7 @@ struct Payload {
     /// Number of attempts that fail first.
     #[serde(default)]
     fail: u32,
-    /// Whether it fails permanently.
+    /// Makes every attempt fail.
     #[serde(default)]
     doomed: bool,
     /// Number of child tasks that it waits for.

@@ -1,4 +1,4 @@
-//! What the database or the API returns of a task, and the invariants of every task.
+//! Tasks as the database or the API returns them, and the invariants of every task.
 
 use std::collections::HashMap;
 

@@ -11,7 +11,7 @@ pub(crate) struct Redis {
     script: Child,
     /// The script stops the server when this is closed.
     stdin: Option<ChildStdin>,
-    /// Address: `redis://:password@host:port/database`
+    /// Address of the server: `redis://:password@host:port/database`
     pub(crate) url: String,
     port: u16,
     process: String,

@@ -14,8 +14,8 @@ use crate::{Arguments, agreement, events, plugs, takeover};
 
 /// Concurrent readers of tasks.
 const READER_COUNT: usize = 2;
-/// After the last fault: how long no task may end while some are open, and then no event be received while
-/// some are missing.
+/// Timeout without progress after the last fault: first of tasks that have not ended, then of events that
+/// have not arrived.
 const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Run {

@@ -177,7 +177,7 @@ fn config_check_hides_secrets_and_names_invalid_settings() {
     assert!(text(&bad.stderr).contains("ENABLE_AUTH: expected one of"), "{}", text(&bad.stderr));
 }
 
-/// As in `sutazai config check | head -1`, and on a full disk.
+/// Closes standard output early, as `sutazai config check | head -1` does, and writes to a full disk.
 #[test]
 fn closed_pipe_ends_the_command_and_a_full_disk_is_reported() {
     let place = Place::new();

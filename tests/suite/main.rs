@@ -1,5 +1,4 @@
-//! Everything that is visible from outside: the binary, the examples, a whole user journey, and the house
-//! rules.
+//! Tests from outside: the binary, the examples, a whole user journey, and the house rules.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so by ending
 

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Severity {
     /// Good to know; nothing needs to be done.
     Info,
-    /// Something should be done about it.
+    /// A problem that should be solved.
     Warning,
-    /// Something must be done now.
+    /// A problem that must be solved now.
     Critical,
 }
 
@@ -33,7 +33,7 @@ pub struct Evidence {
     pub metric: String,
     /// The measured value, in `unit`.
     pub value: f64,
-    /// Its unit: `percent`, `bytes`, `bytes/s`, `ms`, `celsius`, `hours`, `count` ...
+    /// Unit of the value: `percent`, `bytes`, `bytes/s`, `ms`, `celsius`, `hours`, `count` ...
     pub unit: String,
     /// Threshold that the value was compared with, in `unit`; `None` for context that was not judged.
     pub threshold: Option<f64>,

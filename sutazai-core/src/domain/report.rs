@@ -27,9 +27,9 @@ pub enum PriorityLevel {
     Low,
     /// The machine should be watched.
     Medium,
-    /// Something should be done soon.
+    /// The machine needs attention soon.
     High,
-    /// Something must be done now.
+    /// The machine needs attention now.
     Critical,
 }
 

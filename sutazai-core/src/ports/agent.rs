@@ -47,7 +47,7 @@ pub trait EventSink: Debug + Send + Sync + 'static {
     fn emit(&self, event: NewEvent);
 }
 
-/// Everything that a run of an agent may use.
+/// Inputs and services of one run of an agent.
 #[derive(Debug, Clone)]
 pub struct AgentContext {
     /// The task that is run.

@@ -20,7 +20,8 @@ pub async fn run_all(agent: Arc<dyn Agent>, payload: serde_json::Value) {
     run_ends_promptly_after_cancellation(agent, payload).await;
 }
 
-/// Its descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON Schema.
+/// The descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON
+/// Schema.
 pub fn descriptor_is_valid(agent: &dyn Agent) {
     let descriptor = agent.descriptor();
     let name = &descriptor.name;

@@ -57,7 +57,8 @@ pub async fn one_of_several_acquires(store: &dyn RelayStore) {
     assert_eq!(store.acquire(&later(other, 20), BEGIN).await.unwrap(), None);
 }
 
-/// After the lease has expired or was released, another instance may hold the relay and continues at its position.
+/// Another instance may hold the relay after the lease has expired or was released, and continues at its
+/// position.
 pub async fn another_acquires_after_the_lease_or_a_release(store: &dyn RelayStore) {
     let (first, second, third) = (claim(0), claim(0), claim(0));
     store.acquire(&first, BEGIN).await.unwrap();

@@ -23,7 +23,7 @@ pub(crate) struct FaultyTaskStore {
     pub(crate) feed_readings: AtomicU32,
     /// Number of appends that are stored but return an error.
     pub(crate) lost_answers: AtomicU32,
-    /// While this is locked, no task can be enqueued.
+    /// Lock that prevents tasks from being enqueued while it is held.
     pub(crate) adding: Mutex<()>,
     /// Number of enqueues that fail.
     pub(crate) refusals: AtomicU32,

@@ -1,4 +1,5 @@
-//! Who may have an account, how long what it gives lasts, and that it goes with everything that is its user's.
+//! Accounts: registration, the lifetime of sessions and keys, quotas, and the deletion of a user with all
+//! their data.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::support::{PASSWORD, SECRET, Server, User, failure, names, success};
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Has tasks that nobody runs: the engine is not started.
+/// Agent whose tasks stay pending, because the engine is not started.
 #[derive(Debug)]
 struct Worker;
 
@@ -339,7 +340,7 @@ async fn request_over_the_limit_names_the_limit() {
     assert_eq!(sessions["items"].as_array().unwrap().len(), 50);
 }
 
-/// Has a user of this name have one thing of each kind.
+/// Creates one thing of each kind for a user.
 async fn furnish(user: &User<'_>) -> Value {
     let task = json!({ "agent": "worker", "payload": {} });
     let task = success(user.post("/api/v1/tasks", &task).await, 202).await;

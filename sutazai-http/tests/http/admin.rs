@@ -1,4 +1,4 @@
-//! What admins see and do, and that nobody else does.
+//! Operations of admins, and their refusal to ordinary users.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn id<'a>(user: &'a User<'_>) -> &'a str {
     user.signed_in["user"]["id"].as_str().unwrap()
 }
 
-/// Registers an admin.
+/// Registers a user and makes them an admin.
 async fn admin<'a>(server: &'a Server, name: &str) -> User<'a> {
     let user = server.user(name).await;
     let id = id(&user).parse().unwrap();

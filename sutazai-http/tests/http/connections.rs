@@ -31,7 +31,7 @@ async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// Everything until the server ends the connection.
+/// Reads until the server closes the connection.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // A connection that is cut while we still send may end with an error; what came before counts.
@@ -137,7 +137,7 @@ async fn above_the_limit_of_connections_callers_wait() {
     assert!(rest(&mut fourth).await.starts_with("HTTP/1.1 200"));
 }
 
-/// What this process has in memory, in bytes.
+/// Returns the resident memory of this process in bytes.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();

@@ -1,4 +1,4 @@
-//! A model that writes until it is stopped, and says when it is.
+//! Model that writes until it is stopped, and counts the answers in progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ pub(crate) struct Endless {
 }
 
 impl Endless {
-    /// How many messages it was shown last.
+    /// Returns the number of messages of the latest request.
     pub(crate) fn shown(&self) -> usize {
         self.shown.load(Ordering::SeqCst)
     }

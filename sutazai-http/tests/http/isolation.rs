@@ -89,7 +89,7 @@ fn is_for_admins(operation: &Operation) -> bool {
     operation.path.starts_with("/api/v1/admin/")
 }
 
-/// Whether the operation belongs to the OpenAI-compatible API, whose models have no owner.
+/// Returns whether the operation belongs to the OpenAI-compatible API, whose models have no owner.
 fn is_of_the_gateway(operation: &Operation) -> bool {
     operation.path.starts_with("/v1/")
 }

@@ -20,7 +20,7 @@ async fn shown(url: Url, content_type: &str) -> String {
     answer.text().await.unwrap()
 }
 
-/// What a page loads: no word of it leads elsewhere, and no script stands in the page itself.
+/// Returns the files that a page loads. All must be on this server, and no script may be inline.
 fn loaded(page: &str) -> Vec<String> {
     assert_eq!(page.matches("<script").count(), page.matches("<script src=").count(), "{page}");
     let after = |mark: &str| {

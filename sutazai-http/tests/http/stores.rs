@@ -1,4 +1,5 @@
-//! What a server does over each kind of store: those who follow much keep no connection from others, and filters take every text.
+//! Server over each kind of store: clients that follow many tasks do not use up its connections, and filters
+//! accept every text.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,11 +13,12 @@ use crate::postgres::database;
 use crate::support::{Server, success};
 use crate::wire::{Client, Mute};
 
-/// As many as one connection may have.
+/// Maximum number of subscriptions of one connection.
 const SUBSCRIPTIONS: usize = 32;
-/// As many as one user may have beside two WebSockets.
+/// Maximum number of streams of one user beside two WebSockets.
 const STREAMS: usize = 30;
-/// A read takes some milliseconds. Who waits for a connection that nobody gives back waits for 3 to 30 s.
+/// Timeout of a read, which takes some milliseconds. A read that waits for a connection in use fails after 3
+/// to 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One user subscribes to 32 tasks at once, with a client that reads and with one that does not, and follows most of them

@@ -404,7 +404,7 @@ async fn open(answer: Response) -> (u16, Value) {
     (status, body)
 }
 
-/// Parsed server-sent event.
+/// One parsed server-sent event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SentEvent {
     pub id: u64,

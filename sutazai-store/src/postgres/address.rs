@@ -21,7 +21,7 @@ pub(super) struct Address {
     pub(super) options: PgConnectOptions,
     /// Name of the database in messages, without credentials.
     pub(super) place: Place,
-    /// How transactions begin and end there.
+    /// Begin and end of transactions there.
     pub(super) pool_mode: PoolMode,
 }
 

@@ -1,4 +1,4 @@
-//! [`ApiKeyStore`] over PostgreSQL.
+//! [`ApiKeyStore`] in a PostgreSQL database.
 
 use std::num::NonZeroU32;
 

@@ -1,4 +1,4 @@
-//! [`ConversationStore`] over PostgreSQL.
+//! [`ConversationStore`] in a PostgreSQL database.
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;

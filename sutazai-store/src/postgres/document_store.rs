@@ -1,4 +1,4 @@
-//! [`DocumentStore`] over PostgreSQL.
+//! [`DocumentStore`] in a PostgreSQL database.
 //!
 //! The words of chunks are in a column of type `tsvector` with a GIN index
 //! (<https://www.postgresql.org/docs/current/textsearch.html>). A word that represents the owner is among

@@ -1,4 +1,4 @@
-//! [`IdentityStore`] over PostgreSQL.
+//! [`IdentityStore`] in a PostgreSQL database.
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,7 +21,7 @@ use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 use crate::tables::{INVITATIONS, SESSIONS, SPENT_TOKENS, USERS};
 
-/// How long ended sessions of deleted users are kept: by then all their access tokens have expired.
+/// Retention of ended sessions of deleted users: by then all their access tokens have expired.
 const DELETED_SESSION_TTL: TimeDelta = TimeDelta::days(1);
 /// Replaced refresh tokens kept per session, for detecting their reuse.
 const MAX_SPENT_TOKENS: i64 = 500;

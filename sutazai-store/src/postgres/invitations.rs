@@ -42,7 +42,7 @@ pub(super) async fn list(connection: &mut PgConnection, now: DateTime<Utc>) -> S
     sqlx::query(GOOD).bind(now).fetch_all(connection).await?.iter().map(decode).collect()
 }
 
-/// Deletes an invitation.
+/// Deletes an invitation by id.
 ///
 /// # Errors
 /// `NotFound` for an unknown one.

@@ -1,4 +1,4 @@
-//! [`MetricStore`] over PostgreSQL.
+//! [`MetricStore`] in a PostgreSQL database.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -143,7 +143,7 @@ impl RawPage {
         }
     }
 
-    /// The page itself.
+    /// Decodes the page of tasks.
     ///
     /// # Errors
     /// That of the first row that cannot be read.

@@ -1,4 +1,4 @@
-//! [`ScheduleStore`] over PostgreSQL.
+//! [`ScheduleStore`] in a PostgreSQL database.
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;

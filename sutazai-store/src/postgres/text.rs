@@ -58,7 +58,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> StoreResult<String> {
     Ok(kept)
 }
 
-/// Parses stored JSON.
+/// Parses JSON from a column.
 pub(super) fn from_json<T: DeserializeOwned>(kept: &str) -> StoreResult<T> {
     if !kept.contains(MARK) {
         return Ok(serde_json::from_str(kept)?);

@@ -1,4 +1,4 @@
-//! Times as columns.
+//! Times as columns of PostgreSQL.
 //!
 //! PostgreSQL stores more than the calendar of chrono: infinity in both directions, and years up to 294276.
 //! Decoding these panics in sqlx. Here such a time is read as the nearest one that both support, so that no

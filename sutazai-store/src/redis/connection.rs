@@ -24,7 +24,7 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 #[derive(Clone)]
 pub struct Redis {
     connection: ConnectionManager,
-    /// While Redis is unreachable: when to try again.
+    /// Time of the next attempt while Redis is unreachable; `None` otherwise.
     away: Arc<Mutex<Option<Instant>>>,
 }
 

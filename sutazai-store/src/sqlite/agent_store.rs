@@ -1,4 +1,4 @@
-//! [`AgentStore`] over SQLite.
+//! [`AgentStore`] in an SQLite database.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -1,4 +1,4 @@
-//! [`ApiKeyStore`] over SQLite.
+//! [`ApiKeyStore`] in an SQLite database.
 
 use std::num::NonZeroU32;
 

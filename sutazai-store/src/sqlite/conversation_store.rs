@@ -1,4 +1,4 @@
-//! [`ConversationStore`] over SQLite.
+//! [`ConversationStore`] in an SQLite database.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;

@@ -15,7 +15,7 @@ use super::writer::Writer;
 use crate::detached::{detached, unless_abandoned};
 use crate::spans::{DatabaseSpans, Operation};
 
-/// Connections for reads.
+/// Number of connections for reads.
 const READ_CONNECTIONS: u32 = 4;
 /// Connections for searches, which may take seconds: with their own, other reads never wait for one.
 const SEARCH_CONNECTIONS: u32 = 4;

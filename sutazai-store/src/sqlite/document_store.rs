@@ -1,4 +1,4 @@
-//! [`DocumentStore`] over SQLite.
+//! [`DocumentStore`] in an SQLite database.
 //!
 //! The words of chunks are in a table of FTS5 (<https://www.sqlite.org/fts5.html>). Each begins with its
 //! owner, so that a search reads nothing of other owners. A trigger deletes the words of a deleted chunk. A

@@ -1,4 +1,4 @@
-//! [`IdentityStore`] over SQLite.
+//! [`IdentityStore`] in an SQLite database.
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,7 +18,7 @@ use super::statement::{instant, nanos};
 use super::writer::Transaction;
 use crate::tables::{INVITATIONS, SESSIONS, SPENT_TOKENS, USERS};
 
-/// How long ended sessions of deleted users are kept: by then all their access tokens have expired.
+/// Retention of ended sessions of deleted users: by then all their access tokens have expired.
 const DELETED_SESSION_TTL: TimeDelta = TimeDelta::days(1);
 /// Replaced refresh tokens kept per session, for detecting their reuse.
 const MAX_SPENT_TOKENS: u32 = 500;

@@ -46,7 +46,7 @@ pub(super) async fn list(
     rows.iter().map(decode).collect()
 }
 
-/// Deletes an invitation.
+/// Deletes an invitation by id.
 ///
 /// # Errors
 /// `NotFound` for an unknown one.

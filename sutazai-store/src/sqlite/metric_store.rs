@@ -1,4 +1,4 @@
-//! [`MetricStore`] over SQLite.
+//! [`MetricStore`] in an SQLite database.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

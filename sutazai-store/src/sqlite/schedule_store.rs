@@ -1,4 +1,4 @@
-//! [`ScheduleStore`] over SQLite.
+//! [`ScheduleStore`] in an SQLite database.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;

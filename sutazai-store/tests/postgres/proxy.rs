@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 /// State of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Network {
-    /// Everything is forwarded.
+    /// All data is forwarded.
     Whole,
-    /// Nothing is forwarded and no error is reported: data in transit stays there.
+    /// No data is forwarded and no error is reported: data in transit stays there.
     Silent,
     /// Requests of the store are forwarded, responses of the server stay in transit.
     Deaf,

@@ -100,7 +100,7 @@ mkdir -p "$PLACE/data"
 pub(crate) struct Scenario {
     /// Short description of the fault.
     name: &'static str,
-    /// Whether a usual machine can cause it.
+    /// True if the fault can occur on any machine.
     usual: bool,
     /// Causes the fault and calls `analyze`.
     script: &'static str,

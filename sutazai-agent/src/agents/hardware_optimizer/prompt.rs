@@ -46,7 +46,7 @@ pub(super) fn choose(found: &Found) -> Vec<ChatMessage> {
 /// Question about a finding whose answers are compared by likelihood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Question {
-    /// Why the finding matters.
+    /// Reason why the finding matters.
     Why,
     /// Action to take about the finding.
     Advice,

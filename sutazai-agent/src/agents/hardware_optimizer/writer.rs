@@ -127,7 +127,7 @@ fn refused(
     })
 }
 
-/// Has the model write about the findings, within its permissions.
+/// Asks the model to write about the findings, within its permissions.
 async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Found]) -> Drafts {
     let permissions = match model.permissions(None).await {
         Ok(permissions) => permissions,

@@ -90,9 +90,9 @@ enum Phase {
     #[default]
     Starting,
     Ready,
-    /// Its standard output has closed.
+    /// The child has closed its standard output.
     Ended,
-    /// It has crashed; the next one starts at `until`.
+    /// The child has crashed; the next one starts at `until`.
     Delayed {
         until: Instant,
     },
@@ -225,11 +225,11 @@ impl Inner {
 
 /// Reason why a child process ended.
 enum End {
-    /// It was killed because the model was dropped.
+    /// The child was killed because the model was dropped.
     Closed,
-    /// It reported that it cannot load the model, or it could not be started at all.
+    /// The child reported that it cannot load the model, or it could not be started at all.
     Refused(Error),
-    /// It ended by a signal or an exit code, or it was silent for too long and was killed.
+    /// The child ended by a signal or an exit code, or it was silent for too long and was killed.
     Crashed { reason: String, kernels_suspected: bool },
 }
 

@@ -54,7 +54,7 @@ struct Prefetch {
 enum Backlog {
     /// All due tasks were claimed.
     Drained,
-    /// There may be due tasks that have not been claimed.
+    /// Due tasks may exist that have not been claimed.
     Possible,
     /// The last claim failed: the store is left alone for [`CLAIM_RETRY_INTERVAL`].
     Unreadable,

@@ -85,8 +85,8 @@ pub async fn idempotency_key_identifies_one_task(store: Arc<dyn TaskStore>) {
     assert_eq!(store.enqueue(vec![ended]).await.unwrap()[0].status, TaskStatus::Processing);
 }
 
-/// While a task with a unique key is pending or processing, enqueueing that key for its owner and agent returns it,
-/// also concurrently; `retry` while another task has the key is `Conflict`.
+/// Enqueueing a unique key while a task with it is pending or processing returns that task, for its owner and
+/// agent and also concurrently; `retry` while another task has the key is `Conflict`.
 pub async fn deduplication_key_admits_one_active_task(store: Arc<dyn TaskStore>) {
     let keyed = |owner| task_with(|new| new.unique_key = Some("one \0".into()), owner);
     let owner = Some(UserId::new());

@@ -262,7 +262,7 @@ impl Drop for Model {
     }
 }
 
-/// Why an embedding model refuses to write.
+/// Errors of an embedding model that is asked to write, and of a chat model that is asked to embed.
 pub(super) use super::{makes_no_embeddings, writes_no_text};
 
 fn start(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {

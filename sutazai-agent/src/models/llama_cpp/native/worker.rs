@@ -46,7 +46,7 @@ fn cells(longest: u32) -> u32 {
 
 /// Result of starting a job.
 enum Begun {
-    /// It is being written, or was rejected.
+    /// The job is running, or was rejected.
     Done,
     /// The answers of its user take the share of the context that one user may have.
     OverShare(Job),
