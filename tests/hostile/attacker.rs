@@ -33,7 +33,7 @@ pub(crate) struct Attacker {
     pub(crate) address: SocketAddr,
     pub(crate) token: String,
     answers: Mutex<Answers>,
-    /// The attack whose beginning is waited for.
+    /// Attack that has not begun, as last seen.
     awaited: Mutex<&'static str>,
 }
 
@@ -51,8 +51,7 @@ impl Attacker {
 
     /// Waits until every attack has been begun.
     ///
-    /// Their thread has the processor when nobody else wants it. Measured from the beginning, a busy machine would leave some
-    /// of them out, or let the neighbor live undisturbed.
+    /// Their thread has the lowest priority. If the measurement began earlier, a busy machine would omit some of them.
     pub(crate) async fn until_all_attack(&self) {
         let all = async {
             while let Some(missing) = self.missing() {
@@ -64,13 +63,13 @@ impl Attacker {
         assert!(in_time.is_ok(), "{} did not begin in {START_TIMEOUT:?}", self.awaited.lock().unwrap());
     }
 
-    /// An attack that has not been begun.
+    /// Returns an attack that has not begun.
     fn missing(&self) -> Option<&'static str> {
         let answers = self.answers.lock().unwrap();
         crate::attacks::ALL.into_iter().find(|attack| !answers.contains_key(attack))
     }
 
-    /// Notes that a request of an attack is sent. Some are answered minutes later, or never.
+    /// Records that an attack has begun. Some responses arrive minutes later, or never.
     pub(crate) fn begin(&self, attack: &'static str) {
         self.answers.lock().unwrap().entry(attack).or_default();
     }

@@ -187,7 +187,7 @@ async fn metrics_are_for_admins_where_the_policy_says_so() {
     success(root.get("/api/v1/system/metrics").await, 200).await;
     let body = json!({ "name": "x", "scopes": ["tasks:read", "metrics:read"] });
     names(ada.post("/api/v1/auth/api-keys", &body).await, 422, "invalid_input", "scopes").await;
-    // A key that was made when its user was an admin is none of an admin any more.
+    // A key loses the permissions of an admin when its user does.
     let made = success(root.post("/api/v1/auth/api-keys", &body).await, 201).await;
     let ask = async || {
         let request = place.server.request(Method::GET, "/api/v1/system/metrics");
@@ -300,7 +300,7 @@ async fn request_over_the_limit_names_the_limit() {
         let answer =
             ada.post(&format!("{}/messages", conversations[number]), &json!({ "content": text })).await;
         match answer.status().as_u16() {
-            // To its end, since the answer is kept then.
+            // Reads to the end, because only then is the answer stored.
             200 => answer.text().await.map(drop).map(|()| None).unwrap(),
             _ => failure(answer, 409, "conflict").await["message"].as_str().map(str::to_owned),
         }
@@ -396,7 +396,7 @@ async fn user_is_deleted_with_all_data_and_without_side_effects() {
         assert_eq!(all["items"].as_array().unwrap().len(), left, "{path}: {all}");
     }
     success(eve.get(&format!("/api/v1/tasks/{}", of_eve["task"].as_str().unwrap())).await, 200).await;
-    // The last admin stays, whoever asks.
+    // The last admin cannot be deleted, not even by an admin.
     let path = format!("/api/v1/admin/users/{}", root.signed_in["user"]["id"].as_str().unwrap());
     failure(delete(&root, &path, &Value::Null).await, 409, "conflict").await;
     failure(delete(&root, "/api/v1/auth/me", &json!({ "password": PASSWORD })).await, 409, "conflict").await;
@@ -418,7 +418,7 @@ async fn guesses_at_one_account_are_slowed_down_and_its_user_is_not() {
     for n in 0..10 {
         assert_eq!(sign_in("wrong password", 100 + n).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
     }
-    // From now on the failed_auth wait for each other; time stands still, so those that would wait long are refused.
+    // From now on each failure delays the next one. The clock stands still, so long delays are rejected.
     let mut waiting = Vec::new();
     for n in 0..10 {
         let identity = identity.clone();

@@ -35,7 +35,7 @@ async fn role(admin: &User<'_>, id: &str, role: &Value) -> reqwest::Response {
     admin.request(Method::PUT, &path).json(&json!({ "role": role })).send().await.unwrap()
 }
 
-/// The route at the given place of the list, which holds all of them.
+/// Returns all routes of the administration, for the user with this id.
 fn routes(id: &str) -> Vec<(Method, String)> {
     vec![
         (Method::GET, "/api/v1/admin/users".into()),
@@ -264,7 +264,8 @@ async fn statistics() {
         "queue": { "depth": 1, "oldest_age_seconds": 0.0 }
     });
     assert_eq!(found, expected);
-    // Four gates hold all workers, so the fifth task waits: no attempt has ended recently, so none is expected to be free soon.
+    // Four gated tasks occupy all workers, so the fifth task stays pending. It is not prefetched either, because no
+    // attempt has ended just before.
     SystemClock.sleep(Duration::from_millis(20)).await;
     let held: Vec<String> = futures::future::join_all((0..5).map(|_| ada.submit("gate"))).await;
     SystemClock.sleep(Duration::from_millis(300)).await;

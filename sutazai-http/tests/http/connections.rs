@@ -1,4 +1,4 @@
-//! Callers that hold connections instead of asking: slow, silent, too many, too large.
+//! Clients that occupy connections: slow, silent, too many, too large.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -34,12 +34,12 @@ async fn connect(address: SocketAddr) -> TcpStream {
 /// Reads until the server closes the connection.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A connection that is cut while we still send may end with an error; what came before counts.
+    // A connection that closes while we still send may end with an error; the bytes before it count.
     let _ = timeout(END_TIMEOUT, stream.read_to_end(&mut bytes)).await.unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// One byte after another, until the server has had enough.
+/// Sends one byte at a time until the server closes the connection.
 async fn trickle(stream: &mut TcpStream, bytes: &[u8]) {
     for byte in bytes {
         if stream.write_all(&[*byte]).await.is_err() {
@@ -113,7 +113,7 @@ async fn heads_that_are_too_large_are_refused() {
         let mut stream = connect(server.address).await;
         let _ = stream.write_all(head.as_bytes()).await; // refused before all of it is sent
         let answer = rest(&mut stream).await;
-        // Where the kernel throws the answer away because we were still sending, the end is all there is.
+        // The kernel may discard the response because we were still sending; then only the end arrives.
         assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status}")), "{what}: {answer}");
         is_well(&server).await;
     }
@@ -149,7 +149,7 @@ async fn thousand_idle_connections_cost_little_and_block_nobody() {
     if !is_alone("connections::thousand_idle_connections_cost_little_and_block_nobody") {
         return;
     }
-    // Both ends are ours here.
+    // Client and server are both in this process.
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let all = rustix::process::Rlimit { current: limit.maximum, ..limit };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, all).unwrap();
@@ -192,7 +192,7 @@ async fn shutdown_ends_idle_connections_and_completes_requests() {
     sending.write_all(format!("{head}{}", &body[..10]).as_bytes()).await.unwrap();
     is_well(&server).await;
     server.stop();
-    // The stream ends by itself, well before anything is cut off.
+    // The stream ends by itself, well before the drain timeout.
     timeout(END_TIMEOUT, events.rest()).await.unwrap();
     assert_eq!(rest(&mut silent).await, "");
     sending.write_all(&body.as_bytes()[10..]).await.unwrap();

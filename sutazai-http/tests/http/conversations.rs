@@ -32,7 +32,7 @@ async fn say(user: &User<'_>, id: &str, content: &str) -> Response {
     user.post(&format!("{PATH}/{id}/messages"), &json!({ "content": content })).await
 }
 
-/// Name and data of each event.
+/// Parses the name and the data of each event.
 async fn events(answer: Response) -> Vec<(String, Value)> {
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let text = answer.text().await.unwrap();

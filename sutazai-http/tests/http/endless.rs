@@ -10,7 +10,7 @@ use sutazai_core::Result;
 use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo};
 use sutazai_core::ports::{ModelBackend, ModelStream};
 
-/// The model; how many answers it is writing.
+/// Model with an endless answer.
 #[derive(Debug, Default)]
 pub(crate) struct Endless {
     writing: Arc<AtomicUsize>,
@@ -63,11 +63,11 @@ impl ModelBackend for Endless {
             tokio::task::yield_now().await;
             Some((Ok(ModelEvent::Text("on ".into())), written))
         });
-        // Not so fast that the test's memory fills.
+        // Ends after 100,000 words, so that the memory of the test stays bounded.
         Ok(words.take(100_000).chain(stream::pending()).boxed())
     }
 
-    /// The length of each text, twice.
+    /// Returns vectors of the length of each text and half of it.
     async fn embed(&self, _: Option<String>, texts: &[String]) -> Result<Embeddings> {
         Ok(Embeddings {
             backend: "endless".into(),

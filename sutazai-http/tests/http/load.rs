@@ -1,4 +1,4 @@
-//! Hashing passwords takes a processor's time, and the rest of the server goes on beside it.
+//! Hashing passwords uses a processor, but does not delay other requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +15,10 @@ use sutazai_http::auth::{Argon2PasswordHasher, JwtTokenSigner};
 use crate::support::{PASSWORD, SECRET, Server};
 
 const LOGINS: usize = 200;
-/// Shorter than the server asks for, so that its queue is always full.
+/// Pause after a rejection, shorter than the server asks for, so that its queue is always full.
 const REQUEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// At the default cost of a hash.
+/// Creates an identity with the default cost of a hash.
 fn identity() -> Identity {
     Identity::new(
         Arc::new(MemoryIdentityStore::new()),
@@ -65,6 +65,6 @@ async fn tasks_are_listed_while_200_people_sign_in() {
         "{LOGINS} sign-ins in {took:.2?}; GET /tasks {} times: median {median:?}, p95 {p95:?}",
         times.len()
     );
-    // A request that had to wait in the line of the password hashes would take as long as all sign-ins together.
+    // A request that waited in the queue of the password hashes would take as long as all sign-ins together.
     assert!(p95 * 10 < took, "p95 of GET /tasks while people sign in for {took:?}: {p95:?}");
 }

@@ -1,4 +1,4 @@
-//! The gateway in OpenAI's form, over models that do what a test wrote down.
+//! OpenAI-compatible API over scripted models.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn schema() -> Value {
     json!({ "response_format": { "type": "json_schema", "json_schema": { "name": "n", "schema": schema } } })
 }
 
-/// Checks that an error is in OpenAI's form and nothing else, and gives it.
+/// Asserts that an error has OpenAI's form and nothing else, and returns it.
 pub(crate) async fn refused(answer: Response, status: u16, kind: &str, code: &str) -> Value {
     assert_eq!(answer.headers()["content-type"], "application/json");
     let (found, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
@@ -48,7 +48,7 @@ pub(crate) async fn refused(answer: Response, status: u16, kind: &str, code: &st
     body["error"].clone()
 }
 
-/// The data of each server-sent event.
+/// Returns the data of each server-sent event.
 pub(crate) async fn sent(answer: Response) -> Vec<String> {
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let text = answer.text().await.unwrap();
@@ -133,7 +133,7 @@ async fn mismatching_answer_is_retried_once_and_never_published() {
     }
 }
 
-/// Each took all memory, a thread for days, or the whole process.
+/// Schemas that would use all memory, occupy a thread for days, or abort the process.
 #[tokio::test]
 async fn expensive_schemas_are_rejected_and_block_nobody() {
     let (server, model) = scripted(["{}"]).await;
@@ -169,7 +169,7 @@ async fn expensive_schemas_are_rejected_and_block_nobody() {
 
 #[tokio::test]
 async fn json_that_did_not_end_is_no_answer() {
-    // The limit came first: no backend takes that for a misfit.
+    // The answer ended at the token limit, so it does not count as a mismatch.
     let (server, _) = scripted(["{\"n\": 1, \"m\": 2}"]).await;
     let mut body = ask(schema());
     body["max_tokens"] = json!(2);
@@ -340,7 +340,7 @@ async fn unread_answer_releases_the_slot() {
     };
     let server = Server::start_with_model(model, gate).await;
     let ada = server.user("ada").await;
-    // 30 MB: more than the connection holds.
+    // 30 MB: more than the buffers of the connection.
     let long = ask(json!({ "stream": true, "max_tokens": 3_000 }));
     let unread = ada.post(PATH, &long).await;
     let short = ask(json!({ "max_tokens": 1 }));

@@ -1,11 +1,11 @@
-//! The pages that show the document: whole within this server, under a policy that keeps them there.
+//! Pages that show the OpenAPI description: they load files of this server only, and their policy enforces it.
 
 use axum::Router;
 use reqwest::{Response, Url};
 
 use crate::support::{Server, failure};
 
-/// Gets a page or one of its files, and checks its policy.
+/// Fetches a page or one of its files, and asserts its content security policy.
 async fn shown(url: Url, content_type: &str) -> String {
     let answer = reqwest::get(url).await.unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.url());
@@ -28,7 +28,7 @@ fn loaded(page: &str) -> Vec<String> {
         values.collect::<Vec<_>>()
     };
     let mut all = [after("src=\""), after("href=\"")].concat();
-    // What stands in the page itself is not loaded.
+    // Data URLs are part of the page and not loaded.
     all.retain(|one| !one.starts_with("data:"));
     for one in &all {
         assert!(!one.contains("//") && !one.starts_with('/'), "{one}");
@@ -104,7 +104,7 @@ async fn files_are_sent_short_and_once() {
     assert_eq!(short.headers()["vary"], "accept-encoding");
     let first = short.bytes().await.unwrap();
     assert!(first.len() * 2 < whole);
-    // The same bytes each time: nothing is compressed again.
+    // The compressed bytes are cached.
     assert_eq!(get(&[("accept-encoding", "gzip")]).await.bytes().await.unwrap(), first);
     assert!(!get(&[("accept-encoding", "gzip;q=0")]).await.headers().contains_key("content-encoding"));
     let known = get(&[("if-none-match", &tag)]).await;

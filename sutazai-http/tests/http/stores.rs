@@ -21,8 +21,8 @@ const STREAMS: usize = 30;
 /// to 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One user subscribes to 32 tasks at once, with a client that reads and with one that does not, and follows most of them
-/// over a stream of events that is never read; another user lists tasks meanwhile.
+/// Subscribes one user to 32 tasks at once, with a client that reads and with one that does not, and to most of them
+/// over an event stream that is never read. Meanwhile another user lists tasks.
 async fn others_are_answered(tasks: Arc<dyn TaskStore>) {
     let server = Server::start_with_tasks(tasks).await;
     let (ada, eve) = (server.user("ada").await, server.user("eve").await);
@@ -56,7 +56,7 @@ async fn others_are_answered(tasks: Arc<dyn TaskStore>) {
     assert!(streams.iter().all(|stream| stream.status() == 200));
 }
 
-/// A zero character in what narrows a list finds nothing, and is no fault of the server.
+/// A filter with a zero character matches nothing and is no server error.
 async fn filters_take_every_text(tasks: Arc<dyn TaskStore>) {
     let server = Server::start_with_tasks(tasks).await;
     let ada = server.user("ada").await;

@@ -1,4 +1,4 @@
-//! HTTPS with a certificate from files, and the words for those that cannot be used.
+//! HTTPS with a certificate from files, and the errors of unusable files.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -43,7 +43,7 @@ async fn answers_come_over_tls_and_say_so() {
     let answer = client.get(&url).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["strict-transport-security"], "max-age=63072000");
-    // Who does not know the certificate does not go on, and who does not speak TLS is not served.
+    // A client that does not trust the certificate fails, and one without TLS is not served.
     assert!(Client::builder().tls_certs_only([]).build().unwrap().get(&url).send().await.is_err());
     assert!(Client::new().get(server.url("/health")).send().await.is_err());
     let mut silent = TcpStream::connect(server.address).await.unwrap();
