@@ -1,4 +1,5 @@
--- Users and their signed-in sessions. The *_key columns hold the text in lower case: unique whatever the case.
+-- Users and their sessions. The *_key columns contain the text in lower case, so that it is unique regardless of
+-- case.
 CREATE TABLE users (
     id            uuid        NOT NULL CONSTRAINT users_id PRIMARY KEY,
     username      text        NOT NULL,

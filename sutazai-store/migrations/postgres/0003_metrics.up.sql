@@ -1,4 +1,4 @@
--- Samples over time. A series has a short number, so that a sample does not repeat its name.
+-- Metric samples over time. A series has a short number, so that samples do not repeat its name.
 CREATE TABLE metric_series (
     id   integer NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text    NOT NULL CONSTRAINT metric_series_name UNIQUE
@@ -11,5 +11,5 @@ CREATE TABLE metric_samples (
     PRIMARY KEY (series_id, at)
 );
 
--- What is thinned out or forgotten, by its age.
+-- Samples by age, for downsampling and retention.
 CREATE INDEX metric_samples_at ON metric_samples (at);

@@ -1,4 +1,4 @@
--- API keys, known by their hash only; what a session's program calls itself; and which sessions ended of late.
+-- API keys, stored as hashes; the user agent of each session; and an index of recently revoked sessions.
 ALTER TABLE user_sessions ADD COLUMN user_agent text;
 
 CREATE INDEX user_sessions_revoked ON user_sessions (revoked_at) WHERE revoked_at IS NOT NULL;
@@ -9,7 +9,7 @@ CREATE TABLE api_keys (
     name         text        NOT NULL,
     prefix       text        NOT NULL,
     hash         text        NOT NULL CONSTRAINT api_keys_hash UNIQUE,
-    -- An array, as in `["tasks:read"]`.
+    -- Array of scopes, such as `["tasks:read"]`.
     scopes       jsonb       NOT NULL,
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz,

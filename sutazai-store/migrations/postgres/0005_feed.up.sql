@@ -1,5 +1,5 @@
--- The events of all tasks in one order: by the transaction that wrote them, and by a number within it. The owner is the
--- task's, for the index.
+-- Event log: the events of all tasks, ordered by the transaction that wrote them and by a number within it. The
+-- owner is that of the task, for the index.
 ALTER TABLE task_events
     ADD COLUMN owner       uuid,
     ADD COLUMN transaction xid8   NOT NULL DEFAULT pg_current_xact_id(),

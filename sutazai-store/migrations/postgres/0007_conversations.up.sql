@@ -1,7 +1,7 @@
 -- Conversations with models and their messages.
 CREATE TABLE conversations (
     id         uuid        NOT NULL CONSTRAINT conversations_id PRIMARY KEY,
-    -- None: the embedder's own.
+    -- Null for conversations or documents of the embedder.
     owner      uuid        REFERENCES users (id) ON DELETE CASCADE,
     title      text        NOT NULL,
     model      text,
@@ -19,7 +19,7 @@ CREATE TABLE messages (
     content         text        NOT NULL,
     created_at      timestamptz NOT NULL,
     cut             boolean     NOT NULL,
-    -- Who wrote it and what it cost.
+    -- Model that wrote the message, with token counts.
     usage           jsonb
 );
 

@@ -1,7 +1,7 @@
--- Tasks that are asked for by the clock.
+-- Schedules that submit tasks at their due times.
 CREATE TABLE schedules (
     id          uuid        NOT NULL CONSTRAINT schedules_id PRIMARY KEY,
-    -- No reference to users: an embedder may have owners of its own.
+    -- No reference to users, because an embedder may define its own owners.
     owner       uuid,
     name        text        NOT NULL,
     agent       text        NOT NULL,
@@ -18,5 +18,5 @@ CREATE TABLE schedules (
 );
 
 CREATE INDEX schedules_owner ON schedules (owner, id) WHERE owner IS NOT NULL;
--- What fires next.
+-- Due times of enabled schedules.
 CREATE INDEX schedules_next ON schedules (next_run_at, id) WHERE next_run_at IS NOT NULL;

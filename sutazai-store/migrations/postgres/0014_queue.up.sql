@@ -1,9 +1,9 @@
--- What changes in a task's life stands in no index, and at the end of its row: so PostgreSQL writes a change beside the old
--- row, touches no index, and logs little more than what has changed. What is pending, what is held, and the order of all
--- events have narrow tables of their own.
+-- Columns that change after the insert are in no index and at the end of the row. PostgreSQL therefore writes a
+-- new row version to the same page (HOT update), updates no index, and logs little more than the changed bytes.
+-- Pending tasks, leases and the event log have narrow tables of their own.
 CREATE TABLE tasks_new (
     id               uuid        NOT NULL,
-    -- No reference to users: an embedder may have owners of its own.
+    -- No reference to users, because an embedder may define its own owners.
     owner            uuid,
     parent_id        uuid,
     created_at       timestamptz NOT NULL,
@@ -14,12 +14,13 @@ CREATE TABLE tasks_new (
     title            text        NOT NULL,
     description      text        NOT NULL,
     idempotency_key  text,
-    -- A key of which only one task of an owner and an agent is pending or processing at a time.
+    -- Unique key: at most one task of an owner and an agent with this key is pending or processing.
     unique_key       text,
-    -- The trace that the work continues: the fields of W3C traceparent, then after a blank the caller's own request id.
+    -- Trace that the task continues: the fields of W3C traceparent, then a space and the caller's own request
+    -- id.
     trace            text,
     payload          jsonb       NOT NULL,
-    -- The unique key while the task is pending or processing.
+    -- Active key: the unique key while the task is pending or processing.
     standing_key     text,
     run_at           timestamptz NOT NULL,
     worker           uuid,
@@ -27,25 +28,26 @@ CREATE TABLE tasks_new (
     lease_until      timestamptz,
     started_at       timestamptz,
     finished_at      timestamptz,
-    -- The transaction in which it ended.
+    -- Transaction in which the task ended.
     ended_in         xid8,
-    -- The sequence of the latest event: the next one takes the number after it, so there are no gaps.
+    -- Sequence of the latest event. The next event takes the next number, so there are no gaps.
     last_sequence    bigint      NOT NULL DEFAULT 1,
     attempt          integer     NOT NULL DEFAULT 0,
     failures         integer     NOT NULL DEFAULT 0,
     waiting_for      integer     NOT NULL DEFAULT 0,
     status           task_status NOT NULL DEFAULT 'pending',
     cancel_requested boolean     NOT NULL DEFAULT false,
-    -- Another task waits for this one: it has open rows in task_waits.
+    -- True if another task waits for this one: it has open rows in task_waits.
     awaited          boolean     NOT NULL,
     result           jsonb,
     error            jsonb,
     state            jsonb,
-    -- The statuses that the task has entered since it was added, a line each:
-    -- [sequence, microseconds since 1970, status, attempt, error or null].
+    -- History of the statuses since the task was created, one line each: [sequence, microseconds since 1970,
+    -- status, attempt, error or null].
     history          text        NOT NULL DEFAULT ''
 ) WITH (
-    -- A task changes twice or more in its short life: leave room beside it, and clear away early what it was.
+    -- Every task is updated at least twice, so pages keep free space for new row versions, and dead ones are
+    -- vacuumed early.
     fillfactor = 35,
     autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 2000,
@@ -82,7 +84,7 @@ ALTER TABLE task_waits
     ADD CONSTRAINT task_waits_child_id_fkey FOREIGN KEY (child_id) REFERENCES tasks (id) ON DELETE CASCADE
         DEFERRABLE INITIALLY DEFERRED;
 
--- A user's listing, newest first.
+-- List of the tasks of a user, newest first.
 CREATE INDEX tasks_owner ON tasks (owner, id) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_parent ON tasks (parent_id, id) WHERE parent_id IS NOT NULL;
 CREATE UNIQUE INDEX tasks_idempotency
@@ -92,8 +94,8 @@ CREATE UNIQUE INDEX tasks_unique_key
     ON tasks (coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, standing_key)
     WHERE standing_key IS NOT NULL;
 
--- What a worker may claim: a row for each task that is pending and waits for no other, nil for nobody's. The tasks of one
--- owner, agent and priority stand together, in the order in which they are due.
+-- Tasks that a worker may claim: one row per pending task that waits for no other task; the nil UUID stands for
+-- no owner. Tasks are grouped by owner, agent and priority, in the order of their due times.
 CREATE TABLE queue (
     owner    uuid        NOT NULL,
     agent    text        NOT NULL,
@@ -114,8 +116,9 @@ FROM tasks WHERE status = 'pending' AND waiting_for = 0 ORDER BY 1, 2, 3, 4, 5;
 
 CREATE INDEX queue_lanes ON queue (owner, agent, priority, run_at, task);
 
--- When to look whether these tasks are still held: a row for each claim and each renewal. A task that is processing is in
--- one of them at the end of its lease, whatever else is.
+-- Lease expiries: one row per claim and per renewal, with its tasks. The reaper checks these tasks at that time.
+-- For every processing task a row with the end of its lease exists; rows of renewed or ended tasks may exist
+-- too.
 CREATE TABLE leases (
     id    bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,
     until timestamptz NOT NULL,
@@ -133,8 +136,8 @@ SELECT lease_until, array_agg(id) FROM tasks WHERE status = 'processing' GROUP B
 ALTER TABLE leases ADD CONSTRAINT leases_id PRIMARY KEY (id);
 CREATE INDEX leases_until ON leases (until);
 
--- The events of all tasks in one order: a row for those that one statement wrote of one owner's tasks. What happened is
--- told by the history of the task or by its row in task_events; the first event is that the task was added.
+-- Event log: one row for the events that one statement wrote for the tasks of one owner. The contents of an
+-- event are in the history of its task or in task_events; the first event of a task is its creation.
 CREATE TABLE feed (
     transaction xid8   NOT NULL DEFAULT pg_current_xact_id(),
     number      bigint NOT NULL GENERATED ALWAYS AS IDENTITY (MAXVALUE 549755813887 CYCLE),
@@ -151,7 +154,8 @@ FROM task_events GROUP BY transaction, owner ORDER BY transaction, min(number);
 ALTER TABLE feed ADD CONSTRAINT feed_position PRIMARY KEY (transaction, number);
 CREATE INDEX feed_owner ON feed (owner, transaction, number) WHERE owner IS NOT NULL;
 
--- Within a transaction the events have new numbers: of the last one that was passed on, all are passed on again.
+-- Events have new numbers within their transaction, so the events of the last published transaction are
+-- published again.
 UPDATE relay SET position = (trunc(position::numeric / 18446744073709551616) * 18446744073709551616)::text;
 ALTER TABLE feed_begin ADD COLUMN place bigint NOT NULL DEFAULT 0;
 ALTER TABLE feed_begin ALTER COLUMN place DROP DEFAULT;

@@ -1,4 +1,4 @@
--- When a process was last seen to work for an agent, whichever process it was.
+-- Time of the last heartbeat of each agent, from any process.
 CREATE TABLE agents (
     name         text        NOT NULL CONSTRAINT agents_name PRIMARY KEY,
     last_seen_at timestamptz NOT NULL

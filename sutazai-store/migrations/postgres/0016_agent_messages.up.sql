@@ -1,6 +1,6 @@
--- What agents say to each other about a task that waits and one that it waits for, numbered in the order in which it was
--- written. No reference to tasks: who holds one and writes about another would wait for it. Who deletes a task deletes its
--- messages.
+-- Messages between the agents of a waiting task and of its children, numbered in the order in which they were
+-- written. No reference to tasks, because a transaction that locks one task and writes about another would wait
+-- for the other. A statement that deletes a task also deletes its messages.
 CREATE TABLE agent_messages (
     id             uuid        NOT NULL CONSTRAINT agent_messages_id PRIMARY KEY,
     number         bigint      NOT NULL GENERATED ALWAYS AS IDENTITY,

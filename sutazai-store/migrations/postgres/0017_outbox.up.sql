@@ -1,5 +1,5 @@
--- Messages about tasks that were removed before their events were passed on to the message bus; the larger number of a task
--- is the later one. Empty as long as the bus is there.
+-- Outbox: messages about tasks that were deleted before their events were published to the message bus; the
+-- larger number of a task is the later one. Empty while the bus is reachable.
 CREATE TABLE outbox (
     number bigint NOT NULL GENERATED ALWAYS AS IDENTITY CONSTRAINT outbox_number PRIMARY KEY,
     id     text   NOT NULL,

@@ -1,5 +1,5 @@
--- The series of all hosts become one again, as the schema before stored them. Of two samples at the same instant, that of
--- the oldest series stays.
+-- Merges the series of all hosts, as the previous schema stored them. Of two samples at the same time, that of
+-- the oldest series is kept.
 CREATE TEMPORARY TABLE merged_series ON COMMIT DROP AS
 SELECT id, first_value(id) OVER (PARTITION BY name ORDER BY id) AS kept FROM metric_series;
 

@@ -1,5 +1,5 @@
--- A series belongs to one machine, so that several machines over one database do not mix their samples. Rows from before
--- cannot be attributed any more: they become those of the host 'unknown' and expire with the rest of the history.
+-- A series belongs to one machine, so that several machines over one database do not mix their samples. Existing
+-- rows cannot be attributed: they get the host 'unknown' and expire with the rest of the history.
 ALTER TABLE metric_series ADD COLUMN host text NOT NULL DEFAULT 'unknown';
 ALTER TABLE metric_series ALTER COLUMN host DROP DEFAULT;
 ALTER TABLE metric_series DROP CONSTRAINT metric_series_name;

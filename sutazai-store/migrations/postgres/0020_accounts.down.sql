@@ -1,4 +1,4 @@
--- The ends that keys were given stay: which had none is not known any more.
+-- Keys keep the expiry that they were given, because it is not stored which of them had none.
 DROP TABLE invitations;
 DROP TABLE deleted_sessions;
 DROP TABLE spent_refresh_tokens;

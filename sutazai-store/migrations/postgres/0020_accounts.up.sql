@@ -1,4 +1,4 @@
--- Refresh tokens that were exchanged for another: only one of these that comes back ends its session.
+-- Spent refresh tokens: the reuse of one ends its session.
 CREATE TABLE spent_refresh_tokens (
     session_id uuid        NOT NULL REFERENCES user_sessions (id) ON DELETE CASCADE,
     hash       text        NOT NULL,
@@ -6,7 +6,7 @@ CREATE TABLE spent_refresh_tokens (
     CONSTRAINT spent_refresh_tokens_hash PRIMARY KEY (session_id, hash)
 );
 
--- Sessions of deleted users: other servers have to learn that they ended.
+-- Revoked sessions of deleted users, which the revocation poller of other servers reads.
 CREATE TABLE deleted_sessions (
     id       uuid        NOT NULL CONSTRAINT deleted_sessions_id PRIMARY KEY,
     ended_at timestamptz NOT NULL
@@ -14,11 +14,11 @@ CREATE TABLE deleted_sessions (
 
 CREATE INDEX deleted_sessions_ended ON deleted_sessions (ended_at);
 
--- Invitations to register, known by their hash only. One that is used is removed.
+-- Invitations to register, stored as hashes. A used invitation is deleted.
 CREATE TABLE invitations (
     id         uuid        NOT NULL CONSTRAINT invitations_id PRIMARY KEY,
     hash       text        NOT NULL CONSTRAINT invitations_hash UNIQUE,
-    -- None: made at the command line.
+    -- Null if it was created on the command line.
     created_by uuid        REFERENCES users (id) ON DELETE CASCADE,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
@@ -26,5 +26,5 @@ CREATE TABLE invitations (
 
 CREATE INDEX invitations_created_by ON invitations (created_by) WHERE created_by IS NOT NULL;
 
--- Every key ends: those that had no end have a year from now.
+-- Every key expires: keys without an expiry get one year from now.
 UPDATE api_keys SET expires_at = now() + interval '365 days' WHERE expires_at IS NULL;

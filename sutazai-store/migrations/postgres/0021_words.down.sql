@@ -1,2 +1,2 @@
--- The words stay as they are: those of ASCII letters had the same form before.
+-- The words stay as they are, because words of ASCII letters have the same form in both versions.
 SELECT 1;

@@ -1,2 +1,2 @@
--- The form of words has changed: the program writes the words of all chunks anew.
+-- The tokenizer has changed: the program indexes the words of all chunks again.
 SELECT 1;

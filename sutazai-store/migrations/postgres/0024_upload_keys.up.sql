@@ -1,4 +1,4 @@
--- The idempotency key of an upload and the SHA-256 of what was uploaded with it.
+-- Idempotency key of an upload, and the SHA-256 of its contents.
 ALTER TABLE documents ADD COLUMN upload_key text;
 ALTER TABLE documents ADD COLUMN upload_digest text;
 

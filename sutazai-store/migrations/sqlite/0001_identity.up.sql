@@ -1,4 +1,5 @@
--- Users and their signed-in sessions. The *_key columns hold the text in lower case: unique whatever the case.
+-- Users and their sessions. The *_key columns contain the text in lower case, so that it is unique regardless of
+-- case.
 CREATE TABLE users (
     id            BLOB    NOT NULL PRIMARY KEY,
     username      TEXT    NOT NULL,

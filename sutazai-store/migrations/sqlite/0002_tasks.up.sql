@@ -1,7 +1,8 @@
--- The queue, the record and the events. Instants are nanoseconds since 1970, keys are the 16 bytes of a UUID.
+-- Tasks with their history, and the events of tasks. Times are nanoseconds since 1970, ids are the 16 bytes of a
+-- UUID.
 CREATE TABLE tasks (
     id               BLOB    NOT NULL PRIMARY KEY,
-    -- No reference to users: an embedder may have owners of its own.
+    -- No reference to users, because an embedder may define its own owners.
     owner            BLOB,
     agent            TEXT    NOT NULL,
     title            TEXT    NOT NULL,
@@ -27,17 +28,17 @@ CREATE TABLE tasks (
     updated_at       INTEGER NOT NULL,
     started_at       INTEGER,
     finished_at      INTEGER,
-    -- The sequence of the latest event: the next one takes the number after it, so there are no gaps.
+    -- Sequence of the latest event. The next event takes the next number, so there are no gaps.
     last_sequence    INTEGER NOT NULL,
-    -- Another task waits for this one: it has open rows in task_waits.
+    -- True if another task waits for this one: it has open rows in task_waits.
     awaited          INTEGER NOT NULL CHECK (awaited IN (0, 1))
 ) STRICT;
 
--- What a worker may claim, in the order in which it is claimed.
+-- Tasks that a worker may claim, in the order of claims.
 CREATE INDEX tasks_queue ON tasks (priority, run_at, id, agent) WHERE status = 'pending' AND waiting_for = 0;
--- What dead workers hold.
+-- Claims whose lease may have expired.
 CREATE INDEX tasks_leases ON tasks (lease_until) WHERE status = 'processing';
--- A user's listing, newest first.
+-- List of the tasks of a user, newest first.
 CREATE INDEX tasks_owner ON tasks (owner, id) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_parent ON tasks (parent_id, id) WHERE parent_id IS NOT NULL;
 CREATE UNIQUE INDEX tasks_idempotency ON tasks (ifnull(owner, x''), idempotency_key)
@@ -51,7 +52,7 @@ CREATE TABLE task_events (
     PRIMARY KEY (task_id, sequence)
 ) STRICT, WITHOUT ROWID;
 
--- What a task waits for, or waited for last, in the order in which it asked.
+-- Tasks that a task waits for, or last waited for, in the order of its request.
 CREATE TABLE task_waits (
     parent_id BLOB    NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
     position  INTEGER NOT NULL,

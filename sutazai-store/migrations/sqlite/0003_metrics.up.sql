@@ -1,4 +1,4 @@
--- Samples over time. A series has a short number, so that a sample does not repeat its name.
+-- Metric samples over time. A series has a short number, so that samples do not repeat its name.
 CREATE TABLE metric_series (
     id   INTEGER NOT NULL PRIMARY KEY,
     name TEXT    NOT NULL UNIQUE

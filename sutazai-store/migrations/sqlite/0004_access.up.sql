@@ -1,4 +1,4 @@
--- API keys, known by their hash only; what a session's program calls itself; and which sessions ended of late.
+-- API keys, stored as hashes; the user agent of each session; and an index of recently revoked sessions.
 ALTER TABLE user_sessions ADD COLUMN user_agent TEXT;
 
 CREATE INDEX user_sessions_revoked ON user_sessions (revoked_at) WHERE revoked_at IS NOT NULL;
@@ -9,7 +9,7 @@ CREATE TABLE api_keys (
     name         TEXT    NOT NULL,
     prefix       TEXT    NOT NULL,
     hash         TEXT    NOT NULL UNIQUE,
-    -- A JSON array, as in `["tasks:read"]`.
+    -- JSON array of scopes, such as `["tasks:read"]`.
     scopes       TEXT    NOT NULL,
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER,

@@ -1,5 +1,6 @@
--- The events of all tasks in one order. A position is never given again (AUTOINCREMENT), also when the latest events are
--- deleted: somebody may have read up to them. The owner is the task's, for the index.
+-- Event log: the events of all tasks in one order. Positions are never reused (AUTOINCREMENT), even if the
+-- latest events are deleted, because a subscriber may have read up to them. The owner is that of the task, for
+-- the index.
 CREATE TABLE positioned_events (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     task_id  BLOB    NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
@@ -18,5 +19,5 @@ ORDER BY e.at, e.task_id, e.sequence;
 DROP TABLE task_events;
 ALTER TABLE positioned_events RENAME TO task_events;
 
--- Its entries end with the position.
+-- Index entries end with the rowid, which is the position.
 CREATE INDEX task_events_owner ON task_events (owner) WHERE owner IS NOT NULL;

@@ -1,7 +1,7 @@
 -- Conversations with models and their messages.
 CREATE TABLE conversations (
     id         BLOB    NOT NULL PRIMARY KEY,
-    -- None: the embedder's own.
+    -- Null for conversations or documents of the embedder.
     owner      BLOB    REFERENCES users (id) ON DELETE CASCADE,
     title      TEXT    NOT NULL,
     model      TEXT,
@@ -19,7 +19,7 @@ CREATE TABLE messages (
     content         TEXT    NOT NULL,
     created_at      INTEGER NOT NULL,
     cut             INTEGER NOT NULL,
-    -- JSON: who wrote it and what it cost.
+    -- JSON: model that wrote the message, with token counts.
     usage           TEXT
 ) STRICT;
 

@@ -1,4 +1,4 @@
--- A key of which only one task of an owner and an agent is pending or processing at a time.
+-- Unique key: at most one task of an owner and an agent with this key is pending or processing.
 ALTER TABLE tasks ADD COLUMN unique_key TEXT;
 
 CREATE UNIQUE INDEX tasks_unique_key ON tasks (ifnull(owner, x''), agent, unique_key)

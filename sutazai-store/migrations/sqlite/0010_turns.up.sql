@@ -1,4 +1,4 @@
--- What a worker may claim: the tasks of one owner, agent and priority stand together, in the order in which they are due.
+-- Tasks that a worker may claim, grouped by owner, agent and priority, in the order of their due times.
 DROP INDEX tasks_queue;
 
 CREATE INDEX tasks_queue ON tasks (ifnull(owner, zeroblob(16)), agent, priority, run_at, id)

@@ -1,4 +1,4 @@
--- After the last event that was removed for its age: one row, or none when none was.
+-- Beginning of the event log after events were deleted because of their age; no row if none were.
 CREATE TABLE feed_begin (
     position INTEGER NOT NULL
 ) STRICT;

@@ -1,4 +1,4 @@
--- What agents say to each other about a task that waits and one that it waits for, numbered in the order in which it was
+-- Messages between the agents of a waiting task and of its children, numbered in the order in which they were
 -- written.
 CREATE TABLE agent_messages (
     number         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -12,6 +12,6 @@ CREATE TABLE agent_messages (
     timestamp      INTEGER NOT NULL
 ) STRICT;
 
--- Their entries end with the number.
+-- Index entries end with the rowid, which is the number.
 CREATE INDEX agent_messages_task ON agent_messages (task_id);
 CREATE INDEX agent_messages_correlation ON agent_messages (correlation_id);

@@ -1,5 +1,5 @@
--- The series of all hosts become one again, as the schema before stored them. Of two samples at the same instant, that of
--- the oldest series stays.
+-- Merges the series of all hosts, as the previous schema stored them. Of two samples at the same time, that of
+-- the oldest series is kept.
 CREATE TABLE hostless_series (
     id   INTEGER NOT NULL PRIMARY KEY,
     name TEXT    NOT NULL UNIQUE

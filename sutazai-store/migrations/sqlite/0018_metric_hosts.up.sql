@@ -1,6 +1,7 @@
--- A series belongs to one machine, so that a file that is moved or merged keeps machines apart, as in PostgreSQL. Rows
--- from before become those of the host 'unknown' and expire with the rest of the history. SQLite cannot drop a UNIQUE
--- constraint, and dropping a table deletes what refers to it, so both tables are copied, the samples first to go.
+-- A series belongs to one machine, as in PostgreSQL, so that a moved or merged file does not mix machines.
+-- Existing rows get the host 'unknown' and expire with the rest of the history. SQLite cannot drop a UNIQUE
+-- constraint, and dropping a table deletes rows that refer to it, so both tables are copied, and the samples are
+-- dropped first.
 CREATE TABLE host_series (
     id   INTEGER NOT NULL PRIMARY KEY,
     host TEXT    NOT NULL,

@@ -1,6 +1,7 @@
--- The words of chunks begin with whose they are: 32 digits of the owner's key, all zero for nobody. So a search reads
--- nothing of what others have, and how long it takes tells nothing of it. The program splits texts into words; those of
--- the chunks that are there are taken from the index of before. The index has no copy of the texts, and deletes by number.
+-- The words of chunks begin with their owner: 32 hexadecimal digits of the id, all zero for no owner. A search
+-- therefore reads no index entries of other owners, and its duration reveals nothing about them. The program
+-- splits texts into words; the words of existing chunks are taken from the previous index. The index has no copy
+-- of the texts, and deletes by number.
 CREATE VIRTUAL TABLE owned_words USING fts5 (
     words,
     content = '',
@@ -23,7 +24,7 @@ DROP TRIGGER chunks_deleted;
 DROP TABLE chunk_words;
 ALTER TABLE owned_words RENAME TO chunk_words;
 
--- However a chunk goes, deleted with its document or with its user: the index goes with it.
+-- Keeps the index consistent when a chunk is deleted with its document or user.
 CREATE TRIGGER chunks_deleted AFTER DELETE ON chunks BEGIN
     DELETE FROM chunk_words WHERE rowid = old.id;
 END;

@@ -1,4 +1,4 @@
--- Refresh tokens that were exchanged for another: only one of these that comes back ends its session.
+-- Spent refresh tokens: the reuse of one ends its session.
 CREATE TABLE spent_refresh_tokens (
     session_id BLOB    NOT NULL REFERENCES user_sessions (id) ON DELETE CASCADE,
     hash       TEXT    NOT NULL,
@@ -6,7 +6,7 @@ CREATE TABLE spent_refresh_tokens (
     PRIMARY KEY (session_id, hash)
 ) STRICT, WITHOUT ROWID;
 
--- Sessions of deleted users: other servers have to learn that they ended.
+-- Revoked sessions of deleted users, which the revocation poller of other servers reads.
 CREATE TABLE deleted_sessions (
     id       BLOB    NOT NULL PRIMARY KEY,
     ended_at INTEGER NOT NULL
@@ -14,11 +14,11 @@ CREATE TABLE deleted_sessions (
 
 CREATE INDEX deleted_sessions_ended ON deleted_sessions (ended_at);
 
--- Invitations to register, known by their hash only. One that is used is removed.
+-- Invitations to register, stored as hashes. A used invitation is deleted.
 CREATE TABLE invitations (
     id         BLOB    NOT NULL PRIMARY KEY,
     hash       TEXT    NOT NULL UNIQUE,
-    -- None: made at the command line.
+    -- Null if it was created on the command line.
     created_by BLOB    REFERENCES users (id) ON DELETE CASCADE,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
@@ -26,5 +26,5 @@ CREATE TABLE invitations (
 
 CREATE INDEX invitations_created_by ON invitations (created_by) WHERE created_by IS NOT NULL;
 
--- Every key ends: those that had no end have a year from now. Instants are nanoseconds.
+-- Every key expires: keys without an expiry get one year from now, in nanoseconds.
 UPDATE api_keys SET expires_at = (unixepoch() + 365 * 86400) * 1000000000 WHERE expires_at IS NULL;

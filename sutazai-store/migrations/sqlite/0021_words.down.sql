@@ -1,4 +1,4 @@
--- The index of before: words of one owner after 32 digits, as the tokenizer of FTS5 splits texts.
+-- The previous index: words of one owner after 32 digits, as the tokenizer of FTS5 splits texts.
 CREATE VIRTUAL TABLE split_words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 0');
 INSERT INTO split_words (rowid, text) SELECT id, text FROM chunks;
 CREATE VIRTUAL TABLE temp.chunk_terms USING fts5vocab (main, split_words, instance);

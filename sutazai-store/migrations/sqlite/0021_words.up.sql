@@ -1,2 +1,2 @@
--- The form of words in the index has changed: the program puts the words of all chunks into it anew.
+-- The tokenizer has changed: the program indexes the words of all chunks again.
 INSERT INTO chunk_words (chunk_words) VALUES ('delete-all');

@@ -1,8 +1,9 @@
--- What happens at a time of a schedule while the task of an earlier time has not ended. Those that are there go on as before.
+-- Overlap policy: handling of a due time while the task of an earlier one has not ended. Existing schedules keep
+-- their behavior.
 ALTER TABLE schedules ADD COLUMN overlap_policy TEXT NOT NULL DEFAULT 'allow';
--- The task that it asked for last.
+-- Task that the schedule last submitted.
 ALTER TABLE schedules ADD COLUMN last_task BLOB;
--- Times that wait for that task to end: an array of seconds since 1970.
+-- Due times that wait for that task to end: an array of seconds since 1970.
 ALTER TABLE schedules ADD COLUMN queued TEXT NOT NULL DEFAULT '[]';
 
 CREATE INDEX schedules_queued ON schedules (id) WHERE queued <> '[]';

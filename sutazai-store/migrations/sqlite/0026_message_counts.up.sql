@@ -1,4 +1,5 @@
--- How many messages a conversation has and how many bytes they say, so that a quota is checked without reading them.
+-- Number of messages of a conversation and of their bytes, so that quotas are checked without reading the
+-- messages.
 ALTER TABLE conversations ADD COLUMN message_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN message_bytes INTEGER NOT NULL DEFAULT 0;
 
