@@ -1,4 +1,4 @@
-# The two commands: `make run` and `make test`. Both bring what is missing on a bare Debian machine.
+# The two main commands are `make run` and `make test`. Both install what is missing on a bare Debian machine.
 .PHONY: run test soak lint
 
 run:

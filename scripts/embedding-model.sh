@@ -11,7 +11,7 @@ model=$cache/models/all-MiniLM-L6-v2.gguf
 reference=${model%.gguf}.json
 
 if [ ! -s "$model" ] || [ ! -s "$reference" ]; then
-    say "Making the small embedding model (fetches 130 MB)"
+    say "Building the small embedding model (downloads 130 MB)"
     mkdir -p "$cache/models"
     # On the same file system as the target, so that it is moved atomically.
     temporary=$(mktemp -d "$cache/models/make.XXXXXX")

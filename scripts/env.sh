@@ -13,14 +13,14 @@ fi
 mkdir -p "$cache"
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 
-# Makes a Python environment in folder NAME of the cache for PURPOSE, where it does not hold exactly these packages, and
-# prints the path of its Python: virtual_environment NAME PURPOSE PACKAGE...
+# Creates a Python environment in folder NAME of the cache for PURPOSE, unless it has exactly these packages, and prints
+# the path of its Python: virtual_environment NAME PURPOSE PACKAGE...
 virtual_environment() {
     local venv=$cache/$1 purpose=$2
     local python=$venv/bin/python
     shift 2
     if [ "$(cat "$venv/packages" 2>/dev/null)" != "$*" ]; then
-        say "Making the Python environment of $purpose"
+        say "Creating the Python environment of $purpose"
         { python3 -m venv --clear "$venv" && "$python" -m pip install -q --disable-pip-version-check "$@"; } >&2
         echo "$*" >"$venv/packages"
     fi

@@ -23,7 +23,7 @@ bench)
 esac
 
 if ! command -v dpkg-query >/dev/null; then
-    echo "This is no Debian machine. Install what is like these packages: ${wanted[*]}" >&2
+    echo "This machine does not run Debian. Install the equivalents of these packages: ${wanted[*]}" >&2
     exit 1
 fi
 missing=()

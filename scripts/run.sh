@@ -56,7 +56,7 @@ measured=$("$sutazai" models list --json |
     python3 -c 'import json, sys; print(all(model["permissions"] is not None for model in json.load(sys.stdin)[:1]))')
 [ "$measured" = True ] || "$sutazai" models check
 
-begin "Starting the server" "Its log is $cache/serve.log; sutazai config check shows what is wrong with the settings."
+begin "Starting the server" "Its log is $cache/serve.log; sutazai config check lists the problems of the settings."
 log=$cache/serve.log
 "$sutazai" serve >"$log" 2>&1 &
 server=$!

@@ -6,9 +6,9 @@ use sutazai::domain::TaskId;
 
 use crate::cluster::Cluster;
 use crate::events::Event;
-use crate::heard::Heard;
 use crate::ledger::{Entry, Ledger};
 use crate::node::Trace;
+use crate::receiver::Receiver;
 use crate::record::{Record, runs};
 use crate::report::Tally;
 
@@ -30,7 +30,7 @@ const UNANSWERED: &str = "\
 pub(crate) fn differences(
     cluster: &Cluster,
     ledger: &Ledger,
-    heard: &Heard,
+    receiver: &Receiver,
     events: &HashMap<TaskId, Vec<Event>>,
     traces: &[Trace],
     tally: &Tally,
@@ -53,15 +53,15 @@ pub(crate) fn differences(
             differences.push(format!("{unanswered:?} children did not receive and send one message each"))
         }
     }
-    differences.extend(heard.differences(events));
+    differences.extend(receiver.differences(events));
     tally.figure("tasks acknowledged", entries.len() as u64);
     tally.figure("tasks in the database, children included", records.len() as u64);
     tally.figure("attempts", records.iter().map(|record| record.attempt).sum());
     tally.figure("most attempts of one task", records.iter().map(|record| record.attempt).max().unwrap_or(0));
     tally.figure("runs of the agent", traces.len() as u64);
     tally.figure("events", records.iter().map(|record| record.events.len() as u64).sum());
-    tally.figure("events received over RabbitMQ", heard.events());
-    let (again, connections) = heard.again();
+    tally.figure("events received over RabbitMQ", receiver.events());
+    let (again, connections) = receiver.again();
     tally.figure("messages received again", again);
     tally.figure("connections used to receive them", connections);
     differences

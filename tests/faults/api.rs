@@ -87,7 +87,7 @@ impl Api {
                 Some((status, answer)) if wanted.contains(&status) => return answer,
                 Some((StatusCode::UNAUTHORIZED, _)) if key.is_some() => Box::pin(self.sign_in()).await,
                 Some((status, answer)) => {
-                    assert!(TEMPORARY.contains(&status), "{path} was answered {status}: {answer}");
+                    assert!(TEMPORARY.contains(&status), "{path} got {status}: {answer}");
                 }
                 None => {}
             }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::broker::Broker;
-use crate::heard;
 use crate::links::Links;
 use crate::node::{self, Trace};
 use crate::postgres::Postgres;
 use crate::process::Process;
+use crate::receiver;
 use crate::redis::Redis;
 
 const SERVERS: usize = 2;
@@ -49,7 +49,7 @@ impl Cluster {
         let redis = tokio::task::spawn_blocking(|| Redis::start(free_port()));
         let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
         let (redis, broker) = (redis.await.unwrap(), broker.await.unwrap());
-        heard::prepare(&broker.url).await;
+        receiver::prepare(&broker.url).await;
         let (mut nodes, mut addresses) = (Vec::new(), Vec::new());
         for number in 0..SERVERS + WORKERS {
             let listen = (number < SERVERS).then(|| format!("127.0.0.1:{}", free_port()));

@@ -36,7 +36,7 @@ pub(crate) struct Event {
 
 impl Event {
     /// Parses an event of the API or the bus.
-    pub(crate) fn told(json: &Value) -> Option<Self> {
+    pub(crate) fn parse(json: &Value) -> Option<Self> {
         Some(Self {
             sequence: json["sequence"].as_u64()?,
             at: json["at"].as_str()?.parse().ok()?,
@@ -72,5 +72,5 @@ pub(crate) fn of_database(postgres: &Postgres) -> HashMap<TaskId, Vec<Event>> {
 /// Parses a stream of server-sent events.
 pub(crate) fn of_stream(text: &str) -> Vec<Event> {
     let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
-    data.map(|data| Event::told(&serde_json::from_str(data).unwrap()).expect("no event")).collect()
+    data.map(|data| Event::parse(&serde_json::from_str(data).unwrap()).expect("no event")).collect()
 }

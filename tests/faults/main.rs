@@ -22,16 +22,16 @@ mod api;
 mod broker;
 mod cluster;
 mod events;
-mod heard;
+mod injection;
 mod ledger;
 mod links;
 mod node;
-mod plugs;
 mod postgres;
 mod process;
 #[path = "../../sutazai-store/tests/postgres/proxy.rs"]
 mod proxy;
 mod reads;
+mod receiver;
 mod record;
 mod redis;
 mod report;
@@ -114,7 +114,7 @@ async fn cluster(arguments: &Arguments) -> Vec<String> {
     println!("the cluster: {} tasks in {} s, seed {seed}", arguments.tasks, arguments.seconds);
     let most_ms = if arguments.kills.is_some() { 1_000 } else { 40 };
     let run = Run::begin(Duration::from_secs(arguments.lease_seconds), most_ms).await;
-    run.pull(arguments, seed).await
+    run.inject(arguments, seed).await
 }
 
 /// Prints how an act ended.

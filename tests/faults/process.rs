@@ -34,7 +34,7 @@ impl Process {
             ("LD_PRELOAD", faketime().display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
             ("FAKETIME_CACHE_DURATION", "1".to_owned()),
-            // Waiting uses the monotonic clock, which nobody can set.
+            // Waiting uses the monotonic clock, which cannot be set.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
             ("DONT_FAKE_MONOTONIC", "1".to_owned()),
         ]);

@@ -60,7 +60,7 @@ impl Record {
         if runs.is_some_and(|runs| runs.iter().any(|(attempt, times)| *times > 1 || *attempt > self.attempt))
         {
             wrong.push(format!(
-                "task {}: an attempt ran twice, or one that nobody claimed: {runs:?}",
+                "task {}: an attempt ran twice, or one that was not claimed: {runs:?}",
                 self.id
             ));
         }

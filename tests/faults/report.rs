@@ -11,7 +11,7 @@ use crate::run::Run;
 /// Counters of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    plugs: Mutex<BTreeMap<String, u64>>,
+    faults: Mutex<BTreeMap<String, u64>>,
     /// Times at which nodes were killed.
     kills: Mutex<Vec<(String, DateTime<Utc>)>>,
     figures: Mutex<Vec<(&'static str, u64)>>,
@@ -19,8 +19,8 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts one injected fault of this kind.
-    pub(crate) fn pulled(&self, plug: &str) {
-        *self.plugs.lock().unwrap().entry(plug.to_owned()).or_default() += 1;
+    pub(crate) fn count_fault(&self, fault: &str) {
+        *self.faults.lock().unwrap().entry(fault.to_owned()).or_default() += 1;
     }
 
     /// Records that this node was killed now.
@@ -46,13 +46,13 @@ impl Tally {
 
     /// Returns the number of injected faults.
     fn count(&self) -> u64 {
-        self.plugs.lock().unwrap().values().sum()
+        self.faults.lock().unwrap().values().sum()
     }
 
     /// Prints all counters, one per line.
     pub(crate) fn print(&self) {
         println!("faults injected:");
-        self.plugs.lock().unwrap().iter().for_each(|(plug, count)| println!("{count:>8}  {plug}"));
+        self.faults.lock().unwrap().iter().for_each(|(fault, count)| println!("{count:>8}  {fault}"));
         println!("record:");
         self.figures.lock().unwrap().iter().for_each(|(name, value)| println!("{value:>8}  {name}"));
     }
@@ -70,7 +70,7 @@ pub(crate) async fn watch(run: Arc<Run>, begun: Instant) {
             run.ledger.count(),
             run.api.again(),
             run.reads.count(),
-            run.heard.events(),
+            run.receiver.events(),
             run.tally.count()
         );
     }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::api::Api;
 use crate::cluster::{Cluster, until_none};
-use crate::heard::Heard;
 use crate::ledger::Ledger;
 use crate::reads::Reads;
+use crate::receiver::Receiver;
 use crate::report::{self, Tally};
-use crate::{Arguments, agreement, events, plugs, takeover};
+use crate::{Arguments, agreement, events, injection, takeover};
 
 /// Concurrent readers of tasks.
 const READER_COUNT: usize = 2;
@@ -23,7 +23,7 @@ pub(crate) struct Run {
     pub(crate) api: Arc<Api>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) reads: Arc<Reads>,
-    pub(crate) heard: Arc<Heard>,
+    pub(crate) receiver: Arc<Receiver>,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -36,7 +36,7 @@ impl Run {
         Arc::new(Self {
             ledger: Arc::new(Ledger::new(api.clone(), most_ms)),
             reads: Arc::new(Reads::new(api.clone())),
-            heard: Arc::default(),
+            receiver: Arc::default(),
             tally: Arc::default(),
             cluster,
             api,
@@ -45,19 +45,19 @@ impl Run {
 
     /// Injects faults until the time is over; returns all differences between what was acknowledged, read and
     /// received and the database.
-    pub(crate) async fn pull(self: Arc<Self>, arguments: &Arguments, seed: u64) -> Vec<String> {
+    pub(crate) async fn inject(self: Arc<Self>, arguments: &Arguments, seed: u64) -> Vec<String> {
         let limit = Duration::from_secs(arguments.seconds);
         let (begun, cluster, tally) = (Instant::now(), self.cluster.clone(), self.tally.clone());
         let submitting = tokio::spawn(self.ledger.clone().submit(arguments.tasks, limit));
         let reading: Vec<_> =
             (0..READER_COUNT).map(|_| tokio::spawn(self.reads.clone().go_on(self.ledger.clone()))).collect();
-        let hearing = tokio::spawn(self.heard.clone().listen(cluster.broker_url()));
+        let receiving = tokio::spawn(self.receiver.clone().listen(cluster.broker_url()));
         let watching = tokio::spawn(report::watch(self.clone(), begun));
-        let pulling = match arguments.kills {
-            Some(times) => tokio::spawn(plugs::kill(cluster.clone(), tally, seed, times, limit)),
-            None => tokio::spawn(plugs::pull(cluster.clone(), tally, seed, limit)),
+        let injecting = match arguments.kills {
+            Some(times) => tokio::spawn(injection::kill(cluster.clone(), tally, seed, times, limit)),
+            None => tokio::spawn(injection::inject(cluster.clone(), tally, seed, limit)),
         };
-        pulling.await.expect("injecting faults must not fail");
+        injecting.await.expect("injecting faults must not fail");
         println!("all faults ended after {:.0} s", begun.elapsed().as_secs_f64());
         submitting.await.expect("submitting tasks must not fail");
 
@@ -69,11 +69,11 @@ impl Run {
             assert!(reader.await.is_err_and(|e| e.is_cancelled()), "readers must run until they are aborted");
         }
         self.reads.at_the_end(&self.ledger).await;
-        let missing = || cluster.events().map(|events| events.saturating_sub(self.heard.events()));
+        let missing = || cluster.events().map(|events| events.saturating_sub(self.receiver.events()));
         let received = until_none(STALL_TIMEOUT, missing).await;
         println!("all events were received {:.1} s later: {received}", healed.elapsed().as_secs_f64());
         watching.abort();
-        hearing.abort();
+        receiving.abort();
         let mut differences = self.reads.wrong();
         if cluster.redis.lock().unwrap().hits() == 0 {
             differences.push("no server found anything in Redis".into());
@@ -88,8 +88,14 @@ impl Run {
 
     fn compare(&self) -> Vec<String> {
         let (events, traces) = (events::of_database(&self.cluster.postgres), self.cluster.traces());
-        let differences =
-            agreement::differences(&self.cluster, &self.ledger, &self.heard, &events, &traces, &self.tally);
+        let differences = agreement::differences(
+            &self.cluster,
+            &self.ledger,
+            &self.receiver,
+            &events,
+            &traces,
+            &self.tally,
+        );
         self.tally.figure("requests sent again", self.api.again());
         self.tally.figure("responses to readers", self.reads.count());
         takeover::figures(&events, &traces, &self.tally);

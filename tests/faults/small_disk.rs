@@ -73,7 +73,7 @@ struct Act {
     server: Process,
     api: Api,
     disk: PathBuf,
-    /// For files of the process other than the database.
+    /// Folder for files of the process other than the database.
     folder: TempDir,
     next: u64,
     acknowledged: Vec<Entry>,
@@ -112,7 +112,7 @@ impl Act {
             self.fill();
             self.submit_until_full().await;
             self.read_while_full().await;
-            self.kill_and_make_room(round).await;
+            self.kill_and_make_space(round).await;
             for n in std::mem::take(&mut self.again) {
                 let wanted = [StatusCode::ACCEPTED];
                 let answer = self.api.insist("tasks", &body(n), Some(&Entry::key(n)), &wanted).await;
@@ -154,14 +154,14 @@ impl Act {
                     if answer["error"]["code"] == "unavailable" =>
                 {
                     refusals += 1;
-                    self.tally.pulled("tasks refused for want of room");
+                    self.tally.count_fault("tasks rejected for lack of space");
                     // The others are never sent again, and must not exist.
                     if n.is_multiple_of(2) {
                         self.again.push(n);
                     }
                 }
                 Some((status, answer)) => {
-                    self.wrong.push(format!("with a full disk a task was answered {status}: {answer}"));
+                    self.wrong.push(format!("with a full disk a task got {status}: {answer}"));
                     refusals += 1;
                 }
                 None => self.again.push(n),
@@ -169,7 +169,7 @@ impl Act {
         }
     }
 
-    /// Stored tasks can be read while the disk is full.
+    /// Asserts that stored tasks can be read while the disk is full.
     async fn read_while_full(&mut self) {
         for entry in self.acknowledged.iter().rev().take(10) {
             let read = self.api.get(&format!("tasks/{}", entry.id)).await;
@@ -179,18 +179,18 @@ impl Act {
         }
     }
 
-    /// In every other round it is started before there is space.
-    async fn kill_and_make_room(&mut self, round: usize) {
-        let make_room = || std::fs::remove_file(self.disk.join("ballast")).unwrap();
+    /// Kills and restarts the server, in every other round before there is space.
+    async fn kill_and_make_space(&mut self, round: usize) {
+        let make_space = || std::fs::remove_file(self.disk.join("ballast")).unwrap();
         if round.is_multiple_of(2) {
-            self.tally.pulled("kill -9 on a full disk, and a start on it");
+            self.tally.count_fault("kill -9 on a full disk, and a start on it");
             self.server.kill();
             self.server.start();
             tokio::time::sleep(Duration::from_secs(2)).await;
-            make_room();
+            make_space();
         } else {
-            self.tally.pulled("kill -9 as soon as a full disk has room");
-            make_room();
+            self.tally.count_fault("kill -9 as soon as a full disk has space");
+            make_space();
             tokio::time::sleep(Duration::from_millis(50)).await;
             self.server.kill();
             self.server.start();
@@ -265,7 +265,7 @@ impl Act {
         }
     }
 
-    /// Sends a GET until it is answered.
+    /// Sends a GET until a response arrives.
     async fn answer(&self, path: &str) -> Value {
         loop {
             if let Some((StatusCode::OK, mut answer)) = self.api.get(path).await {

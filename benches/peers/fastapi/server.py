@@ -1,6 +1,6 @@
-"""The same routes over the same rows with FastAPI, uvicorn and asyncpg, as their documentation advises.
+"""Routes of this API over the same rows with FastAPI, uvicorn and asyncpg, as their documentation advises.
 
-`DATABASE_URL` is a database that `sutazai migrate up` has made, `JWT_SECRET_KEY` the key that tokens are signed with.
+`DATABASE_URL` is a database that `sutazai migrate up` has migrated, `JWT_SECRET_KEY` the key that signs tokens.
 """
 
 import os

@@ -215,7 +215,7 @@ pub(super) const TYPES: &[Fields] = &[
                 Maybe(&Number),
                 "Bytes written to swap per second over the sampling interval; null when the kernel does not count them.",
             ),
-            ("in_memory", Flag, "Whether all swap is compressed memory (zram) and none is on a disk."),
+            ("in_memory", Flag, "True if all swap is compressed memory (zram) and none is on a disk."),
         ],
     ),
     (
@@ -234,11 +234,11 @@ pub(super) const TYPES: &[Fields] = &[
                 Maybe(&Number),
                 "Inodes in use, 0 to 100; null when the file system does not count them.",
             ),
-            ("read_only", Flag, "Whether the file system is mounted read-only."),
+            ("read_only", Flag, "True if the file system is mounted read-only."),
             (
                 "failed",
                 Flag,
-                "Whether the kernel made a writable file system read-only, as it does after an error.",
+                "True if the kernel made a writable file system read-only, as it does after an error.",
             ),
             (
                 "deleted_files",
@@ -392,11 +392,7 @@ pub(super) const TYPES: &[Fields] = &[
         "ClockMetrics",
         "State of the kernel's clock (`adjtimex(2)`).",
         &[
-            (
-                "synchronized",
-                Flag,
-                "Whether a time service has told the kernel that it keeps the clock synchronized.",
-            ),
+            ("synchronized", Flag, "True if a time service reports that it keeps the clock synchronized."),
             ("max_error_ms", Number, "Maximum error that the kernel assumes, in milliseconds."),
             (
                 "service",
@@ -493,7 +489,7 @@ pub(super) const TYPES: &[Fields] = &[
             ("pids", Maybe(&Whole), "Number of processes and threads."),
             ("pids_limit", Maybe(&Whole), "Limit of processes and threads; null: no limit."),
             ("restarts", Whole, "Number of restarts by the engine."),
-            ("oom_killed", Flag, "Whether its latest run was killed for lack of memory."),
+            ("oom_killed", Flag, "True if its latest run was killed for lack of memory."),
             ("exit_code", Maybe(&Signed), "Exit code of its latest run, once that has ended."),
         ],
     ),

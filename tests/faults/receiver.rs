@@ -31,7 +31,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Ledger of the received events.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct Receiver {
     /// Events of each task, indexed by sequence minus 1.
     tasks: Mutex<HashMap<TaskId, Vec<Option<Event>>>>,
     /// Invalid messages, one sentence each.
@@ -41,7 +41,7 @@ pub(crate) struct Heard {
     connections: AtomicU64,
 }
 
-impl Heard {
+impl Receiver {
     /// Receives messages until it is aborted, over as many connections as needed.
     pub(crate) async fn listen(self: Arc<Self>, broker: String) {
         loop {
@@ -66,20 +66,20 @@ impl Heard {
         let mut differences = self.wrong.lock().unwrap().clone();
         let tasks = self.tasks.lock().unwrap();
         for (task, there) in events {
-            let heard = tasks.get(task).map_or(&[][..], |heard| heard);
+            let received = tasks.get(task).map_or(&[][..], |received| received);
             for event in there {
-                match heard.get(place(event)).and_then(Option::as_ref) {
+                match received.get(place(event)).and_then(Option::as_ref) {
                     None => differences.push(format!("event {}:{} was not received", task, event.sequence)),
-                    Some(received) if received != event => {
+                    Some(other) if other != event => {
                         differences.push(format!(
-                            "{received:?} was received of task {task}, but the database has {event:?}"
+                            "{other:?} was received of task {task}, but the database has {event:?}"
                         ));
                     }
                     Some(_) => {}
                 }
             }
-            if heard.len() > there.len() {
-                let count = (heard.len(), there.len());
+            if received.len() > there.len() {
+                let count = (received.len(), there.len());
                 differences
                     .push(format!("{} events were received of task {task}, which has {}", count.0, count.1));
             }
@@ -118,7 +118,7 @@ impl Heard {
     fn note(&self, delivery: &Delivery) -> Result<(), &'static str> {
         let body: Value = serde_json::from_slice(&delivery.data).map_err(|_| "a message is not JSON")?;
         let event =
-            Event::told(&body).filter(|event| event.sequence > 0).ok_or("a message is not an event")?;
+            Event::parse(&body).filter(|event| event.sequence > 0).ok_or("a message is not an event")?;
         let task = body["task_id"].as_str().and_then(|id| id.parse().ok()).ok_or("a message has no task")?;
         let id = format!("{task}:{}", event.sequence);
         let of_message = delivery.properties.message_id().as_ref().map(ToString::to_string);
@@ -130,9 +130,9 @@ impl Heard {
             return Err("a message has another topic");
         }
         let mut tasks = self.tasks.lock().unwrap();
-        let heard = tasks.entry(task).or_default();
+        let received = tasks.entry(task).or_default();
         let place = place(&event);
-        if let Some(Some(first)) = heard.get(place) {
+        if let Some(Some(first)) = received.get(place) {
             self.again.fetch_add(1, Ordering::Relaxed);
             return if *first == event {
                 Ok(())
@@ -140,11 +140,12 @@ impl Heard {
                 Err("a redelivered message differs from the first")
             };
         }
-        let in_order = heard[..place.min(heard.len())].iter().all(Option::is_some) && place <= heard.len();
-        if heard.len() <= place {
-            heard.resize(place + 1, None);
+        let in_order =
+            received[..place.min(received.len())].iter().all(Option::is_some) && place <= received.len();
+        if received.len() <= place {
+            received.resize(place + 1, None);
         }
-        heard[place] = Some(event);
+        received[place] = Some(event);
         self.events.fetch_add(1, Ordering::Relaxed);
         if in_order { Ok(()) } else { Err("a message arrived before its predecessor") }
     }

@@ -13,7 +13,7 @@ use crate::proxy::Network;
 use crate::report::Tally;
 
 #[derive(Debug, Clone, Copy)]
-enum Plug {
+enum Fault {
     /// Kills the process, and starts it after a while.
     Kill,
     /// Stops the process with SIGSTOP for longer than a lease, then continues it.
@@ -33,48 +33,48 @@ enum Plug {
 }
 
 /// All faults, and how often each occurs in one round, in random order.
-const PLUGS: [(Plug, usize); 20] = [
-    (Plug::Kill, 6),
-    (Plug::Stop, 3),
-    (Plug::End, 1),
-    (Plug::Link(Link::Database, Network::Cut), 2),
-    (Plug::Link(Link::Database, Network::Silent), 1),
-    (Plug::Link(Link::Database, Network::DeafToCommit), 1),
-    (Plug::Link(Link::Callers, Network::Cut), 1),
-    (Plug::Link(Link::Callers, Network::Silent), 1),
-    (Plug::Link(Link::Redis, Network::Cut), 1),
-    (Plug::Link(Link::Redis, Network::Silent), 1),
-    (Plug::Link(Link::Broker, Network::Cut), 1),
-    (Plug::Link(Link::Broker, Network::Silent), 1),
-    (Plug::Link(Link::Broker, Network::Deaf), 1),
-    (Plug::Clock(-600), 1),
-    (Plug::Clock(-20), 1),
-    (Plug::Clock(20), 1),
-    (Plug::Clock(600), 1),
-    (Plug::Postgres, 1),
-    (Plug::Redis, 1),
-    (Plug::Broker, 1),
+const FAULTS: [(Fault, usize); 20] = [
+    (Fault::Kill, 6),
+    (Fault::Stop, 3),
+    (Fault::End, 1),
+    (Fault::Link(Link::Database, Network::Cut), 2),
+    (Fault::Link(Link::Database, Network::Silent), 1),
+    (Fault::Link(Link::Database, Network::DeafToCommit), 1),
+    (Fault::Link(Link::Callers, Network::Cut), 1),
+    (Fault::Link(Link::Callers, Network::Silent), 1),
+    (Fault::Link(Link::Redis, Network::Cut), 1),
+    (Fault::Link(Link::Redis, Network::Silent), 1),
+    (Fault::Link(Link::Broker, Network::Cut), 1),
+    (Fault::Link(Link::Broker, Network::Silent), 1),
+    (Fault::Link(Link::Broker, Network::Deaf), 1),
+    (Fault::Clock(-600), 1),
+    (Fault::Clock(-20), 1),
+    (Fault::Clock(20), 1),
+    (Fault::Clock(600), 1),
+    (Fault::Postgres, 1),
+    (Fault::Redis, 1),
+    (Fault::Broker, 1),
 ];
 
 /// Injects faults, several at a time, until the time is over; then removes them all.
-pub(crate) async fn pull(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, limit: Duration) {
+pub(crate) async fn inject(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, limit: Duration) {
     let mut random = StdRng::seed_from_u64(seed);
     let begun = Instant::now();
     // Gives all processes time to start.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let (mut left, mut pulled) = (Vec::new(), Vec::new());
+    let (mut left, mut injected) = (Vec::new(), Vec::new());
     while begun.elapsed() < limit {
         if left.is_empty() {
-            left.extend(PLUGS.iter().flat_map(|(plug, times)| std::iter::repeat_n(*plug, *times)));
+            left.extend(FAULTS.iter().flat_map(|(fault, times)| std::iter::repeat_n(*fault, *times)));
             left.shuffle(&mut random);
         }
-        let Some(plug) = left.pop() else { return };
+        let Some(fault) = left.pop() else { return };
         let node = random.random_range(0..cluster.nodes.len());
         let out = Duration::from_millis(random.random_range(200..6_000));
-        pulled.push(tokio::spawn(one(cluster.clone(), tally.clone(), node, plug, out)));
+        injected.push(tokio::spawn(one(cluster.clone(), tally.clone(), node, fault, out)));
         tokio::time::sleep(Duration::from_millis(random.random_range(300..2_500))).await;
     }
-    for one in pulled {
+    for one in injected {
         one.await.expect("injecting a fault must not fail");
     }
     cluster.heal().await;
@@ -92,40 +92,40 @@ pub(crate) async fn kill(cluster: Arc<Cluster>, tally: Arc<Tally>, seed: u64, ti
                 break node;
             }
         };
-        one(cluster.clone(), tally.clone(), node, Plug::Kill, Duration::ZERO).await;
+        one(cluster.clone(), tally.clone(), node, Fault::Kill, Duration::ZERO).await;
     }
 }
 
 /// Injects one fault for the duration `out`.
-async fn one(cluster: Arc<Cluster>, tally: Arc<Tally>, node: usize, plug: Plug, out: Duration) {
-    match plug {
-        Plug::Postgres | Plug::Redis | Plug::Broker => {
-            let of_service = tokio::task::spawn_blocking(move || service(&cluster, &tally, plug, out));
+async fn one(cluster: Arc<Cluster>, tally: Arc<Tally>, node: usize, fault: Fault, out: Duration) {
+    match fault {
+        Fault::Postgres | Fault::Redis | Fault::Broker => {
+            let of_service = tokio::task::spawn_blocking(move || service(&cluster, &tally, fault, out));
             of_service.await.expect("a restarted service must become reachable");
         }
-        _ => of_node(&cluster, &tally, node, plug, out).await,
+        _ => of_node(&cluster, &tally, node, fault, out).await,
     }
 }
 
-fn service(cluster: &Cluster, tally: &Tally, plug: Plug, out: Duration) {
-    match plug {
-        Plug::Postgres => {
-            tally.pulled("crash of the database server");
+fn service(cluster: &Cluster, tally: &Tally, fault: Fault, out: Duration) {
+    match fault {
+        Fault::Postgres => {
+            tally.count_fault("crash of the database server");
             cluster.postgres.crash();
         }
-        Plug::Redis => {
-            tally.pulled("kill -9 of Redis");
+        Fault::Redis => {
+            tally.count_fault("kill -9 of Redis");
             cluster.restart_redis(out);
         }
         _ => {
-            tally.pulled("kill -9 of RabbitMQ");
+            tally.count_fault("kill -9 of RabbitMQ");
             cluster.restart_broker(out);
         }
     }
 }
 
 /// Injects a fault into one node; a lock prevents two at the same time.
-async fn of_node(cluster: &Cluster, tally: &Tally, node: usize, plug: Plug, out: Duration) {
+async fn of_node(cluster: &Cluster, tally: &Tally, node: usize, fault: Fault, out: Duration) {
     let mut node = cluster.nodes[node].lock().await;
     // A node must not end without being told to.
     if let Some(status) = node.process.ended() {
@@ -133,48 +133,48 @@ async fn of_node(cluster: &Cluster, tally: &Tally, node: usize, plug: Plug, out:
         panic!("{} ended by itself: {status}; {log}", node.process.name);
     }
     let kind = if node.is_server() { "server" } else { "worker" };
-    match plug {
-        Plug::Kill => {
-            tally.pulled(&format!("kill -9 of a {kind}"));
+    match fault {
+        Fault::Kill => {
+            tally.count_fault(&format!("kill -9 of a {kind}"));
             node.process.kill();
             tally.killed(&node.process.name);
             tokio::time::sleep(out / 3).await;
             node.process.start();
         }
-        Plug::Stop => {
-            tally.pulled(&format!("SIGSTOP of a {kind} for longer than a lease"));
+        Fault::Stop => {
+            tally.count_fault(&format!("SIGSTOP of a {kind} for longer than a lease"));
             node.process.signal("STOP");
             tokio::time::sleep(cluster.lease + out / 2).await;
             node.process.signal("CONT");
         }
-        Plug::End => {
-            tally.pulled(&format!("SIGTERM of a {kind}"));
+        Fault::End => {
+            tally.count_fault(&format!("SIGTERM of a {kind}"));
             if node.process.end(Duration::from_secs(30)).await.is_none() {
                 let log = last_lines(&node.process.log());
                 panic!("{} did not end after SIGTERM; {log}", node.process.name);
             }
             node.process.start();
         }
-        Plug::Link(Link::Callers, _) if !node.is_server() => {}
-        Plug::Link(link, network) => {
+        Fault::Link(Link::Callers, _) if !node.is_server() => {}
+        Fault::Link(link, network) => {
             let how = match network {
                 Network::Cut => "cut",
                 Network::Silent => "silence",
                 Network::DeafToCommit => "answers to commits lost",
                 Network::Whole | Network::Deaf => "answers lost",
             };
-            tally.pulled(&format!("{how} between a {kind} and {}", link.name()));
+            tally.count_fault(&format!("{how} between a {kind} and {}", link.name()));
             node.links.set(link, network);
             // At times longer than the timeouts of the node; callers use the other server meanwhile.
             tokio::time::sleep(if link == Link::Callers { out } else { out * 2 }).await;
             node.links.set(link, Network::Whole);
         }
-        Plug::Clock(seconds) => {
-            tally.pulled(&format!("clock of a {kind} set by {seconds:+} s"));
+        Fault::Clock(seconds) => {
+            tally.count_fault(&format!("clock of a {kind} set by {seconds:+} s"));
             node.process.set_clock(seconds);
             tokio::time::sleep(out).await;
             node.process.set_clock(0);
         }
-        Plug::Postgres | Plug::Redis | Plug::Broker => {}
+        Fault::Postgres | Fault::Redis | Fault::Broker => {}
     }
 }
