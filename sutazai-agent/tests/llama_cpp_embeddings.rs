@@ -97,7 +97,7 @@ async fn unsupported_requests_are_rejected() {
     };
     assert_eq!(
         (e.kind(), e.message()),
-        (ErrorKind::Unsupported, "all-MiniLM-L6-v2 makes embeddings and writes no text")
+        (ErrorKind::Unsupported, "all-MiniLM-L6-v2 is an embedding model and writes no text")
     );
     assert!(!BACKEND.supports(&Constraint::Grammar("start: \"a\"".into())));
     // A model that generates text.

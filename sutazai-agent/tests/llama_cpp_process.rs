@@ -161,7 +161,7 @@ async fn thousand_requests_survive_every_signal() {
                             ModelEvent::Done(_) => return Ok(()),
                         }
                     }
-                    panic!("an answer ended without saying so");
+                    panic!("an answer stopped without an end event");
                 };
                 let ended: Result<(), sutazai_core::Error> =
                     tokio::time::timeout(HANG_LIMIT, answer).await.expect("a request was not answered");

@@ -213,19 +213,19 @@ impl App {
 
     /// Conversations, for routes that require them; `Unsupported` when they are not enabled.
     pub(crate) fn chat(&self) -> Result<&Chat> {
-        let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no conversations");
+        let missing = || Error::new(ErrorKind::Unsupported, "conversations are not enabled on this server");
         self.parts.chat.as_ref().ok_or_else(missing)
     }
 
     /// Documents, for routes that require them; `Unsupported` when they are not enabled.
     pub(crate) fn documents(&self) -> Result<&Documents> {
-        let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no documents");
+        let missing = || Error::new(ErrorKind::Unsupported, "documents are not enabled on this server");
         self.parts.documents.as_ref().ok_or_else(missing)
     }
 
     /// Schedules, for routes that require them; `Unsupported` when they are not enabled.
     pub(crate) fn schedules(&self) -> Result<&Schedules> {
-        let missing = || Error::new(ErrorKind::Unsupported, "this server keeps no schedules");
+        let missing = || Error::new(ErrorKind::Unsupported, "schedules are not enabled on this server");
         self.parts.schedules.as_ref().ok_or_else(missing)
     }
 

@@ -291,7 +291,7 @@ impl<'t, R: TaskRepository> UnitOfWork<'t, R> {
         let Some(task) = self.task(id) else { return Ok(()) };
         let failures = task.failures.saturating_add(1);
         let (cancelled, spent) = (task.cancel_requested, failures >= task.max_attempts);
-        let error = TaskError { kind: ErrorKind::Timeout, message: "the worker's lease ran out".into() };
+        let error = TaskError { kind: ErrorKind::Timeout, message: "the lease of the worker expired".into() };
         self.change(id, now, |task| task.failures = failures);
         if cancelled {
             self.end(id, now, TaskStatus::Cancelled, None).await

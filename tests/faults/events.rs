@@ -9,7 +9,7 @@ use sutazai::domain::{TaskId, TaskStatus};
 
 use crate::postgres::Postgres;
 
-const LEASE_LOST: &str = "the worker's lease ran out";
+const LEASE_LOST: &str = "the lease of the worker expired";
 
 /// All events: task, sequence, time in microseconds, status and attempt or empty and 0, error. They come from
 /// the creation, the history, and the events that the agent reported.

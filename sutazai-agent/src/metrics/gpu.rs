@@ -49,7 +49,7 @@ fn measure(library: &OnceLock<Nvml>) -> Result<Vec<GpuMetrics>> {
     };
     let count = nvml.device_count().map_err(unavailable)?;
     if count == 0 {
-        return Err(Error::unavailable("the NVIDIA driver knows no GPU"));
+        return Err(Error::unavailable("the NVIDIA driver reports no GPU"));
     }
     section(count, |index| nvml.device_by_index(index))
 }
@@ -138,7 +138,7 @@ fn unavailable(e: NvmlError) -> Error {
             Error::unavailable("no NVIDIA driver library (NVML) on this machine")
         }
         NvmlError::DriverNotLoaded => Error::unavailable("the NVIDIA driver is not loaded"),
-        other => Error::unavailable(format!("the NVIDIA driver does not answer: {other}")),
+        other => Error::unavailable(format!("the NVIDIA driver does not respond: {other}")),
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn check(backend: &str, schema: &Value) -> Result<()> {
     match find_ignored(schema) {
         None => Ok(()),
         Some(keyword) => Err(Error::unsupported(format!(
-            "{backend} cannot hold a model to `{keyword}` at this place of a JSON Schema"
+            "{backend} cannot enforce `{keyword}` at this position of a JSON Schema"
         ))
         .with_field("constraint")),
     }

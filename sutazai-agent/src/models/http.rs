@@ -69,7 +69,7 @@ impl HttpClient {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|e| Error::internal("the HTTP client could not be made").with_source(e))?;
+            .map_err(|e| Error::internal("the HTTP client could not be created").with_source(e))?;
         Ok(Self { client, base: base.trim_end_matches('/').to_owned(), backend, idle: DEFAULT_IDLE_TIMEOUT })
     }
 
@@ -164,7 +164,7 @@ impl HttpClient {
             400 | 413 | 422 => refused(ErrorKind::InvalidInput),
             // The rejected key is the operator's: the caller did nothing wrong and must not see an authentication
             // error.
-            401 | 403 => Error::unavailable(format!("{backend} refuses the key ({status})"))
+            401 | 403 => Error::unavailable(format!("{backend} rejects the key ({status})"))
                 .with_detail(format!("at {}", self.base)),
             404 => refused(ErrorKind::NotFound),
             408 | 504 => failed(ErrorKind::Timeout),
@@ -303,7 +303,7 @@ async fn read_body(
 }
 
 fn idle_timeout_error(backend: &str, idle: Duration) -> Error {
-    Error::timeout(format!("{backend} kept silent for {idle:?}"))
+    Error::timeout(format!("{backend} sent no data for {idle:?}"))
 }
 
 #[cfg(test)]

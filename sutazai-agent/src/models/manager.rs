@@ -147,7 +147,7 @@ impl ModelManager {
         attempts.extend(others);
         attempts.extend(unlisted);
         if attempts.is_empty() && !self.chain.is_empty() {
-            let message = format!("no model {}: the backends have none at all", self.default_model);
+            let message = format!("no model {}: the backends have no models", self.default_model);
             return Err(Error::new(ErrorKind::NotFound, message));
         }
         Ok((attempts, notes))

@@ -48,7 +48,7 @@ async fn foreign_server_at_the_socket_is_unavailable() {
     });
     let source = DockerMetricSource::with_host(format!("unix://{}", socket.display()));
     let reason = reason(&source).await;
-    assert!(reason.starts_with("the Docker engine does not answer as it should: "), "{reason}");
+    assert!(reason.starts_with("unexpected response of the Docker engine: "), "{reason}");
     assert!(reason.contains(": GET /"), "which request failed? {reason}");
     talking.abort();
 }

@@ -60,7 +60,7 @@ async fn read_failure(mut stream: ModelStream) -> (usize, Error) {
             }
         }
     }
-    panic!("the stream ended after {pieces} pieces without saying so")
+    panic!("the stream ended after {pieces} pieces without an end event")
 }
 
 /// Returns the error after checking that it does not contain the private text.

@@ -192,7 +192,7 @@ async fn stalled_connection_ends_by_the_idle_timeout() {
         let (got, e) = failure(&backend, ask()).await;
         assert_eq!(
             (got, e.kind(), e.message()),
-            (pieces, ErrorKind::Timeout, "ollama kept silent for 300ms")
+            (pieces, ErrorKind::Timeout, "ollama sent no data for 300ms")
         );
         assert!(begun.elapsed() < HANG_LIMIT);
     }

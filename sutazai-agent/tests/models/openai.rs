@@ -150,7 +150,7 @@ async fn llama_server_accepts_the_key_and_makes_embeddings() {
     for key in [None, Some("sk-another-secret")] {
         let (_, e) = failure(&server.backend(key), ask()).await;
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
-        assert!(e.message().contains("refuses the key"), "{e}");
+        assert!(e.message().contains("rejects the key"), "{e}");
         assert!(!format!("{e} {e:?}").contains("secret"), "{e:?}");
     }
 }
@@ -178,7 +178,7 @@ async fn rejected_key_is_not_retried() {
     let backend = OpenAiModelBackend::new(&url, Some(KEY)).unwrap();
     let (_, e) = failure(&backend, ask()).await;
     assert_eq!(e.kind(), ErrorKind::Unavailable);
-    assert!(e.message().contains("refuses the key") && e.message().contains("401"), "{e}");
+    assert!(e.message().contains("rejects the key") && e.message().contains("401"), "{e}");
     assert!(!format!("{e} {e:?} {backend:?}").contains("secret"), "{e:?}");
     assert_eq!(headers.lock().unwrap()[0][header::AUTHORIZATION], format!("Bearer {KEY}"));
 }
@@ -227,7 +227,7 @@ async fn broken_answer_states_the_reason() {
         ),
         (format!("{text}\n\n"), Ending::Close, "before its answer ended"),
         (format!("{text}\n\n: alive\n\n{}", &text[..30]), Ending::Cut, "broke off"),
-        (format!("{text}\n\n"), Ending::Silence, "kept silent for 300ms"),
+        (format!("{text}\n\n"), Ending::Silence, "sent no data for 300ms"),
     ] {
         let backend = OpenAiModelBackend::new(&streaming(body, ending).await, None).unwrap();
         let (pieces, e) = failure(&backend.with_idle_timeout(Duration::from_millis(300)), ask()).await;

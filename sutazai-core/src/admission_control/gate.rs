@@ -226,7 +226,7 @@ async fn pass_on(
                 break Ok(ModelEvent::Done(usage));
             }
             Some(Err(e)) => break Err(e),
-            None => break Err(Error::unavailable("the model ended its answer without saying so")),
+            None => break Err(Error::unavailable("the model stopped answering without an end event")),
         }
     };
     if let Err(e) = &end {

@@ -91,7 +91,7 @@ impl Limits {
                     Asker::Key(_) => "with this API key",
                     Asker::User(_) => "by this user",
                 };
-                return Err(limited(format!("the model may be asked {most} times a minute {who}"), after));
+                return Err(limited(format!("expected at most {most} model requests a minute {who}"), after));
             }
         }
         for (asker, _) in askers {
@@ -174,14 +174,14 @@ mod tests {
         }
         let e = limits.begin(slow, at(0)).unwrap_err();
         assert_eq!(e.retry_after(), Some(Duration::from_secs(30)));
-        assert!(e.to_string().contains("2 times a minute with this API key"), "{e}");
+        assert!(e.to_string().contains("2 model requests a minute with this API key"), "{e}");
         for holder in [ada, key_of(ada, 0), generous] {
             limits.begin(holder, at(0)).unwrap();
         }
         for holder in [ada, plain, generous, key_of(ada, 5)] {
             let e = limits.begin(holder, at(0)).unwrap_err();
             assert_eq!(e.retry_after(), Some(Duration::from_secs(10)));
-            assert!(e.to_string().contains("6 times a minute by this user"), "{e}");
+            assert!(e.to_string().contains("6 model requests a minute by this user"), "{e}");
         }
     }
 

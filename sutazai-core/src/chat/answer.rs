@@ -72,7 +72,9 @@ impl AnswerRecorder {
                     break Some(Ok(usage));
                 }
                 Some(Err(e)) => break Some(Err(e)),
-                None => break Some(Err(Error::unavailable("the model ended its answer without saying so"))),
+                None => {
+                    break Some(Err(Error::unavailable("the model stopped answering without an end event")));
+                }
             }
         };
         // The model is stopped before the store is called, so that it does not generate during a slow write.

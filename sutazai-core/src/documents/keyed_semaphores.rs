@@ -33,7 +33,7 @@ impl<K: Eq + Hash + Clone + Debug> KeyedSemaphores<K> {
             taken.retain(|_, turns| Arc::strong_count(turns) > 1);
             taken.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.each))).clone()
         };
-        turns.acquire_owned().await.map_err(|e| Error::internal("the turns were closed").with_source(e))
+        turns.acquire_owned().await.map_err(|e| Error::internal("the semaphore was closed").with_source(e))
     }
 }
 

@@ -158,7 +158,7 @@ impl Documents {
 
     /// Reads a file on a blocking thread, so that it does not stall the runtime.
     async fn read(&self, id: DocumentId, media_type: MediaType, file: Vec<u8>) -> Result<Vec<Chunk>> {
-        let closed = |e| Error::internal("reading files was ended").with_source(e);
+        let closed = |e| Error::internal("the reader of files was closed").with_source(e);
         let turn = self.reading.clone().acquire_owned().await.map_err(closed)?;
         let reading = tokio::task::spawn_blocking(move || {
             // The permit is held here and not by the caller, which may be cancelled while the thread goes on.

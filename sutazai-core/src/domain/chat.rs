@@ -99,7 +99,7 @@ impl Constraint {
         if let Self::Text(wanted) = self
             && wanted != text
         {
-            return Err(Error::misfit("the model's answer is not the text that was asked for"));
+            return Err(Error::misfit("the model's answer is not the requested text"));
         }
         let Some(validator) = self.validator()? else { return Ok(()) };
         let value: Value = serde_json::from_str(text)

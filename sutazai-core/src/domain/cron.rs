@@ -64,7 +64,7 @@ impl CronTimes {
         };
         match times.after(DateTime::UNIX_EPOCH) {
             Some(_) => Ok(times),
-            None => Err(refused("that never comes".into())),
+            None => Err(refused("it matches no time".into())),
         }
     }
 

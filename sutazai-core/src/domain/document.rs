@@ -161,7 +161,7 @@ impl Document {
         if self.upload_key == asked.upload_key {
             return Ok(self);
         }
-        let why = format!("it already names document {}, which has another content or title", self.id);
+        let why = format!("it already belongs to document {}, which has another content or title", self.id);
         Err(Error::conflict(why).with_field("idempotency_key"))
     }
 }

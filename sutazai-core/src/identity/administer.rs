@@ -82,7 +82,7 @@ impl Identity {
 
 fn not_oneself(caller: &Caller, id: UserId) -> Result<()> {
     if caller.owner() == Some(id) {
-        return Err(Error::conflict("nobody may do this to their own user; ask another admin"));
+        return Err(Error::conflict("admins cannot do this to their own user; ask another admin"));
     }
     Ok(())
 }

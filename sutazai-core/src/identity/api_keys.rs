@@ -46,7 +46,7 @@ impl Identity {
         {
             return Err(Error::invalid(
                 "scopes",
-                format!("expected no {scope}, which only admins have here"),
+                format!("expected no {scope}, which only admins have on this server"),
             ));
         }
         let text = PlaintextApiKey::generate();

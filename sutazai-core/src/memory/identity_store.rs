@@ -216,7 +216,7 @@ impl IdentityStore for MemoryIdentityStore {
     async fn create_session(&self, session: &Session) -> Result<Vec<SessionId>> {
         let mut state = self.lock();
         if state.users.get(&session.user).is_none_or(|user| user.disabled) {
-            return Err(Error::conflict("the user is disabled or gone"));
+            return Err(Error::conflict("the user is disabled or deleted"));
         }
         state.sessions.retain(|_, old| old.user != session.user || old.expires_at > session.created_at);
         state.sessions.insert(session.id, session.clone());

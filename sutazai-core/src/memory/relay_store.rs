@@ -44,7 +44,7 @@ impl RelayStore for MemoryRelayStore {
     async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()> {
         let mut held = self.lock();
         if held.is_none_or(|(holder, _)| holder != claim.holder) {
-            return Err(Error::conflict("another process passes the events on"));
+            return Err(Error::conflict("another process holds the relay"));
         }
         self.outbox.set_published(position);
         *held = Some((claim.holder, later(claim.now, claim.lease)));

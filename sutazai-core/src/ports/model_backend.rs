@@ -119,7 +119,7 @@ pub trait ModelBackendExt: ModelBackend {
                 ModelEvent::Done(usage) => return Ok((text, usage)),
             }
         }
-        Err(Error::unavailable(format!("{} ended its answer without saying so", self.name())))
+        Err(Error::unavailable(format!("{} stopped answering without an end event", self.name())))
     }
 }
 

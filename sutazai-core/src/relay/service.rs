@@ -171,7 +171,7 @@ impl Relay {
             // Renews the lease before the next page, unless another process has taken over.
             let end = self.tasks.event_log_end().await?;
             if self.relays.acquire(&self.claim(), end).await?.is_none() {
-                return Err(Error::conflict("another process passes the events on"));
+                return Err(Error::conflict("another process holds the relay"));
             }
         }
     }

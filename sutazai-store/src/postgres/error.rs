@@ -67,7 +67,7 @@ fn translate(error: sqlx::Error, place: &dyn Display) -> Error {
     let (kind, message, detail) = match code {
         "23505" | "23503" | "23514" => return constraint(refused).with_source(error),
         "22008" => {
-            let message = "a time is out of the range that the database keeps";
+            let message = "a time is out of the range of the database";
             return Error::new(ErrorKind::InvalidInput, message).with_source(error);
         }
         "40001" | "40P01" | "55P03" => (

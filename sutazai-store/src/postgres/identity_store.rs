@@ -410,7 +410,7 @@ async fn create_session(transaction: &mut Transaction<'_>, session: &Session) ->
         .execute(&mut *transaction.connection)
         .await?;
     if done.rows_affected() == 0 {
-        Err(Error::conflict("the user is disabled or gone"))?;
+        Err(Error::conflict("the user is disabled or deleted"))?;
     }
     let forget = sqlx::query(DELETE_OLD).bind(session.user.0).bind(session.created_at);
     forget.execute(&mut *transaction.connection).await?;

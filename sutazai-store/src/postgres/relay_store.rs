@@ -62,7 +62,7 @@ impl RelayStore for PostgresRelayStore {
             })
         });
         match moved.await? {
-            0 => Err(Error::conflict("another process passes the events on")),
+            0 => Err(Error::conflict("another process holds the relay")),
             _ => Ok(()),
         }
     }

@@ -380,7 +380,7 @@ async fn create_session(tx: &mut Transaction, session: Session) -> StoreResult<V
         .execute(&mut tx.connection)
         .await?;
     if done.rows_affected() == 0 {
-        Err(Error::conflict("the user is disabled or gone"))?;
+        Err(Error::conflict("the user is disabled or deleted"))?;
     }
     let forget = sqlx::query(DELETE_OLD).bind(session.user.0).bind(nanos(session.created_at));
     forget.execute(&mut tx.connection).await?;

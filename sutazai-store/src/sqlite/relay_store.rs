@@ -88,7 +88,7 @@ async fn advance(tx: &mut Transaction, claim: RelayClaim, position: EventOffset)
         .execute(&mut tx.connection)
         .await?;
     if done.rows_affected() == 0 {
-        Err(Error::conflict("another process passes the events on"))?;
+        Err(Error::conflict("another process holds the relay"))?;
     }
     Ok(())
 }

@@ -89,7 +89,7 @@ impl DockerMetricSource {
         let path = self.host.strip_prefix("unix://").filter(|path| !path.is_empty());
         path.map(PathBuf::from).ok_or_else(|| {
             Error::unavailable(format!(
-                "{SETTING} is no `unix://` address; engines on other machines are not asked"
+                "{SETTING} is not a `unix://` address; engines on other machines are not queried"
             ))
         })
     }
@@ -133,9 +133,7 @@ impl Engine {
     async fn list(&self) -> Result<Vec<Value>> {
         match get(&self.socket, "/containers/json?all=1").await? {
             Some(Value::Array(listed)) => Ok(listed),
-            _ => Err(Error::unavailable(
-                "the Docker engine does not answer as it should: it lists no containers",
-            )),
+            _ => Err(Error::unavailable("unexpected response of the Docker engine: it lists no containers")),
         }
     }
 

@@ -72,7 +72,7 @@ async fn connect(socket: &Path) -> Result<UnixStream> {
 }
 
 fn unexpected(path: &str, why: &dyn std::fmt::Display) -> Error {
-    Error::unavailable(format!("the Docker engine does not answer as it should: GET {path}: {why}"))
+    Error::unavailable(format!("unexpected response of the Docker engine: GET {path}: {why}"))
 }
 
 #[cfg(test)]

@@ -18,13 +18,13 @@ pub(super) fn check(path: &Path) -> Result<u64> {
     let mut file = File::open(path).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;
     if !about.is_file() {
-        return Err(unusable(path, "it is no file"));
+        return Err(unusable(path, "it is not a file"));
     }
     let mut header = [0; 8];
-    file.read_exact(&mut header).map_err(|_| unusable(path, "it is no GGUF file: it is too short"))?;
+    file.read_exact(&mut header).map_err(|_| unusable(path, "it is not a GGUF file: it is too short"))?;
     let [a, b, c, d, version @ ..] = header;
     if &[a, b, c, d] != MAGIC {
-        return Err(unusable(path, "it is no GGUF file: it does not begin with GGUF"));
+        return Err(unusable(path, "it is not a GGUF file: it does not begin with GGUF"));
     }
     let version = u32::from_le_bytes(version);
     if !VERSIONS.contains(&version) {

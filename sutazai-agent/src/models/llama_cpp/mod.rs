@@ -153,7 +153,7 @@ fn busy() -> Error {
 }
 
 fn writes_no_text(model: &str) -> Error {
-    Error::unsupported(format!("{model} makes embeddings and writes no text"))
+    Error::unsupported(format!("{model} is an embedding model and writes no text"))
 }
 
 fn makes_no_embeddings(model: &str) -> Error {

@@ -311,7 +311,7 @@ impl ChatLine {
         if context.is_some_and(|context| prompt_tokens >= context.num_ctx) {
             return Err(Error::context_length(
                 "messages",
-                "ollama has cut the messages: they fill the model's context",
+                "ollama truncated the messages: they fill the model's context",
             ));
         }
         let finish_reason = match self.done_reason.as_deref() {

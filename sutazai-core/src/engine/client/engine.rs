@@ -68,7 +68,7 @@ impl Engine {
         let stored = self.enqueue(asked).await?;
         for (task, asked) in stored.iter().zip(&keyed) {
             if asked.as_ref().is_some_and(|asked| !same_request(task, asked)) {
-                let why = format!("it already names task {}, which asks for something else", task.id);
+                let why = format!("it already belongs to task {}, which has different contents", task.id);
                 return Err(Error::conflict(why).with_field("idempotency_key"));
             }
         }

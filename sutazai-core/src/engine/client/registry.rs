@@ -45,7 +45,7 @@ impl AgentRegistry {
             ));
         }
         if self.entries.contains_key(&name) {
-            return Err(Error::invalid("agent.name", format!("there is already an agent {name}")));
+            return Err(Error::invalid("agent.name", format!("agent {name} already exists")));
         }
         let schema = jsonschema::validator_for(&descriptor.input_schema)
             .map_err(|e| Error::invalid("agent.input_schema", format!("{name}: not a JSON Schema: {e}")))?;

@@ -74,7 +74,7 @@ impl TaskStore for MemoryTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         self.change(|queue| {
             if let Some(id) = queue.taken(&tasks) {
-                return Err(Error::conflict(format!("there is already a task {id}")));
+                return Err(Error::conflict(format!("task {id} already exists")));
             }
             queue.check_room(&tasks, max_pending)?;
             let ids: Vec<TaskId> = tasks.into_iter().map(|task| queue.enqueue(task)).collect();

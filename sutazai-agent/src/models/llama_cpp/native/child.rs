@@ -117,7 +117,7 @@ fn open(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
 
 fn load_model(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
     sandbox::limit_memory(load.memory_limit).map_err(|e| {
-        Error::invalid("MODEL_MEMORY_LIMIT_BYTES", "expected a limit that the kernel takes").with_source(e)
+        Error::invalid("MODEL_MEMORY_LIMIT_BYTES", "expected a limit that the kernel accepts").with_source(e)
     })?;
     let variant = kernels::load(&load.excluded_variants)?;
     // The filter is installed after the trusted libraries are loaded and before the untrusted model file is opened.

@@ -63,9 +63,7 @@ fn purpose_by(pooling: Option<&str>, causal: Option<&str>) -> std::result::Resul
         // llama.cpp's numbers: mean, first token, last token.
         (Some("1" | "2" | "3"), _) => Ok(Purpose::Embed),
         (Some("4"), _) => Err("the model in it ranks texts; it neither writes nor embeds"),
-        (_, Some("false")) => {
-            Err("the model in it does not write, nor say how it makes one vector of a text")
-        }
+        (_, Some("false")) => Err("the model in it does not write, and names no pooling for embeddings"),
         _ => Ok(Purpose::Write),
     }
 }

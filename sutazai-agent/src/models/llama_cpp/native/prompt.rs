@@ -36,7 +36,7 @@ impl PromptFormat {
         let why = match &self.template {
             None => "the file has no chat template",
             Some(template) if apply_template(model, template, &probe().ok()?).is_none() => {
-                "llama.cpp does not know the file's chat template"
+                "llama.cpp does not support the file's chat template"
             }
             Some(_) => return None,
         };

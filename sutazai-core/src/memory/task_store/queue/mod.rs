@@ -216,7 +216,7 @@ impl Queue {
             Outcome::Released => self.enter(claim.task, TaskStatus::Pending, None, now),
             Outcome::Wait { children, state } => {
                 if let Some(id) = self.taken(&children) {
-                    return Err(Error::conflict(format!("there is already a task {id}")));
+                    return Err(Error::conflict(format!("task {id} already exists")));
                 }
                 let task = self.held(claim)?;
                 task.state = Some(state);
@@ -258,7 +258,8 @@ impl Queue {
         for id in &lost {
             let Some(task) = self.tasks.get_mut(id) else { continue };
             task.failures += 1;
-            let error = TaskError { kind: ErrorKind::Timeout, message: "the worker's lease ran out".into() };
+            let error =
+                TaskError { kind: ErrorKind::Timeout, message: "the lease of the worker expired".into() };
             let status = match (task.cancel_requested, task.failures < task.max_attempts) {
                 (true, _) => TaskStatus::Cancelled,
                 (false, true) => TaskStatus::Pending,
