@@ -81,7 +81,7 @@ pub struct Config {
     pub argon2_memory_kib: u32,
     /// Number of passes of one password hash over its memory.
     pub argon2_iterations: u32,
-    /// QueuePartitions of one password hash (Argon2's degree of parallelism).
+    /// Degree of parallelism of one password hash.
     pub argon2_parallelism: u32,
     /// Admin who is created at the start unless the username is taken.
     pub first_admin: Option<FirstAdmin>,

@@ -96,7 +96,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "ARGON2_PARALLELISM",
         values: Values::Number { min: 1, max: 64 },
         default: Fallback::Computed(|| Argon2Cost::default().parallelism.to_string()),
-        help: "lanes of one password hash",
+        help: "degree of parallelism of one password hash",
     },
 ];
 

@@ -94,7 +94,7 @@ impl AgentMessageContent {
     }
 }
 
-/// Sign of life of an attempt at a delegated task.
+/// Heartbeat of an attempt at a delegated task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Number of the attempt.

@@ -27,7 +27,7 @@ pub struct Argon2Cost {
     pub memory_kib: u32,
     /// Passes over the memory; default 2.
     pub iterations: u32,
-    /// Degree of parallelism (lanes); default 1.
+    /// Degree of parallelism; default 1.
     pub parallelism: u32,
 }
 

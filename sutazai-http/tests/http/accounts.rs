@@ -418,7 +418,7 @@ async fn guesses_at_one_account_are_slowed_down_and_its_user_is_not() {
     for n in 0..10 {
         assert_eq!(sign_in("wrong password", 100 + n).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
     }
-    // From now on each failure delays the next one. The clock stands still, so long delays are rejected.
+    // From now on each failure delays the next one. The clock is stopped, so a request with a long delay is rejected.
     let mut waiting = Vec::new();
     for n in 0..10 {
         let identity = identity.clone();

@@ -48,8 +48,8 @@ impl RabbitMqMessageBus {
 impl MessageBus for RabbitMqMessageBus {
     async fn publish(&self, messages: &[BusMessage]) -> Result<()> {
         let mut open = self.open.lock().await;
-        // Taken out: if this call is cancelled, the connection is dropped and its unconfirmed messages with
-        // it.
+        // Taken out of the slot: if this call is cancelled, the connection is dropped and its unconfirmed
+        // messages with it.
         let connected = match open.take().filter(Open::stands) {
             Some(connected) => connected,
             None => Open::to(&self.broker).await?,

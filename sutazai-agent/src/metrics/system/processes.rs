@@ -243,7 +243,7 @@ impl Process {
     }
 }
 
-/// Parses a line of `stat`. The name stands in parentheses and may contain any character, including parentheses, so it
+/// Parses a line of `stat`. The name is in parentheses and may contain any character, including parentheses, so it
 /// ends at the last one.
 fn parse(pid: u32, stat: &str) -> Option<Process> {
     let (head, tail) = stat.rsplit_once(')')?;

@@ -16,8 +16,8 @@ fn text(text: String) -> Vec<NewEvent> {
     vec![NewEvent { at: at(2), kind: EventKind::Text { text } }]
 }
 
-/// The event log contains every event once, of one owner or of all, in an order in which no event appears before a position that
-/// was already returned, however many write.
+/// The event log contains every event once, of one owner or of all, in an order in which no event appears
+/// before a position that was already returned, however many write.
 pub async fn event_log_contains_each_event_once(store: Arc<dyn TaskStore>) {
     assert_eq!(store.event_log_after(None, START, 10).await.unwrap(), []);
     let (ada, eve) = (UserId::new(), UserId::new());

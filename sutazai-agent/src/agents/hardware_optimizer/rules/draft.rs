@@ -22,7 +22,7 @@ pub(in crate::agents::hardware_optimizer) struct Texts {
     /// Sentences on why it matters, each true for this evidence. They may hold `[a|b]` synonym choices, but no digits,
     /// names or commands.
     pub(in crate::agents::hardware_optimizer) consequences: Vec<String>,
-    /// Advice as complete sentences, the safest first; a command stands in backquotes.
+    /// Advice as complete sentences, the safest first; commands are in backquotes.
     pub(in crate::agents::hardware_optimizer) advice: Vec<String>,
     /// Short clause for the one-line summary over all findings, such as `memory is nearly used up`.
     pub(in crate::agents::hardware_optimizer) headline: String,

@@ -27,7 +27,7 @@ use super::super::file;
 use super::super::protocol::{Command, Load, Reply, RequestId, read_frame, write_frame};
 use super::{Answer, Model, Vectors, kernels, sandbox};
 
-/// Maximum interval between signs of life to the parent while the model computes.
+/// Maximum interval between heartbeats to the parent while the model computes.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Stack size of the thread that prepares requests.
@@ -93,7 +93,7 @@ fn end_at_once() {
     let _ = kill_process(getpid(), Signal::KILL);
 }
 
-/// Loads the model while a second thread sends signs of life to the parent.
+/// Loads the model while a second thread sends heartbeats to the parent.
 fn open(load: &Load, parent: &Arc<Parent>) -> Result<Model> {
     let (loading, loaded) = channel::<()>();
     let ticking = {
@@ -178,7 +178,7 @@ impl Parent {
         }
     }
 
-    /// Sends a sign of life unless a frame was sent within [`ALIVE_INTERVAL`].
+    /// Sends a heartbeat unless a frame was sent within [`ALIVE_INTERVAL`].
     fn alive(&self) {
         let last = *self.last_sent.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= ALIVE_INTERVAL {

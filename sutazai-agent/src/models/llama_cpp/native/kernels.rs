@@ -1,7 +1,7 @@
 //! Loader of the CPU kernels that fit this processor.
 //!
 //! ggml ships one library per generation of processors (`libggml-cpu-haswell.so`, ...), and the best one that this
-//! processor can run is loaded. The libraries lie beside `libggml-base.so`, wherever the dynamic loader found that, so
+//! processor can run is loaded. The libraries are beside `libggml-base.so`, wherever the dynamic loader found that, so
 //! that programs, wheels and images need no setting for them.
 
 use std::collections::BTreeSet;
