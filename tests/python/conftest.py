@@ -109,7 +109,7 @@ def embedded(start):
 
 @pytest.fixture
 def browser(tmp_path):
-    """A real Chromium."""
+    """A driver of a real Chromium."""
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     # Root has no sandbox, and containers have little shared memory.

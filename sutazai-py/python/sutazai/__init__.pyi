@@ -6,7 +6,7 @@ class SutazaiError(Exception):
     """Failure of an analysis; the message names the setting or the service at fault."""
 
 def analyze(*, use_model: bool = True) -> dict[str, Any]:
-    """Analyze this machine.
+    """Analyze this machine and return the report.
 
     Returns a dict with the keys host, metrics, findings, recommendations, priority_level, generated_by, model,
     degraded, summary, grounding and generated_at. grounding has the keys permissions (the permissions of the
