@@ -119,7 +119,8 @@ async fn check(
 ) -> Result<()> {
     let model = manager.answering(name).await?;
     let bar = CheckBar::new(&model.name);
-    let measurements = check_model(manager, &model, |fraction, what| bar.show(fraction, what)).await;
+    let measurements =
+        check_model(manager, &model, &SystemClock, |fraction, what| bar.show(fraction, what)).await;
     bar.clear();
     let measurements = measurements?;
     let granted = ModelMeasurement::granted(&measurements);

@@ -154,7 +154,7 @@ fn judged(folder: &Path) {
 async fn fluency(folder_for_readers: Option<&Path>) {
     let folder = tempfile::tempdir().unwrap();
     let (model, info) = permitted(folder.path()).await;
-    let samples = fluency_samples(&*model, &info).await.unwrap();
+    let samples = fluency_samples(&*model, &info, &SystemClock).await.unwrap();
     if let Some(folder) = folder_for_readers {
         let mut shuffled: Vec<_> = samples.iter().collect();
         shuffled.shuffle(&mut StdRng::seed_from_u64(1));

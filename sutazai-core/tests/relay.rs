@@ -92,8 +92,9 @@ impl Stage {
         let mut latest: HashMap<String, u64> = ids.iter().map(|id| (id.to_string(), 0)).collect();
         let (mut open, mut repeated) = (ids.len(), 0);
         while open > 0 {
-            let next = tokio::time::timeout(Duration::from_secs(20), self.received.recv());
-            let message = next.await.unwrap_or_else(|_| panic!("{open} tasks are not told of")).unwrap();
+            let clock: &dyn Clock = &SystemClock;
+            let next = clock.timeout(Duration::from_secs(20), self.received.recv());
+            let message = next.await.unwrap_or_else(|| panic!("{open} tasks are not told of")).unwrap();
             let body: Value = serde_json::from_str(&message.body).unwrap();
             let Some(seen) = latest.get_mut(body["task_id"].as_str().unwrap()) else { continue };
             let sequence = body["sequence"].as_u64().unwrap();

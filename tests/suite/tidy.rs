@@ -176,11 +176,24 @@ fn agents_touch_no_store_spawn_nothing_and_sleep_on_nothing() {
 
 #[test]
 fn time_comes_from_the_clock_port_only() {
-    let rules = read(&root().join("clippy.toml"));
-    for method in
-        ["std::time::SystemTime::now", "chrono::Utc::now", "tokio::time::sleep", "std::thread::sleep"]
-    {
-        assert!(rules.contains(&format!("path = \"{method}\"")), "clippy.toml allows {method}");
+    let everywhere =
+        ["std::time::SystemTime::now", "chrono::Utc::now", "tokio::time::sleep", "std::thread::sleep"];
+    let of_core = ["std::time::Instant::now", "tokio::time::Instant::now", "tokio::time::timeout"];
+    for (file, methods) in [
+        ("clippy.toml", everywhere.to_vec()),
+        ("sutazai-core/clippy.toml", [&everywhere[..], &of_core].concat()),
+    ] {
+        let rules = read(&root().join(file));
+        for method in methods {
+            assert!(rules.contains(&format!("path = \"{method}\"")), "{file} allows {method}");
+        }
+    }
+    // Agents share their crate, and with it the rules of clippy, with adapters.
+    for path in rust_files(&root().join("sutazai-agent/src/agents")) {
+        let text = read(&path);
+        for word in ["Instant", "tokio::time"] {
+            assert!(!without_tests(&text).contains(word), "{} names {word}", path.display());
+        }
     }
     for path in sources() {
         if path.ends_with("ports/clock.rs") {

@@ -1,6 +1,6 @@
 //! Agent that pulls models on behalf of an operator and reports the progress as events.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -56,10 +56,11 @@ impl Agent for ModelPuller {
             let mut latest = (String::new(), None);
             while let Some(progress) = stream.next().await.transpose()? {
                 let (status, at) = &latest;
-                let soon = at.is_some_and(|at: Instant| at.elapsed() < MIN_EVENT_INTERVAL);
+                let now = context.clock.steady();
+                let soon = at.is_some_and(|at| now.saturating_sub(at) < MIN_EVENT_INTERVAL);
                 if *status != progress.status || !soon {
                     context.progress(progress.fraction(), progress.status.clone());
-                    latest = (progress.status, Some(Instant::now()));
+                    latest = (progress.status, Some(now));
                 }
             }
             Ok(Step::Done(json!({ "model": name })))

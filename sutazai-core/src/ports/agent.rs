@@ -116,10 +116,10 @@ pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clo
     };
     let running: Vec<_> = sources.iter().map(collect).collect();
     let parts = join_all(running.into_iter().map(|part| async move {
-        match tokio::time::timeout(SOURCE_TIMEOUT, part).await {
-            Ok(Ok(part)) => part,
-            Ok(Err(e)) => Err(Error::internal("the source panicked").with_source(e)),
-            Err(_) => Err(Error::unavailable(format!("no answer within {SOURCE_TIMEOUT:?}"))),
+        match clock.timeout(SOURCE_TIMEOUT, part).await {
+            Some(Ok(part)) => part,
+            Some(Err(e)) => Err(Error::internal("the source panicked").with_source(e)),
+            None => Err(Error::unavailable(format!("no answer within {SOURCE_TIMEOUT:?}"))),
         }
     }))
     .await;
@@ -145,11 +145,11 @@ pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clo
     snapshot
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
     use crate::domain::SnapshotPart;
-    use crate::ports::SystemClock;
+    use crate::testing::ManualClock;
 
     #[derive(Debug)]
     struct Source(&'static str);
@@ -173,7 +173,17 @@ mod tests {
     async fn hanging_or_panicking_source_loses_only_its_section() {
         let sources: Vec<Arc<dyn MetricSource>> =
             ["hangs", "panics", "good"].map(|name| Arc::new(Source(name)) as _).into();
-        let snapshot = collect_snapshot(&sources, &SystemClock).await;
+        let clock = ManualClock::new();
+        let passing = async {
+            loop {
+                tokio::task::yield_now().await;
+                clock.advance(Duration::from_secs(1));
+            }
+        };
+        let snapshot = tokio::select! {
+            snapshot = collect_snapshot(&sources, &clock) => snapshot,
+            () = passing => unreachable!("time passes for ever"),
+        };
         let section = |name: &str| match &snapshot.custom[name] {
             Section::Present { value } => value.to_string(),
             Section::Missing { reason } => reason.clone(),

@@ -1,4 +1,4 @@
-//! Clock port, the only source of time in the whole project.
+//! Clock port: wall-clock time, elapsed time and sleeping.
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
@@ -30,12 +30,24 @@ pub trait Clock: Debug + Send + Sync + 'static {
     async fn sleep(&self, duration: Duration);
 }
 
+impl dyn Clock + '_ {
+    /// Runs `future` for at most `limit` as measured by this clock; returns `None` and drops the future when the limit
+    /// is exceeded.
+    pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.sleep(limit) => None,
+        }
+    }
+}
+
 /// Clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 #[async_trait]
-#[allow(clippy::disallowed_methods)] // the one place that may ask the machine for the time
+#[expect(clippy::disallowed_methods, reason = "this clock is the machine's")]
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         // Microseconds are what every store keeps: a time is equal before and after it was stored.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{ManualClock, agent_context};
+use super::{ManualClock, agent_context, real_time};
 use crate::ports::Agent;
 
 /// Time limit for an agent to end after its cancellation. Generous, because a loaded machine is no fault of the agent.
@@ -73,10 +73,10 @@ pub async fn run_ends_promptly_after_cancellation(agent: Arc<dyn Agent>, payload
         let run = tokio::spawn(async move { agent.run(&context).await });
         tokio::task::yield_now().await;
         cancellation.cancel();
-        let ended = tokio::time::timeout(STOP_TIMEOUT, run).await;
+        let ended = real_time::within(STOP_TIMEOUT, run).await;
         // The agent may return a result or an error, but must not panic.
         ended
-            .unwrap_or_else(|_| panic!("{} runs on after its cancellation", descriptor.name))
+            .unwrap_or_else(|| panic!("{} runs on after its cancellation", descriptor.name))
             .unwrap_or_else(|e| panic!("{} panicked: {e}", descriptor.name))
             .ok();
     }

@@ -73,6 +73,20 @@ mod tests {
         .await;
     }
 
+    #[tokio::test]
+    async fn timeout_is_measured_by_its_clock() {
+        let manual = ManualClock::new();
+        let clock: &dyn Clock = &manual;
+        let limit = Duration::from_secs(3_600);
+        assert_eq!(clock.timeout(limit, std::future::ready(7)).await, Some(7));
+        let passing = async {
+            tokio::task::yield_now().await;
+            manual.advance(limit);
+        };
+        let (ended, ()) = tokio::join!(clock.timeout(limit, std::future::pending::<()>()), passing);
+        assert_eq!(ended, None, "the clock was advanced by the limit");
+    }
+
     #[test]
     fn setting_the_clock_does_not_change_the_steady_reading() {
         let clock = ManualClock::new();

@@ -30,6 +30,7 @@ pub mod model_backend;
 mod mutation;
 pub mod password_hasher;
 pub mod rate_limiter;
+mod real_time;
 pub mod relay_store;
 pub mod schedule_store;
 pub mod schedules;

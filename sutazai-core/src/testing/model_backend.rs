@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
@@ -16,7 +16,8 @@ use crate::domain::{
     ChatMessage, Constraint, Embeddings, FinishReason, GenerateRequest, ModelEvent, ModelUsage,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::ModelBackend;
+use crate::ports::{Clock, ModelBackend, SystemClock};
+use crate::testing::real_time;
 
 /// Time limit of a single answer on the slowest supported machine.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
@@ -182,7 +183,7 @@ pub async fn texts_are_embedded_alone_as_in_company<B: ModelBackend + ?Sized>(ba
 pub async fn concurrent_embeddings_all_end<B: ModelBackend + ?Sized>(backend: &B) {
     let texts: Vec<_> = (0..6).map(|number| [format!("{number} cats sat by the sea.")]).collect();
     let alone = in_time(backend.embed(None, &texts[5])).await.unwrap();
-    let dropped = tokio::time::timeout(Duration::from_millis(1), backend.embed(None, &texts[0])).await;
+    let dropped = real_time::within(Duration::from_millis(1), backend.embed(None, &texts[0])).await;
     drop(dropped);
     let all = in_time(join_all(texts.iter().map(|text| backend.embed(None, text)))).await;
     assert!(all.iter().all(Result::is_ok), "{all:?}");
@@ -241,9 +242,9 @@ pub async fn denied_constraint_is_unsupported<B: ModelBackend + ?Sized>(backend:
 /// Checks that the stream ends with `Timeout` when the request's timeout expires.
 pub async fn stream_ends_at_the_timeout<B: ModelBackend + ?Sized>(backend: &B) {
     let timeout = Duration::from_millis(150);
-    let begun = Instant::now();
+    let begun = SystemClock.monotonic();
     let result = answer(backend, GenerateRequest { timeout: Some(timeout), ..story(1_000) }).await;
-    let took = begun.elapsed();
+    let took = SystemClock.monotonic() - begun;
     match result {
         // A backend that generates a thousand tokens within the limit has nothing to interrupt.
         Ok((_, usage)) => assert!(took < timeout + GRACE / 10, "ended well after {took:?}: {usage:?}"),
@@ -326,7 +327,7 @@ async fn answer<B: ModelBackend + ?Sized>(
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(ANSWER_TIMEOUT, future)
+    real_time::within(ANSWER_TIMEOUT, future)
         .await
-        .unwrap_or_else(|_| panic!("nothing came for {ANSWER_TIMEOUT:?}"))
+        .unwrap_or_else(|| panic!("nothing came for {ANSWER_TIMEOUT:?}"))
 }

@@ -13,14 +13,14 @@ use sutazai_core::engine::{Engine, EventLogStream};
 use sutazai_core::memory::MemoryTaskStore;
 
 use super::faulty_task_store::FaultyTaskStore;
-use super::stage::{ME, Stage, settle};
+use super::stage::{ME, Stage, in_real_time, settle};
 
 const START: Option<EventOffset> = Some(EventOffset(0));
 
 async fn take(events: &mut EventLogStream, count: usize) -> Vec<EventLogEntry> {
     let mut taken = Vec::new();
     while taken.len() < count {
-        let next = tokio::time::timeout(Duration::from_secs(10), events.next()).await.unwrap();
+        let next = in_real_time(Duration::from_secs(10), events.next()).await.unwrap();
         taken.push(EventLogEntry::clone(&*next.unwrap().unwrap()));
     }
     taken

@@ -9,7 +9,7 @@ use sutazai_core::domain::TaskStatus::Processing;
 use sutazai_core::domain::{Caller, EventKind, NewTask, Task, TaskStatus};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::TaskStore;
+use sutazai_core::ports::{Clock, SystemClock, TaskStore};
 use sutazai_core::testing::ManualClock;
 
 use super::actor::Actor;
@@ -22,6 +22,12 @@ pub(crate) struct Stage {
 }
 
 pub(crate) const ME: Caller = Caller::System;
+
+/// Runs `future` for at most `limit` of real time; returns `None` when the limit is exceeded.
+pub(crate) async fn in_real_time<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let clock: &dyn Clock = &SystemClock;
+    clock.timeout(limit, future).await
+}
 
 impl Stage {
     pub(crate) fn new(workers: usize) -> Self {

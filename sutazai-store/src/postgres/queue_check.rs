@@ -6,8 +6,9 @@
 //! 12,000 tasks a minute, in under 10 ms a page.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row};
 use sutazai_core::Result;
 use sutazai_core::domain::TaskId;
@@ -47,13 +48,13 @@ pub(super) struct QueueCheck {
 struct State {
     /// Last task of the previous page; `None` at the beginning of a pass.
     after: Option<TaskId>,
-    checked_at: Option<Instant>,
+    checked_at: Option<DateTime<Utc>>,
 }
 
 impl QueueCheck {
-    /// Checks the next page if one is due, and restores the tasks of it that no claim would find.
-    pub(super) async fn step(&self, database: &Database) -> Result<()> {
-        let Some(after) = self.begin() else { return Ok(()) };
+    /// Checks the next page if one is due at `now`, and restores the tasks of it that no claim would find.
+    pub(super) async fn step(&self, database: &Database, now: DateTime<Utc>) -> Result<()> {
+        let Some(after) = self.begin(now) else { return Ok(()) };
         let (last, missing) = database
             .run(TASKS.select(), after, |connection, after| Box::pin(page(connection, *after)))
             .await?;
@@ -70,12 +71,14 @@ impl QueueCheck {
     }
 
     /// Returns the task after which the next page begins; `None` until [`PAGE_INTERVAL`] has passed since the last page.
-    fn begin(&self) -> Option<TaskId> {
+    fn begin(&self, now: DateTime<Utc>) -> Option<TaskId> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.checked_at.is_some_and(|at| at.elapsed() < PAGE_INTERVAL) {
+        // A clock that was set back makes the difference negative and the page due, instead of far away.
+        let since = state.checked_at.and_then(|at| (now - at).to_std().ok());
+        if since.is_some_and(|since| since < PAGE_INTERVAL) {
             return None;
         }
-        state.checked_at = Some(Instant::now());
+        state.checked_at = Some(now);
         Some(state.after.unwrap_or(TaskId(Uuid::nil())))
     }
 }
@@ -157,10 +160,13 @@ mod tests {
         assert_eq!(first.into_iter().chain(second).collect::<BTreeSet<_>>(), missing);
 
         let (check, mut wake_ups) = (QueueCheck::default(), database.wake_ups().subscribe());
-        check.step(&database).await.unwrap();
+        let begun = SystemClock.now();
+        check.step(&database, begun).await.unwrap();
         assert_eq!(wake_ups.try_recv(), Ok(WakeUp::Queue));
-        check.step(&database).await.unwrap();
+        check.step(&database, begun + PAGE_INTERVAL - Duration::from_micros(1)).await.unwrap();
         assert!(wake_ups.try_recv().is_err(), "the next page is checked after the interval");
+        check.step(&database, begun + PAGE_INTERVAL).await.unwrap();
+        assert_eq!(wake_ups.try_recv(), Ok(WakeUp::Queue));
         let (_, left) = page(&mut connection, TaskId(Uuid::nil())).await.unwrap();
         assert!(left.is_empty(), "{left:?}");
     }

@@ -170,7 +170,7 @@ impl TaskStore for PostgresTaskStore {
         let expired =
             self.place.database.write(TASKS.update(), now, |tx, now| Box::pin(queue::reap(tx, *now))).await?;
         // Whoever reaps expired leases also looks for tasks that nobody can claim.
-        if let Err(e) = self.queue_check.step(&self.place.database).await {
+        if let Err(e) = self.queue_check.step(&self.place.database, now).await {
             tracing::warn!(error = %e, "queue check failed; retrying");
         }
         Ok(expired)

@@ -23,9 +23,9 @@ pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
     let snapshot = context.snapshot().await;
     context.check_cancelled()?;
     let reading = Trends::read(context.metric_store.as_deref(), &context.host, &snapshot);
-    let read = tokio::time::timeout(HISTORY_TIMEOUT, reading).await;
+    let read = context.clock.timeout(HISTORY_TIMEOUT, reading).await;
     let late = read
-        .is_err()
+        .is_none()
         .then(|| format!("there are no trends: the history gave no answer within {HISTORY_TIMEOUT:?}"));
     let trends = read.unwrap_or_default();
     let found = rules::find(&snapshot, &trends);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use sutazai_core::domain::{
     Assertion, ChatMessage, Constraint, FinishReason, GenerateRequest, ModelPermission, ModelPermissions,
     ModelUsage, ModelUse, RejectionReason,
 };
-use sutazai_core::ports::{ModelBackend, ModelBackendExt};
+use sutazai_core::ports::{Clock, ModelBackend, ModelBackendExt};
 use sutazai_core::{Error, Result};
 
 use super::composition::{Composition, plain};
@@ -36,7 +36,9 @@ pub(super) struct Author<'a> {
     permissions: &'a ModelPermissions,
     /// Name of the requested model; `None` leaves the choice to the backend.
     name: Option<String>,
-    begun: Instant,
+    clock: &'a dyn Clock,
+    /// Steady time of the clock at which the budget started.
+    begun: Duration,
     /// Time limit of all texts together.
     budget: Duration,
     log: Mutex<Log>,
@@ -63,9 +65,11 @@ impl<'a> Author<'a> {
     pub(super) fn new(
         model: &'a dyn ModelBackend,
         permissions: &'a ModelPermissions,
+        clock: &'a dyn Clock,
         budget: Duration,
     ) -> Self {
-        Self { model, permissions, name: None, begun: Instant::now(), budget, log: Mutex::default() }
+        let begun = clock.steady();
+        Self { model, permissions, name: None, clock, begun, budget, log: Mutex::default() }
     }
 
     /// Sets the name of the requested model.
@@ -261,7 +265,7 @@ impl<'a> Author<'a> {
         constraint: Option<Constraint>,
         attempt: u32,
     ) -> Result<Result<(String, ModelUsage), Rejection>> {
-        let left = self.budget.saturating_sub(self.begun.elapsed());
+        let left = self.budget.saturating_sub(self.elapsed());
         if left.is_zero() {
             return Err(Error::timeout(format!(
                 "the model did not write all texts within {:?}",
@@ -315,8 +319,8 @@ impl<'a> Author<'a> {
 
     /// Returns the model that wrote and its costs, and the reason if it did not write all texts.
     pub(super) fn end(self) -> (Option<ModelUse>, Option<String>) {
+        let took = self.elapsed();
         let log = self.log.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let took = self.begun.elapsed();
         let model = log.usage.map(|usage| ModelUse {
             backend: usage.backend,
             name: usage.model,
@@ -326,6 +330,10 @@ impl<'a> Author<'a> {
             degraded: usage.degraded,
         });
         (model, log.failure.map(|e| e.public_text()))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.steady().saturating_sub(self.begun)
     }
 
     fn add(&self, usage: &ModelUsage) {

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use sutazai_core::domain::{
     ModelInfo, ModelMeasurement, ModelPermission, ModelPermissions, Severity, Snapshot,
 };
-use sutazai_core::ports::ModelBackend;
+use sutazai_core::ports::{Clock, ModelBackend};
 use sutazai_core::{Error, Result};
 
 use super::author::Author;
@@ -53,18 +53,19 @@ const MAX_CONCURRENT_CASES: usize = 4;
 /// Recorded snapshot of a machine with many problems.
 const MACHINE: &str = include_str!("check_machine.json");
 
-/// Measures a model of this backend. `progress` is called with the finished share and the name of the current step.
+/// Measures a model of this backend within [`BUDGET`], by this clock. `progress` is called with the finished share and the name of the current step.
 ///
 /// # Errors
 /// The error of the backend. A timeout is none: the measurement then has fewer cases.
 pub async fn check_model(
     backend: &dyn ModelBackend,
     model: &ModelInfo,
+    clock: &dyn Clock,
     progress: impl Fn(f32, &str) + Sync,
 ) -> Result<Vec<ModelMeasurement>> {
     let found = findings()?;
     let permissions = all_permissions(model);
-    let author = Author::new(backend, &permissions, BUDGET).asking(&model.name);
+    let author = Author::new(backend, &permissions, clock, BUDGET).asking(&model.name);
     let done = AtomicUsize::new(0);
     let step = |what: &str| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -136,10 +137,14 @@ pub struct FluencySample {
 ///
 /// # Errors
 /// The error of the backend.
-pub async fn fluency_samples(backend: &dyn ModelBackend, model: &ModelInfo) -> Result<Vec<FluencySample>> {
+pub async fn fluency_samples(
+    backend: &dyn ModelBackend,
+    model: &ModelInfo,
+    clock: &dyn Clock,
+) -> Result<Vec<FluencySample>> {
     let found = findings()?;
     let permissions = all_permissions(model);
-    let author = Author::new(backend, &permissions, Duration::from_secs(3_600)).asking(&model.name);
+    let author = Author::new(backend, &permissions, clock, Duration::from_secs(3_600)).asking(&model.name);
     let mut samples = Vec::new();
     for (about, sentence, salad) in salads_of(&found, usize::MAX) {
         for (label, text) in [("authored", sentence), ("salad", salad)] {
@@ -250,13 +255,13 @@ fn salad(sentence: &str, dice: &mut impl Rng) -> String {
 #[cfg(test)]
 mod tests {
     use sutazai_core::domain::{Constraint, GenerateRequest};
-    use sutazai_core::testing::ScriptedModelBackend;
+    use sutazai_core::testing::{ManualClock, ScriptedModelBackend};
 
     use super::*;
 
     async fn measure(model: ScriptedModelBackend) -> Vec<ModelMeasurement> {
         let info = model.models().await.unwrap().remove(0);
-        check_model(&model, &info, |_, _| ()).await.unwrap()
+        check_model(&model, &info, &ManualClock::new(), |_, _| ()).await.unwrap()
     }
 
     #[test]
@@ -334,9 +339,9 @@ mod tests {
     async fn failing_backend_is_an_error_and_slow_backend_gets_no_permission() {
         let info = ScriptedModelBackend::new(["x"]).models().await.unwrap().remove(0);
         let down = ScriptedModelBackend::replying(|_| Error::unavailable("down"));
-        assert!(check_model(&down, &info, |_, _| ()).await.is_err());
+        assert!(check_model(&down, &info, &ManualClock::new(), |_, _| ()).await.is_err());
         let slow = ScriptedModelBackend::replying(|_| Error::timeout("no answer"));
-        let measurements = check_model(&slow, &info, |_, _| ()).await.unwrap();
+        let measurements = check_model(&slow, &info, &ManualClock::new(), |_, _| ()).await.unwrap();
         assert_eq!(ModelMeasurement::granted(&measurements), []);
     }
 }

@@ -136,7 +136,7 @@ async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Fou
     let Some(permission) = strongest(&permissions) else {
         return Drafts { degraded: Some(missing_permission_note(permissions)), ..Drafts::default() };
     };
-    let author = Author::new(model, &permissions, TOTAL_TIMEOUT);
+    let author = Author::new(model, &permissions, &*context.clock, TOTAL_TIMEOUT);
     let writing: Vec<_> = found.iter().map(|found| draft(&author, found, permission).boxed()).collect();
     let mut writing = stream::iter(writing).buffered(MAX_CONCURRENT_TEXTS);
     let mut drafts = Drafts {

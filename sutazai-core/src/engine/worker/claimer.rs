@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -216,9 +216,11 @@ impl Claimer {
     fn run(&self, slot: OwnedSemaphorePermit, claim: Claim, stop: CancellationHandle) {
         let (shared, outcomes) = (self.shared.clone(), self.outcomes.clone());
         self.shared.tracker.spawn(async move {
-            let begun = Instant::now();
+            let clock = shared.parts.clock.clone();
+            let begun = clock.monotonic();
             attempt::run(shared.clone(), outcomes, claim, stop).await;
-            shared.attempt_duration.record(begun.elapsed());
+            let ended = clock.monotonic();
+            shared.attempt_duration.record(ended.saturating_sub(begun), ended);
             drop(slot);
         });
     }
@@ -300,8 +302,9 @@ impl Claimer {
     /// become rare.
     fn adapt_prefetch(&mut self) {
         if self.last_claim.is_full {
-            let attempts =
-                self.shared.parts.workers as f64 * self.shared.attempt_duration.attempts_in(PREFETCH_WINDOW);
+            let now = self.shared.parts.clock.monotonic();
+            let attempts = self.shared.attempt_duration.attempts_in(PREFETCH_WINDOW, now);
+            let attempts = self.shared.parts.workers as f64 * attempts;
             self.prefetch.size = (attempts as usize).min(MAX_PREFETCH);
         } else if self.since(self.last_claim.started_at) > PREFETCH_WINDOW * 5 {
             self.prefetch.size /= 2;

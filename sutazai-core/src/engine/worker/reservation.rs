@@ -47,7 +47,9 @@ impl Reservation {
         if shared.closing.is_cancelled() || shared.parts.limits.are_set() || !tasks.iter().all(plain) {
             return None;
         }
-        let soon = shared.parts.workers as f64 * shared.attempt_duration.attempts_in(DISPATCH_WINDOW);
+        let monotonic = shared.parts.clock.monotonic();
+        let soon =
+            shared.parts.workers as f64 * shared.attempt_duration.attempts_in(DISPATCH_WINDOW, monotonic);
         let capacity = || shared.slots.available_permits() + (soon as usize).min(MAX_QUEUED);
         if !shared.dispatch.reserve(tasks.len(), capacity) {
             return None;

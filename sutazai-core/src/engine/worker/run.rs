@@ -1,7 +1,7 @@
 //! Worker: runs the agent of one claim under its time limit, forwards its events and determines its outcome.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::field::Empty;
@@ -105,7 +105,7 @@ fn span_of(task: &Task, place: &TraceContext) -> Span {
 async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) -> Option<OutcomeRecord> {
     let key = claim.key();
     let task = claim.task.clone();
-    let begun = Instant::now();
+    let begun = shared.parts.clock.monotonic();
     let events = Arc::new(EventBuffer::default());
     let result = match stop.reason() {
         // The task was cancelled before the attempt started.
@@ -135,7 +135,7 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) ->
         Span::current().record("error.type", e.kind().as_str());
     }
     let outcome = outcome(&shared, &task, stop.reason(), result);
-    let took = begun.elapsed();
+    let took = shared.parts.clock.monotonic().saturating_sub(begun);
     attempt_metrics::attempted(&task.agent, took);
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(

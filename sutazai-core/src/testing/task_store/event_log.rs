@@ -9,6 +9,7 @@ use serde_json::json;
 use super::stage::{at, claim, claimed, enqueue, events, record_outcomes, task, task_with};
 use crate::domain::{EventKind, EventLogEntry, EventOffset, NewEvent, Outcome, TaskId, UserId};
 use crate::ports::{Clock, SystemClock, TaskStore};
+use crate::testing::real_time;
 
 const START: EventOffset = EventOffset(0);
 
@@ -129,7 +130,7 @@ pub(in crate::testing) async fn read_on(
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an event was missed");
+    real_time::within(Duration::from_secs(20), reading).await.expect("an event was missed");
     assert_eq!(store.event_log_after(owner, after, limit).await.unwrap(), []);
     read
 }

@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::error::ErrorKind;
 use crate::ports::{TaskStore, WakeUp};
-use crate::testing::large_json;
+use crate::testing::{large_json, real_time};
 
 /// Event sequences are 1, 2, 3 ... without gaps within a task, also under concurrent appends; `append` under a spent
 /// claim is `Conflict` and adds nothing.
@@ -306,9 +306,9 @@ pub async fn subscriber_is_notified(store: Arc<dyn TaskStore>) {
 async fn receives(wake_ups: &mut broadcast::Receiver<WakeUp>, expected: &[WakeUp], after: &str) {
     let mut missing = expected.to_vec();
     while !missing.is_empty() {
-        let wake_up_received = tokio::time::timeout(Duration::from_secs(10), wake_ups.recv()).await;
+        let wake_up_received = real_time::within(Duration::from_secs(10), wake_ups.recv()).await;
         let wake_up_received =
-            wake_up_received.unwrap_or_else(|_| panic!("after {after} nobody heard {missing:?}")).unwrap();
+            wake_up_received.unwrap_or_else(|| panic!("after {after} nobody heard {missing:?}")).unwrap();
         missing.retain(|wake_up| *wake_up != wake_up_received);
     }
     while wake_ups.try_recv().is_ok() {}
@@ -336,7 +336,7 @@ pub async fn reads_that_are_not_polled_hinder_no_others(store: Arc<dyn TaskStore
         due(&*store, 1).await
     };
     let limit = Duration::from_secs(2);
-    let due = tokio::time::timeout(limit, others).await.expect("others wait for reads that nobody polls");
+    let due = real_time::within(limit, others).await.expect("others wait for reads that nobody polls");
     assert_eq!(due, [id]);
     join_all(unpolled).await.into_iter().for_each(|read| read.unwrap());
 }
