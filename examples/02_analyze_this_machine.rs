@@ -10,10 +10,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sutazai::Result;
 use sutazai::config::Config;
 use sutazai::domain::{Analysis, Caller, NewTask, TaskStatus};
 use sutazai::setup::Service;
+use sutazai::{Error, Result};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -28,7 +28,8 @@ async fn main() -> Result<()> {
     let done = engine.wait(&Caller::System, id).await?;
 
     if done.status == TaskStatus::Completed {
-        let analysis: Analysis = serde_json::from_value(done.result.unwrap_or_default())?;
+        let analysis: Analysis =
+            serde_json::from_value(done.result.unwrap_or_default()).map_err(Error::json)?;
         println!("priority: {}", analysis.priority_level.as_str());
         for recommendation in &analysis.recommendations {
             println!("\n{} ({})", recommendation.finding_id, recommendation.severity.as_str());

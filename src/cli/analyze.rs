@@ -8,7 +8,7 @@ use console::Term;
 use sutazai::setup::LocalAnalysis;
 use sutazai_core::domain::{Analysis, PriorityLevel};
 use sutazai_core::ports::EventSink;
-use sutazai_core::{ErrorKind, Result};
+use sutazai_core::{Error, ErrorKind, Result};
 
 use super::arguments::{Analyze, SettingFlags};
 use super::output;
@@ -58,7 +58,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Analyze) -> Result<Ex
 fn print(analysis: &Analysis, command: &Analyze) -> Result<()> {
     let terminal = Term::stdout();
     if command.json {
-        return output::json(&serde_json::to_string(analysis)?);
+        return output::json(&serde_json::to_string(analysis).map_err(Error::json)?);
     }
     if command.watch.is_some() && terminal.is_term() {
         // If the terminal cannot be cleared, the output scrolls.

@@ -58,7 +58,7 @@ async fn list(manager: &ModelManager, store: &PermissionStore, json: bool) -> Re
     }
     if json {
         let listed = listed.iter().map(|(model, measured)| {
-            let mut value = serde_json::to_value(model)?;
+            let mut value = serde_json::to_value(model).map_err(Error::json)?;
             value["permissions"] = json!(measured.as_ref().map(|measured| &measured.granted));
             Ok(value)
         });
@@ -133,7 +133,7 @@ async fn check(
     };
     store.record(&model, measured.clone())?;
     if json {
-        let mut value = serde_json::to_value(&measured)?;
+        let mut value = serde_json::to_value(&measured).map_err(Error::json)?;
         value["digest"] = json!(model.digest);
         return output::json(&value.to_string());
     }

@@ -1,7 +1,8 @@
 //! Error type shared by all ports.
 //!
-//! Each adapter maps its library's errors into [`Error`] in one place. Three places decide by [`ErrorKind`]: the worker
-//! (retry or not), the HTTP status table and the Python exception table.
+//! Each adapter maps its library's errors into [`Error`] in one place. Callers decide by [`ErrorKind`]: whether a call is
+//! repeated ([`ErrorKind::is_transient`]), which HTTP status a response has (`sutazai-http/src/error.rs`), and with which
+//! code a command exits (`src/cli/exit.rs`). Python has one exception, `SutazaiError`, whatever the kind.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +13,17 @@ use serde::{Deserialize, Serialize};
 /// `Result` whose error type is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Failure class of an [`Error`]; decides whether a task is retried and which HTTP status a response gets.
+/// Failure class of an [`Error`]; decides whether a call is repeated, which HTTP status a response has, and with which
+/// code a command exits.
+///
+/// Four kinds are transient: they may pass by themselves. The worker retries a task after these and also after `Misfit`
+/// and `Internal`, because another run of an agent is more than a repetition of the same call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The input of the caller is invalid; never retried.
+    /// The input of the caller is invalid.
     InvalidInput,
-    /// The messages or texts exceed the model's context; never retried.
+    /// The messages or texts exceed the model's context.
     #[serde(rename = "context_length_exceeded")]
     ContextLength,
     /// The object does not exist, or this caller may not see it.
@@ -29,21 +34,21 @@ pub enum ErrorKind {
     Unauthenticated,
     /// The caller is authenticated but lacks the permission.
     Forbidden,
-    /// The caller exceeded a rate limit; temporary.
+    /// The caller exceeded a rate limit; transient.
     RateLimited,
-    /// The server is at its capacity limit; temporary.
+    /// The server is at its capacity limit; transient.
     Busy,
-    /// A dependency cannot be reached now; temporary.
+    /// A dependency cannot be reached now; transient.
     Unavailable,
-    /// A time limit was exceeded; temporary.
+    /// A time limit was exceeded; transient.
     Timeout,
-    /// The model's answer violates the requested constraint; temporary, because another attempt may conform.
+    /// The model's answer violates the requested constraint; another answer may conform.
     Misfit,
     /// The work was cancelled on request.
     Cancelled,
     /// The adapter does not support this operation at all.
     Unsupported,
-    /// A bug or an unexpected condition on our side; temporary. The text is logged and never sent to a caller.
+    /// A bug or an unexpected condition on our side. The text is logged and never sent to a caller.
     Internal,
 }
 
@@ -66,17 +71,10 @@ impl ErrorKind {
         Self::Internal,
     ];
 
-    /// Returns whether a later retry of the same call can succeed.
-    pub fn is_temporary(self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited
-                | Self::Busy
-                | Self::Unavailable
-                | Self::Timeout
-                | Self::Misfit
-                | Self::Internal
-        )
+    /// Returns whether the error may pass by itself, so that the same call can succeed later: `RateLimited`, `Busy`,
+    /// `Unavailable` and `Timeout`.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Busy | Self::Unavailable | Self::Timeout)
     }
 
     /// Returns the kind in snake case, as JSON has it.
@@ -173,6 +171,14 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
+    /// Creates an `Internal` error: a value of this program could not be written as JSON, or a stored one not read.
+    ///
+    /// There is no `From` for errors of JSON, because the kind depends on the origin of the value: one from a caller is
+    /// `InvalidInput`.
+    pub fn json(e: serde_json::Error) -> Self {
+        Self::internal("a stored value could not be read or written as JSON").with_source(e)
+    }
+
     /// Sets the input field that the error concerns, as a dotted path.
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
@@ -249,12 +255,6 @@ impl std::error::Error for Error {
     }
 }
 
-impl From<serde_json::Error> for Error {
-    fn from(e: serde_json::Error) -> Self {
-        Self::internal("a stored value could not be read or written as JSON").with_source(e)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,7 +263,6 @@ mod tests {
     fn display_names_the_field() {
         let e = Error::invalid("priority", "expected 0 to 9, got 12");
         assert_eq!(e.to_string(), "priority: expected 0 to 9, got 12");
-        assert!(!e.kind().is_temporary());
     }
 
     #[test]
@@ -276,6 +275,13 @@ mod tests {
             (e.message(), e.public_text().as_str()),
             ("the database cannot be reached", "x: the database cannot be reached")
         );
+    }
+
+    #[test]
+    fn only_errors_that_pass_by_themselves_are_transient() {
+        let transient: Vec<_> = ErrorKind::ALL.into_iter().filter(|kind| kind.is_transient()).collect();
+        use ErrorKind::{Busy, RateLimited, Timeout, Unavailable};
+        assert_eq!(transient, [RateLimited, Busy, Unavailable, Timeout]);
     }
 
     #[test]

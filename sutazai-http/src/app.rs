@@ -257,7 +257,8 @@ impl App {
         match kept.as_ref() {
             Some((taken, json)) if taken.elapsed() < SNAPSHOT_TTL => Ok(json.clone()),
             _ => {
-                let json = Bytes::from(serde_json::to_vec(&self.parts.engine.snapshot().await)?);
+                let snapshot = self.parts.engine.snapshot().await;
+                let json = Bytes::from(serde_json::to_vec(&snapshot).map_err(Error::json)?);
                 *kept = Some((Instant::now(), json.clone()));
                 Ok(json)
             }

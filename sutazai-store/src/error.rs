@@ -22,7 +22,7 @@ pub(crate) enum StoreError {
 
 impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Ours(error.into())
+        Self::Ours(Error::json(error))
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery";
-/// Temporary errors that a server may return while a service is missing.
+/// Transient errors that a server may return while a service is missing.
 const TEMPORARY: [StatusCode; 3] =
     [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
 
@@ -42,7 +42,7 @@ impl Api {
         self.sign_in().await;
     }
 
-    /// Sends one GET; returns `None` if the response was lost, the error is temporary, or the token had
+    /// Sends one GET; returns `None` if the response was lost, the error is transient, or the token had
     /// expired.
     pub(crate) async fn get(&self, path: &str) -> Option<(StatusCode, Value)> {
         let (status, text) = self.send(self.client.get(self.url(path)).bearer_auth(self.token())).await?;
@@ -74,7 +74,7 @@ impl Api {
         Some((status, envelope(status, &text)))
     }
 
-    /// Sends a request until it gets one of these statuses. An error that is not temporary ends the run.
+    /// Sends a request until it gets one of these statuses. An error that is not transient ends the run.
     pub(crate) async fn insist(
         &self,
         path: &str,

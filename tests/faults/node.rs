@@ -133,8 +133,7 @@ impl Agent for Stamp {
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         let task = &context.task;
-        let payload: Payload = serde_json::from_value(task.payload.clone())
-            .map_err(|e| Error::invalid("payload", e.to_string()))?;
+        let payload: Payload = context.payload()?;
         self.trace(&format!("{} {} {}\n", task.id, task.attempt, self.name))?;
         if payload.children > 0 && context.children.is_empty() {
             let child =

@@ -30,7 +30,7 @@ pub enum BreakerState {
 
 /// Circuit breaker of one backend, driven by consecutive failures.
 ///
-/// A call counts once, however often it was retried. Only temporary errors count as failures: a refusal such as
+/// A call counts once, however often it was retried. Only transient and internal errors count as failures: a refusal such as
 /// `NotFound` proves that the backend responds.
 #[derive(Debug)]
 pub struct CircuitBreaker {
@@ -127,8 +127,9 @@ impl Permit {
         if self.is_trial {
             inner.trial_running = false;
         }
-        // A misfit is caused by the request as much as by the model, and it proves that the backend answered.
-        if failure.is_some_and(|kind| kind.is_temporary() && kind != ErrorKind::Misfit) {
+        // A backend that ended unexpectedly reports `Internal`. A misfit is caused by the request as much as by the
+        // model, and it proves that the backend answered.
+        if failure.is_some_and(|kind| kind.is_transient() || kind == ErrorKind::Internal) {
             inner.failures = inner.failures.saturating_add(1);
             // A call that began before the circuit opened must not prolong the open state.
             if self.is_trial || (inner.opened_at.is_none() && inner.failures >= THRESHOLD) {

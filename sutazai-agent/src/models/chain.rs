@@ -1,6 +1,6 @@
 //! Fallback across several model backends: the first backend that can answer does.
 //!
-//! Each call to a backend first needs a permit of its circuit breaker. A temporary failure is retried with backoff
+//! Each call to a backend first needs a permit of its circuit breaker. A transient failure is retried with backoff
 //! ([`Retry`]). When a backend refuses or keeps failing, the request goes to the next one, as long as no text has been
 //! passed on. Text of two models, or of two attempts, is never concatenated: a failure in the middle of an answer ends
 //! the answer.

@@ -1,6 +1,6 @@
 //! Retry policy for calls to one model backend, applied before the chain falls back to the next backend.
 //!
-//! Only temporary errors are retried: a server that restarts or is busy for a moment. The delay grows exponentially and
+//! Only transient errors are retried: a server that restarts or is busy for a moment. The delay grows exponentially and
 //! is half fixed, half random ("equal jitter"; Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015),
 //! so that clients that failed together spread out and none returns at once. failed together spread out, and none comes
 //! back at once.
@@ -78,7 +78,7 @@ impl<'a> Retry<'a> {
 
     /// Sleeps until the next attempt may start.
     ///
-    /// Returns the error instead when it is not temporary, when attempts or time are used up, or when the server asks
+    /// Returns the error instead when it is not transient, when attempts or time are used up, or when the server asks
     /// for a delay of more than [`MAX_DELAY`].
     async fn wait_after(&mut self, error: Error, backend: &str) -> Result<(), Error> {
         self.failures = self.failures.saturating_add(1);
@@ -90,7 +90,7 @@ impl<'a> Retry<'a> {
     }
 
     fn delay(&self, error: &Error) -> Option<Duration> {
-        if !is_temporary_failure(error.kind()) || self.failures >= MAX_ATTEMPTS {
+        if !error.kind().is_transient() || self.failures >= MAX_ATTEMPTS {
             return None;
         }
         let ceiling = ceiling(self.failures);
@@ -100,12 +100,6 @@ impl<'a> Retry<'a> {
         let in_time = self.remaining().is_none_or(|remaining| delay < remaining);
         (delay <= MAX_DELAY && elapsed + delay <= RETRY_WINDOW && in_time).then_some(delay)
     }
-}
-
-/// Returns whether a repetition of the call may succeed shortly after the failure. `Internal` is excluded: it reports a
-/// bug of this program.
-fn is_temporary_failure(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Busy)
 }
 
 /// Returns the upper bound of the delay after `failures` failures, at least one.
@@ -142,13 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_bounded_and_only_temporary_errors_are_retried() {
+    fn attempts_are_bounded_and_only_transient_errors_are_retried() {
         let clock = ManualClock::new();
         for kind in ErrorKind::ALL {
-            let passing =
-                [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::RateLimited, ErrorKind::Busy];
             let error = Error::new(kind, "x");
-            assert_eq!(after(1, &clock, None, &error).is_some(), passing.contains(&kind), "{kind}");
+            assert_eq!(after(1, &clock, None, &error).is_some(), kind.is_transient(), "{kind}");
             assert_eq!(after(MAX_ATTEMPTS, &clock, None, &error), None, "{kind}");
         }
     }

@@ -1,4 +1,4 @@
-//! Retries after temporary errors: when, how often, and when not.
+//! Retries after transient errors: when, how often, and when not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ fn chain(backends: &[&Arc<ScriptedModelBackend>]) -> (Arc<ManualClock>, Fallback
 }
 
 #[tokio::test]
-async fn temporary_errors_are_retried_with_backoff_before_the_fallback() {
+async fn transient_errors_are_retried_with_backoff_before_the_fallback() {
     for kind in TEMPORARY {
         let error = || ScriptedAnswer::Error(Error::new(kind, "not now"));
         let (first, second) =

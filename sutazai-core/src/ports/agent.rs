@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -71,6 +72,15 @@ pub struct AgentContext {
 }
 
 impl AgentContext {
+    /// Deserializes the task's payload.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `payload` if it is no `T`; an agent that returns this error is not run again.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T> {
+        T::deserialize(&self.task.payload)
+            .map_err(|e| Error::invalid("payload", format!("does not have the expected form: {e}")))
+    }
+
     /// Reports progress: the completed share, clamped to 0.0 to 1.0, and the current activity.
     pub fn progress(&self, fraction: f32, message: impl Into<String>) {
         self.emit(EventKind::Progress { fraction: fraction.clamp(0.0, 1.0), message: message.into() });

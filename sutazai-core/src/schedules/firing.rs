@@ -159,7 +159,7 @@ impl Schedules {
                 tracing::info!(schedule = %fired.id, error = %e, "schedule skipped");
                 return Ok(());
             }
-            Err(e) if e.kind().is_temporary() => return Err(e),
+            Err(e) if e.kind().is_transient() => return Err(e),
             // The agent is no longer registered, or its input schema has changed: retrying would delay all other
             // schedules.
             Err(e) => {

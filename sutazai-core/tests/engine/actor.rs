@@ -59,6 +59,7 @@ impl Agent for Actor {
                 Err(Error::unavailable("later").with_retry_after(Duration::from_secs(9_223_372_036_854_775)))
             }
             "refuse" => Err(Error::invalid("payload.do", "expected something else")),
+            "deserialize" => context.payload::<Vec<u64>>().map(|payload| Step::Done(json!(payload))),
             "panic" => panic!("as asked"),
             "hang" => {
                 context.cancellation.cancelled().await;

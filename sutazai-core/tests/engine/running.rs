@@ -24,7 +24,7 @@ async fn submitted_task_runs_without_polling() {
 }
 
 #[tokio::test]
-async fn temporary_error_is_retried() {
+async fn transient_error_is_retried() {
     let stage = Stage::new(1);
     stage.engine.start();
     let task = stage.submit("fail-twice").await;
@@ -53,7 +53,8 @@ async fn task_without_attempts_left_is_a_dead_letter_and_can_be_retried() {
 async fn permanent_error_is_not_retried() {
     let stage = Stage::new(1);
     stage.engine.start();
-    for (what, kind) in [("refuse", ErrorKind::InvalidInput), ("bad-child", ErrorKind::InvalidInput)] {
+    let invalid = ErrorKind::InvalidInput;
+    for (what, kind) in [("refuse", invalid), ("bad-child", invalid), ("deserialize", invalid)] {
         let task = stage.submit(what).await;
         let ended = stage.engine.wait(&ME, task.id).await.unwrap();
         assert_eq!((ended.status, ended.failures, ended.error.unwrap().kind), (Failed, 1, kind), "{what}");

@@ -28,7 +28,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("model_requests_total", "Requests to language models that have ended"),
     ("model_process_crashes_total", "Unexpected exits of the child process of an embedded model"),
     ("model_tokens_total", "Tokens that language models read and wrote"),
-    ("model_call_retries_total", "Calls of a model backend that were repeated after a temporary error"),
+    ("model_call_retries_total", "Calls of a model backend that were repeated after a transient error"),
 ];
 /// Names, buckets and descriptions of the histograms; all are in seconds.
 const HISTOGRAMS: &[(&str, &[f64], &str)] = &[

@@ -104,7 +104,7 @@ async fn calls_end_on_a_silent_network_and_succeed_afterwards() {
             for answer in everything(&*store, &held).await {
                 let e = answer.unwrap_err();
                 let expected = matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
-                assert!(expected && e.kind().is_temporary(), "{network:?}: {e}");
+                assert!(expected && e.kind().is_transient(), "{network:?}: {e}");
             }
             assert!(begin.elapsed() < HANG_LIMIT, "{network:?}: {:?}", begin.elapsed());
             proxy.set(Network::Whole);
@@ -242,7 +242,7 @@ async fn worker_that_cannot_renew_stops_before_another_takes_over() {
     let again = loop {
         match behind.submit(&Caller::System, NewTask::new("echo", json!({}))).await {
             Ok(task) => break task,
-            Err(e) => assert!(e.kind().is_temporary() && begin.elapsed() < HANG_LIMIT, "{e}"),
+            Err(e) => assert!(e.kind().is_transient() && begin.elapsed() < HANG_LIMIT, "{e}"),
         }
     };
     let next = timeout(Duration::from_secs(10), diary.recv()).await.unwrap().unwrap();

@@ -107,7 +107,7 @@ async fn two_workers_drain_a_queue_while_the_pooler_is_restarted() {
         match ended.await.expect("the task must end within 20 s") {
             Ok(ended) => assert_eq!(ended.status, TaskStatus::Completed),
             // The pooler was just being restarted.
-            Err(e) => assert!(e.kind().is_temporary(), "{e}"),
+            Err(e) => assert!(e.kind().is_transient(), "{e}"),
         }
     }
     assert!(begin.elapsed() < HANG_LIMIT, "{:?}", begin.elapsed());

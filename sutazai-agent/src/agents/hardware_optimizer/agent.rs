@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sutazai_core::Result;
 use sutazai_core::domain::{AgentDescriptor, Permission, Step};
 use sutazai_core::ports::{Agent, AgentContext};
+use sutazai_core::{Error, Result};
 
 use super::analysis::analyze;
 use super::writer::uses_model;
@@ -50,6 +50,6 @@ impl Agent for HardwareOptimizer {
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         let analysis = analyze(context).await?;
-        Ok(Step::Done(serde_json::to_value(analysis)?))
+        Ok(Step::Done(serde_json::to_value(analysis).map_err(Error::json)?))
     }
 }

@@ -67,10 +67,10 @@ pub(crate) async fn record_heartbeats(shared: Arc<Shared>) {
 
 async fn record_heartbeat(parts: &Parts) {
     let (agents, now) = (parts.registry.names(), parts.clock.now());
-    // Temporary errors are logged by the store itself, and the next heartbeat follows within 20 s.
+    // Transient errors are logged by the store itself, and the next heartbeat follows within 20 s.
     if let Some(store) = &parts.agent_store
         && let Err(e) = store.record_heartbeats(&agents, now).await
-        && !e.kind().is_temporary()
+        && !e.kind().is_transient()
     {
         tracing::warn!(error = %e, "recording agent heartbeats failed");
     }

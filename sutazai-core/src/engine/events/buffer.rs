@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::domain::{ClaimKey, EventKind, NewEvent, TaskEvent, TaskId};
 use crate::engine::guarded::guarded;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::ports::{Clock, EventSink, TaskStore};
 
 /// Time for which reported events are buffered before they are appended together.
@@ -113,7 +113,7 @@ impl EventBuffer {
         };
         let Err(e) = guarded("append of events", appended).await else { return true };
         tracing::warn!(task = %claim.task, error = %e, "appending events failed");
-        if !matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Busy) {
+        if !e.kind().is_transient() {
             return true;
         }
         self.lock().unacknowledged = events;

@@ -39,7 +39,7 @@ async fn record(shared: &Shared, mut batch: Vec<OutcomeRecord>) {
                 shared.capacity_freed.notify_one();
                 return;
             }
-            Err(e) if is_transient(e.kind()) => {
+            Err(e) if e.kind().is_transient() => {
                 tracing::warn!(error = %e, outcomes = batch.len(), "recording outcomes failed; retrying");
                 shared.parts.clock.sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
@@ -76,8 +76,4 @@ fn recorded(shared: &Shared, outcome: &OutcomeRecord, result: Result<()>) {
         // Once it is no longer held, its lease expires, which counts as a failure: so it is not retried forever.
         Err(e) => tracing::error!(%task, attempt, error = %e, "recording the outcome failed"),
     }
-}
-
-fn is_transient(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::Timeout)
 }

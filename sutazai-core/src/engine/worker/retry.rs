@@ -8,12 +8,20 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 const BASE_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(300);
 /// Maximum honored delay that an error may request.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
+/// Returns whether another attempt at the task may succeed.
+///
+/// More kinds than those that pass by themselves: another answer of a model may conform to its constraint, and an
+/// unexpected failure of an agent, such as a panic, often depends on the moment.
+pub(crate) fn may_help(kind: ErrorKind) -> bool {
+    kind.is_transient() || matches!(kind, ErrorKind::Misfit | ErrorKind::Internal)
+}
 
 /// Draws the delay after the given number of failures, this one included.
 pub(crate) fn wait(failures: u32, error: &Error) -> Duration {

@@ -259,7 +259,7 @@ fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<V
 fn failed(shared: &Shared, task: &Task, error: &Error) -> Outcome {
     let failures = task.failures.saturating_add(1);
     let recorded = TaskError::from(error);
-    if error.kind().is_temporary() && failures < task.max_attempts {
+    if retry::may_help(error.kind()) && failures < task.max_attempts {
         let at = later(shared.parts.clock.now(), retry::wait(failures, error));
         Outcome::Retry { at, error: recorded }
     } else {

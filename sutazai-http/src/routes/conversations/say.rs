@@ -59,5 +59,5 @@ fn sent(event: Result<ChatEvent>, in_reply_to: MessageId) -> Result<Event, Error
 }
 
 fn named(name: &str, data: &impl Serialize) -> Result<Event, Error> {
-    Ok(Event::default().event(name).data(serde_json::to_string(data)?))
+    Ok(Event::default().event(name).data(serde_json::to_string(data).map_err(Error::json)?))
 }

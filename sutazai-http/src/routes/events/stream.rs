@@ -61,6 +61,6 @@ pub(crate) async fn handle(
 
 fn sent(entry: &EventLogEntry) -> Result<Event, Error> {
     let event = event_view(entry.event.clone());
-    let data = serde_json::to_string(&event)?;
+    let data = serde_json::to_string(&event).map_err(Error::json)?;
     Ok(Event::default().id(entry.position.to_string()).event(event.kind.name()).data(data))
 }

@@ -74,6 +74,6 @@ pub(crate) async fn handle(
 
 fn sent(event: TaskEvent) -> Result<Event, Error> {
     let event = event_view(event);
-    let data = serde_json::to_string(&event)?;
+    let data = serde_json::to_string(&event).map_err(Error::json)?;
     Ok(Event::default().id(event.sequence.to_string()).event(event.kind.name()).data(data))
 }
