@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use sutazai_core::Result;
+use sutazai_core::{ErrorKind, Result};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug_span};
 
@@ -96,7 +96,8 @@ impl DatabaseSpans {
         }
         let outcome = call.instrument(span.clone()).await;
         // An error such as `NotFound` is a valid answer; only a failure of the database marks the span.
-        if let Some(e) = outcome.as_ref().err().filter(|e| e.kind().is_temporary()) {
+        let has_failed = |kind: ErrorKind| kind.is_transient() || kind == ErrorKind::Internal;
+        if let Some(e) = outcome.as_ref().err().filter(|e| has_failed(e.kind())) {
             span.record("error.type", e.kind().as_str());
             span.record("otel.status_code", "error");
         }

@@ -62,6 +62,15 @@ impl EventKind {
             Self::Text { .. } => "text",
         }
     }
+
+    /// Returns the size in bytes of the text in the event, which a page of events counts.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Status { error, .. } => error.as_ref().map_or(0, |error| error.message.len()),
+            Self::Progress { message, .. } => message.len(),
+            Self::Text { text } => text.len(),
+        }
+    }
 }
 
 /// Offset of an event in the event log of all tasks of a store, written in decimal. Later events have larger offsets;
@@ -94,6 +103,15 @@ pub struct EventLogEntry {
     pub owner: Option<UserId>,
     /// The event with its task and sequence number.
     pub event: TaskEvent,
+}
+
+/// Page of the event log.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EventLogPage {
+    /// The entries of this page, in the order of the log.
+    pub items: Vec<EventLogEntry>,
+    /// Indicates that the page ended at its limit, so that there may be more entries.
+    pub more: bool,
 }
 
 /// An event reported by an agent; the store assigns its sequence number.

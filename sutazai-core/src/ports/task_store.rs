@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, ConcurrencyLimits, EventLogEntry, EventOffset, InstanceId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, ConcurrencyLimits, EventOffset, EventLogPage, InstanceId,
     NewEvent, OutcomeRecord, Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
     TaskStatistics, UserId,
 };
@@ -101,6 +101,8 @@ pub enum WakeUp {
 ///   claim is `Conflict` and adds nothing.
 /// - The event log contains every event once, of one owner or of all, in an order in which no event appears before a position
 ///   that was already returned, however many write.
+/// - A page of `events_after` or `event_log_after` with several events has at most 1 MB of text; a larger event has a page of
+///   its own. A page of `events_after` is empty only at the end.
 /// - `list` is newest first, filters by every field of the query, and pages without losing or repeating a task while
 ///   others are added.
 /// - A page of `list` with several tasks has at most 1 MB of payloads, results and states; a larger task has a page of
@@ -181,7 +183,7 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// Appends events of a running task under its claim.
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()>;
 
-    /// Returns events of a task with a sequence above `after`, in order, at most `limit`.
+    /// Returns one page of the events of a task with a sequence above `after`, in order, at most `limit`.
     async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>>;
 
     /// Returns the messages between the agent of this task and the agents of its children or parents about them: at
@@ -189,8 +191,8 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
     /// either task removes them.
     async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage>;
 
-    /// Returns at most `limit` events of the event log after this position, in its order, fewer only at its end: those
-    /// of the tasks of `owner`, or of all tasks. An event written after another was acknowledged comes after it;
+    /// Returns one page of the event log after this position, in its order, at most `limit` events: those of the tasks of
+    /// `owner`, or of all tasks. An event written after another was acknowledged comes after it;
     /// concurrently written events come in either order. Continuing after the last returned position, or after
     /// [`event_log_end`](Self::event_log_end), neither misses nor repeats an event. An event may appear here a moment later than
     /// in its task.
@@ -199,7 +201,7 @@ pub trait TaskStore: Debug + Send + Sync + 'static {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<EventLogEntry>>;
+    ) -> Result<EventLogPage>;
 
     /// Returns the end of the event log: no event was returned at a later position, and all later events will be.
     async fn event_log_end(&self) -> Result<EventOffset>;

@@ -125,9 +125,9 @@ impl Relay {
             // Drains the wake-ups: one read covers them all.
             while matches!(wake_ups.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
             let page = self.tasks.event_log_after(None, progress.read, PAGE_SIZE).await?;
-            let (more, news) = (page.len() >= PAGE_SIZE as usize, !page.is_empty());
-            if news {
-                self.publish(&mut progress, page, !more).await?;
+            let more = page.more;
+            if !page.items.is_empty() {
+                self.publish(&mut progress, page.items, !more).await?;
                 self.relays.advance(&self.claim(), progress.buffer.given_up_to(progress.read)).await?;
                 held_at = self.clock.now();
             } else if (self.clock.now() - held_at).to_std().is_ok_and(|since| since >= LEASE / 3) {

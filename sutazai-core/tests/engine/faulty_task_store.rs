@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, Outcome, OutcomeRecord,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventOffset, EventLogPage, NewEvent, Outcome, OutcomeRecord,
     Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;
@@ -129,7 +129,7 @@ impl TaskStore for FaultyTaskStore {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<EventLogEntry>> {
+    ) -> Result<EventLogPage> {
         self.feed_readings.fetch_add(1, Ordering::SeqCst);
         self.fault()?;
         self.store.event_log_after(owner, after, limit).await

@@ -44,7 +44,7 @@ async fn ended_and_failed_tasks_are_removed_by_their_retention() {
     let failed = stage.submit("refuse").await;
     stage.engine.wait(&ME, last.id).await.unwrap();
     assert_eq!(stage.until_ended(&failed).await.status, TaskStatus::Failed);
-    let seen = stage.store.event_log_after(None, EventOffset(0), 5_000).await.unwrap();
+    let seen = stage.store.event_log_after(None, EventOffset(0), 5_000).await.unwrap().items;
     let (early, late) = (seen[100].position, seen.last().unwrap().position);
 
     let pass = async |of: Duration| {

@@ -7,19 +7,21 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use sutazai_core::Error;
 use sutazai_core::domain::{
-    ClaimKey, EventKind, EventLogEntry, EventOffset, NewEvent, TaskError, TaskEvent, TaskId, TaskStatus,
-    UserId,
+    ClaimKey, EventKind, EventLogEntry, EventOffset, EventLogPage, NewEvent, PageBounds, TaskError, TaskEvent,
+    TaskId, TaskStatus, UserId,
 };
 use uuid::Uuid;
 
 use super::error::StoreResult;
 use super::keys::keys;
+use super::record::json_column_bytes;
 use super::text::{from_json, json};
 use super::time::Times;
 use crate::unit_of_work::spent;
@@ -143,8 +145,8 @@ pub(super) async fn append(
     }
 }
 
-/// Returns at most `limit` events of a task after this sequence. History and reported events are read in one
-/// statement: an event that is committed between two reads would be missing in the middle.
+/// Returns one page of at most `limit` events of a task after this sequence. History and reported events are read
+/// in one statement: an event that is committed between two reads would be missing in the middle.
 pub(super) async fn events_after(
     connection: &mut PgConnection,
     (id, after, limit): (TaskId, u64, u32),
@@ -155,22 +157,31 @@ pub(super) async fn events_after(
             SELECT sequence, at, kind FROM task_events WHERE task_id = tasks.id AND sequence > $2
             ORDER BY sequence LIMIT $3
         ) AS reported ON true WHERE tasks.id = $1";
-    let rows = sqlx::query(EVENTS)
+    let mut rows = sqlx::query(EVENTS)
         .bind(id.0)
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .bind(i64::from(limit))
-        .fetch_all(connection)
-        .await?;
-    let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    let mut events = statuses(id, first.time(0)?, first.try_get(1)?)?;
-    events.retain(|event| event.sequence > after);
-    for row in &rows {
-        if let Some(sequence) = row.try_get::<Option<i64>, _>(2)? {
+        .fetch(connection);
+    let mut events = Vec::new();
+    let (mut is_first, mut unread) = (true, u64::MAX);
+    let mut bounds = PageBounds::new(limit as usize);
+    // To its end, so that the connection has no rows left when it is returned.
+    while let Some(row) = rows.try_next().await? {
+        if std::mem::take(&mut is_first) {
+            events = statuses(id, row.time(0)?, row.try_get(1)?)?;
+        }
+        let Some(sequence) = row.try_get::<Option<i64>, _>(2)? else { continue };
+        if bounds.admits(json_column_bytes(&row, "kind")) {
             events.push(reported(id, sequence, row.time(3)?, &row.try_get(4)?)?);
+        } else {
+            unread = unread.min(sequence.unsigned_abs());
         }
     }
+    events.retain(|event| event.sequence > after && event.sequence < unread);
     events.sort_unstable_by_key(|event| event.sequence);
-    events.truncate(limit as usize);
+    let mut bounds = PageBounds::new(limit as usize);
+    let page = events.iter().take_while(|event| bounds.admits(event.kind.text_bytes())).count();
+    events.truncate(page);
     Ok(events)
 }
 
@@ -190,28 +201,35 @@ struct Place {
     event: (TaskId, u64),
 }
 
-/// Returns at most `limit` entries of the event log after this position. Events of deleted tasks are skipped.
+/// Returns one page of at most `limit` entries of the event log after this position. Events of deleted tasks are
+/// skipped.
 pub(super) async fn event_log_after(
     connection: &mut PgConnection,
     (owner, mut after, limit): (Option<UserId>, EventOffset, u32),
-) -> StoreResult<Vec<EventLogEntry>> {
+) -> StoreResult<EventLogPage> {
     let limit = limit as usize;
-    let mut found = Vec::new();
-    while found.len() < limit {
-        let wanted = limit - found.len();
+    let (mut items, mut bounds) = (Vec::new(), PageBounds::new(limit));
+    while items.len() < limit {
+        let wanted = limit - items.len();
         let places = places(connection, owner, after, wanted).await?;
-        let Some(last) = places.last() else { break };
-        after = last.position;
-        let mut events = look_up(connection, &places).await?;
         let no_more = places.len() < wanted;
-        found.extend(places.into_iter().filter_map(|Place { position, owner, event }| {
-            Some(EventLogEntry { position, owner, event: events.remove(&event)? })
-        }));
+        let Found { mut events, unread } = look_up(connection, &places).await?;
+        for Place { position, owner, event } in places {
+            if unread == Some(event) {
+                return Ok(EventLogPage { items, more: true });
+            }
+            after = position;
+            let Some(event) = events.remove(&event) else { continue };
+            if !bounds.admits(event.kind.text_bytes()) {
+                return Ok(EventLogPage { items, more: true });
+            }
+            items.push(EventLogEntry { position, owner, event });
+        }
         if no_more {
-            break;
+            return Ok(EventLogPage { items, more: false });
         }
     }
-    Ok(found)
+    Ok(EventLogPage { items, more: true })
 }
 
 async fn places(
@@ -246,16 +264,24 @@ pub(super) fn position(transaction: &str, number: i64, place: i64) -> EventOffse
     EventOffset(transaction.parse::<u128>().unwrap_or_default() << 64 | u128::from(number))
 }
 
-/// Reads the events of these entries, except those of deleted tasks.
-async fn look_up(
-    connection: &mut PgConnection,
-    places: &[Place],
-) -> StoreResult<HashMap<(TaskId, u64), TaskEvent>> {
+/// Events of entries of the event log.
+#[derive(Default)]
+struct Found {
+    events: HashMap<(TaskId, u64), TaskEvent>,
+    /// First event that was left to the next page, because those before it fill a page.
+    unread: Option<(TaskId, u64)>,
+}
+
+/// Reads the events of these entries, as many as a page holds, except those of deleted tasks.
+async fn look_up(connection: &mut PgConnection, places: &[Place]) -> StoreResult<Found> {
     const HISTORIES: &str = "SELECT id, created_at, history FROM tasks WHERE id = ANY($1)";
     const REPORTS: &str = "\
         SELECT task_id, task_events.sequence, at, kind
-        FROM unnest($1::uuid[], $2::bigint[]) AS wanted (task, sequence)
-        JOIN task_events ON task_id = wanted.task AND task_events.sequence = wanted.sequence";
+        FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS wanted (task, sequence, place)
+        JOIN task_events ON task_id = wanted.task AND task_events.sequence = wanted.sequence ORDER BY place";
+    if places.is_empty() {
+        return Ok(Found::default());
+    }
     let mut found = HashMap::with_capacity(places.len());
     let tasks: Vec<TaskId> = places.iter().map(|place| place.event.0).collect();
     for row in sqlx::query(HISTORIES).bind(keys(&tasks)).fetch_all(&mut *connection).await? {
@@ -269,21 +295,26 @@ async fn look_up(
     let missing: Vec<_> =
         places.iter().map(|place| place.event).filter(|event| !found.contains_key(event)).collect();
     if missing.is_empty() {
-        return Ok(found);
+        return Ok(Found { events: found, unread: None });
     }
-    let rows = sqlx::query(REPORTS)
+    let mut rows = sqlx::query(REPORTS)
         .bind(missing.iter().map(|(task, _)| task.0).collect::<Vec<_>>())
         .bind(missing.iter().map(|(_, sequence)| sequence.cast_signed()).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
-        let (id, sequence) = (TaskId(row.try_get(0)?), row.try_get(1)?);
+        .fetch(connection);
+    let (mut bounds, mut unread) = (PageBounds::new(places.len()), None);
+    // To its end, so that the connection has no rows left when it is returned.
+    while let Some(row) = rows.try_next().await? {
+        let (id, sequence) = (TaskId(row.try_get(0)?), row.try_get::<i64, _>(1)?);
+        if !bounds.admits(json_column_bytes(&row, "kind")) {
+            unread.get_or_insert((id, sequence.unsigned_abs()));
+            continue;
+        }
         match reported(id, sequence, row.time(2)?, &row.try_get(3)?) {
             Ok(event) => drop(found.insert((id, event.sequence), event)),
             Err(_) => tracing::warn!(task = %id, sequence, "event unreadable; event skipped"),
         }
     }
-    Ok(found)
+    Ok(Found { events: found, unread })
 }
 
 /// Returns the end of the event log: every later event will have a later position.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Pruned,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventOffset, EventLogPage, NewEvent, OutcomeRecord, Pruned,
     RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus,
     UserId,
 };
@@ -263,7 +263,7 @@ impl TaskStore for PostgresTaskStore {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<EventLogEntry>> {
+    ) -> Result<EventLogPage> {
         let input = (owner, after, limit);
         self.place
             .database

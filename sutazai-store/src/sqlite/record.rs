@@ -170,6 +170,11 @@ pub(super) fn bind_event(
     Ok(())
 }
 
+/// Returns the size in bytes of the content of an event in a row of `sequence, at, kind`.
+pub(super) fn event_bytes(row: &SqliteRow) -> usize {
+    row.try_get::<&[u8], _>(2).map_or(0, <[u8]>::len)
+}
+
 /// Decodes a row of `sequence, at, kind`.
 pub(super) fn decode_event(task_id: TaskId, row: &SqliteRow) -> StoreResult<TaskEvent> {
     let kind: EventKind = serde_json::from_str(row.try_get(2)?)?;

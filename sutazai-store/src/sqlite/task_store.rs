@@ -5,10 +5,11 @@ use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::Result;
+use sutazai_core::domain::page::fill_page;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, MAX_PAGE_BYTES, NewEvent,
-    OutcomeRecord, Pruned, RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
-    TaskStatistics, UserId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, EventLogPage, MAX_PAGE_BYTES,
+    NewEvent, OutcomeRecord, PageBounds, Pruned, RetentionBatch, Task, TaskCount, TaskEvent, TaskId,
+    TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
 use tokio::sync::broadcast;
@@ -17,19 +18,35 @@ use uuid::Uuid;
 use super::database::Database;
 use super::error::StoreResult;
 use super::partitions::NEXT_DUE;
-use super::record::{columns, decode_event, decode_log_entry, json_bytes};
-use super::statement::{instant, nanos};
+use super::record::{columns, decode_event, decode_log_entry, event_bytes, json_bytes};
+use super::statement::{instant, nanos, within_bytes};
 use super::{agent_messages, claiming, prune, queue};
 use crate::error::is_about_data;
 use crate::tables::{AGENT_MESSAGES, TASK_EVENTS, TASKS};
 use crate::task_repository::Record;
 
-/// Event log of all owners: `?1` after, `?2` how many.
-const EVENT_LOG: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events WHERE position > ?1 \
-                    ORDER BY position LIMIT ?2";
-/// Event log of the owner `?3`.
-const EVENT_LOG_OF_OWNER: &str = "SELECT sequence, at, kind, position, task_id, owner FROM task_events \
-                             WHERE owner = ?3 AND position > ?1 ORDER BY position LIMIT ?2";
+/// Reads the event log: `?1` after, `?2` how many, `?3` the bytes of a page.
+macro_rules! event_log {
+    ($which:literal) => {
+        concat!(
+            "SELECT sequence, at, kind, position, task_id, owner FROM task_events WHERE position IN (",
+            within_bytes!(
+                "position",
+                "position",
+                "?3",
+                "SELECT position, octet_length(kind) AS bytes FROM task_events WHERE position > ?1",
+                $which,
+                " ORDER BY position LIMIT ?2"
+            ),
+            ") ORDER BY position"
+        )
+    };
+}
+
+/// Event log of all owners.
+const EVENT_LOG: &str = event_log!("");
+/// Event log of the owner `?4`.
+const EVENT_LOG_OF_OWNER: &str = event_log!(" AND owner = ?4");
 
 /// Number of pending tasks that wait for no child, and the time since which the oldest is due.
 const BACKLOG: &str = "SELECT count(*), min(run_at) FROM tasks INDEXED BY tasks_queue \
@@ -180,7 +197,7 @@ impl TaskStore for SqliteTaskStore {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<EventLogEntry>> {
+    ) -> Result<EventLogPage> {
         self.database
             .read(TASK_EVENTS.select(), owner, move |connection, owner| {
                 Box::pin(event_log_after(connection, *owner, after, limit))
@@ -292,15 +309,26 @@ async fn events_after(
     after: u64,
     limit: u32,
 ) -> StoreResult<Vec<TaskEvent>> {
-    const EVENTS: &str = "SELECT sequence, at, kind FROM task_events WHERE task_id = ? AND sequence > ? \
-                          ORDER BY sequence LIMIT ?";
+    const EVENTS: &str = concat!(
+        "SELECT sequence, at, kind FROM task_events WHERE task_id = ?1 AND sequence IN (",
+        within_bytes!(
+            "sequence",
+            "sequence",
+            "?4",
+            "SELECT sequence, octet_length(kind) AS bytes FROM task_events \
+             WHERE task_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3"
+        ),
+        ") ORDER BY sequence"
+    );
     let rows = sqlx::query(EVENTS)
         .bind(id.0)
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .bind(limit)
+        .bind(MAX_PAGE_BYTES as i64)
         .fetch_all(&mut *connection)
         .await?;
-    rows.iter().map(|row| decode_event(id, row)).collect()
+    let sized = rows.iter().map(|row| (event_bytes(row), || decode_event(id, row)));
+    Ok(fill_page(sized, limit as usize)?.0)
 }
 
 async fn event_log_after(
@@ -308,18 +336,22 @@ async fn event_log_after(
     owner: Option<UserId>,
     after: EventOffset,
     limit: u32,
-) -> StoreResult<Vec<EventLogEntry>> {
+) -> StoreResult<EventLogPage> {
     let mut after = i64::try_from(after.0).unwrap_or(i64::MAX);
     loop {
-        let rows = log_rows(connection, owner, after, limit).await?;
+        // One more row than requested shows whether there is a next page.
+        let rows = log_rows(connection, owner, after, limit.saturating_add(1)).await?;
+        let mut bounds = PageBounds::new(limit as usize);
+        let page = rows.iter().take_while(|row| bounds.admits(event_bytes(row))).count();
         // An unreadable event must not block the others, so it is skipped.
-        let events: Vec<EventLogEntry> = rows.iter().filter_map(|row| decode_log_entry(row).ok()).collect();
-        if events.len() < rows.len() {
+        let items: Vec<EventLogEntry> =
+            rows[..page].iter().filter_map(|row| decode_log_entry(row).ok()).collect();
+        if items.len() < page {
             tracing::warn!(after, "events unreadable; events skipped");
         }
-        match rows.last() {
-            Some(last) if events.is_empty() => after = last.try_get(3)?,
-            _ => return Ok(events),
+        match rows[..page].last() {
+            Some(last) if items.is_empty() => after = last.try_get(3)?,
+            _ => return Ok(EventLogPage { items, more: bounds.is_full() }),
         }
     }
 }
@@ -335,7 +367,7 @@ async fn log_rows(
         None => sqlx::query(EVENT_LOG),
         Some(_) => sqlx::query(EVENT_LOG_OF_OWNER),
     };
-    let mut query = query.bind(after).bind(limit);
+    let mut query = query.bind(after).bind(limit).bind(MAX_PAGE_BYTES as i64);
     if let Some(owner) = owner {
         query = query.bind(owner.0);
     }
@@ -373,7 +405,9 @@ mod tests {
                 .await
                 .unwrap();
             let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
-            assert_eq!(plan, [search]);
+            assert!(plan.iter().any(|step| step == search), "{search}: {plan:?}");
+            let scan = |step: &&String| step.starts_with("SCAN task") && *step != search;
+            assert_eq!(plan.iter().find(scan), None, "{plan:?}");
         }
     }
 }

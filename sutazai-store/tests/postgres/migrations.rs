@@ -101,7 +101,7 @@ async fn seen(store: &dyn TaskStore, ids: &[TaskId]) -> (Vec<(Task, Vec<TaskEven
     // Open transactions of other tests delay the event log.
     let whole = async {
         loop {
-            let feed = store.event_log_after(None, EventOffset(0), 100).await.unwrap();
+            let feed = store.event_log_after(None, EventOffset(0), 100).await.unwrap().items;
             if feed.len() >= count {
                 return feed;
             }

@@ -100,17 +100,20 @@ async fn events_keep_their_order_and_owner_when_they_get_positions() {
     let tasks = (0..3).map(|n| Task { owner: owner.filter(|_| n != 1), ..task() }).collect();
     let tasks = stores.tasks.enqueue(tasks).await.unwrap();
     stores.tasks.cancel(tasks[0].id, SystemClock.now()).await.unwrap();
-    let before = stores.tasks.event_log_after(None, EventOffset(0), 10).await.unwrap();
+    let before = stores.tasks.event_log_after(None, EventOffset(0), 10).await.unwrap().items;
     assert_eq!(before.len(), 4);
     drop(stores);
     while down(&url, 1).await.unwrap()[0].name != "feed" {}
     let stores = place.open().await;
-    assert_eq!(stores.tasks.event_log_after(None, EventOffset(0), 10).await.unwrap(), before);
-    assert_eq!(stores.tasks.event_log_after(owner, EventOffset(0), 10).await.unwrap().len(), 3);
+    assert_eq!(stores.tasks.event_log_after(None, EventOffset(0), 10).await.unwrap().items, before);
+    assert_eq!(stores.tasks.event_log_after(owner, EventOffset(0), 10).await.unwrap().items.len(), 3);
     let end = stores.tasks.event_log_end().await.unwrap();
     assert_eq!(end, before[3].position);
     stores.tasks.cancel(tasks[1].id, SystemClock.now()).await.unwrap();
-    assert_eq!(stores.tasks.event_log_after(None, end, 10).await.unwrap()[0].event.task_id, tasks[1].id);
+    assert_eq!(
+        stores.tasks.event_log_after(None, end, 10).await.unwrap().items[0].event.task_id,
+        tasks[1].id
+    );
 }
 
 #[tokio::test]

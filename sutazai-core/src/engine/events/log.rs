@@ -115,13 +115,12 @@ impl EventLog {
             let failed = read.is_err();
             match read {
                 Ok(page) => {
-                    let more = page.len() >= PAGE_SIZE as usize;
-                    for entry in page {
+                    for entry in page.items {
                         after = entry.position;
                         // Sending fails only without subscribers, and then the loop ends.
                         let _ = sender.send(Arc::new(entry));
                     }
-                    if more {
+                    if page.more {
                         continue;
                     }
                 }
@@ -155,8 +154,8 @@ impl Following {
             }
             if self.behind {
                 let page = self.log.store.event_log_after(self.owner, self.after, PAGE_SIZE).await?;
-                self.behind = page.len() >= PAGE_SIZE as usize;
-                self.read.extend(page);
+                self.behind = page.more;
+                self.read.extend(page.items);
                 continue;
             }
             let closing = self.log.closing.clone();

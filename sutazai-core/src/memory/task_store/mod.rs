@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use super::outbox::Outbox;
 use super::relay_store::MemoryRelayStore;
 use crate::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Pruned,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventOffset, EventLogPage, NewEvent, OutcomeRecord, Pruned,
     RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};
@@ -172,7 +172,7 @@ impl TaskStore for MemoryTaskStore {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Result<Vec<EventLogEntry>> {
+    ) -> Result<EventLogPage> {
         Ok(self.lock().event_log_after(owner, after, limit))
     }
 

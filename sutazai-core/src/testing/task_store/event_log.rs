@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::stage::{at, claim, claimed, enqueue, events, record_outcomes, task, task_with};
-use crate::domain::{EventKind, EventLogEntry, EventOffset, NewEvent, Outcome, TaskId, UserId};
+use crate::domain::{EventKind, EventLogEntry, EventOffset, EventLogPage, NewEvent, Outcome, TaskId, UserId};
 use crate::ports::{Clock, SystemClock, TaskStore};
 use crate::testing::real_time;
 
@@ -20,7 +20,7 @@ fn text(text: String) -> Vec<NewEvent> {
 /// The event log contains every event once, of one owner or of all, in an order in which no event appears
 /// before a position that was already returned, however many write.
 pub async fn event_log_contains_each_event_once(store: Arc<dyn TaskStore>) {
-    assert_eq!(store.event_log_after(None, START, 10).await.unwrap(), []);
+    assert_eq!(store.event_log_after(None, START, 10).await.unwrap(), EventLogPage::default());
     let (ada, eve) = (UserId::new(), UserId::new());
     let mut order: Vec<(TaskId, u64)> = Vec::new();
     let mut ids = Vec::new();
@@ -46,25 +46,70 @@ pub async fn event_log_contains_each_event_once(store: Arc<dyn TaskStore>) {
     for owner in [ada, eve] {
         let own: Vec<_> = all.iter().filter(|entry| entry.owner == Some(owner)).cloned().collect();
         assert_eq!(read_on(&*store, Some(owner), START, 3, own.len()).await, own);
-        assert_eq!(store.event_log_after(Some(owner), own[1].position, 1).await.unwrap(), own[2..3]);
+        assert_eq!(store.event_log_after(Some(owner), own[1].position, 1).await.unwrap().items, own[2..3]);
     }
-    assert_eq!(store.event_log_after(Some(UserId::new()), START, 9).await.unwrap(), []);
+    assert_eq!(store.event_log_after(Some(UserId::new()), START, 9).await.unwrap(), EventLogPage::default());
 
     let end = store.event_log_end().await.unwrap();
     assert!(all.iter().all(|entry| entry.position <= end));
-    assert_eq!(store.event_log_after(None, end, 9).await.unwrap(), []);
+    assert_eq!(store.event_log_after(None, end, 9).await.unwrap(), EventLogPage::default());
     store.delete(ids[2].0).await.unwrap();
     assert!(
         store.event_log_end().await.unwrap() >= end,
         "the event log does not go back with what is deleted"
     );
     let left: Vec<_> = all.iter().filter(|entry| entry.event.task_id != ids[2].0).cloned().collect();
-    assert_eq!(store.event_log_after(None, START, 100).await.unwrap(), left);
+    assert_eq!(
+        store.event_log_after(None, START, 100).await.unwrap(),
+        EventLogPage { items: left.clone(), more: false }
+    );
     let next = enqueue(&*store, task()).await;
     assert_eq!(places(&read_on(&*store, None, end, 9, 1).await), [(next, 1)], "its place was taken before");
     claim(&*store, 0).await;
 
     followed_while_many_write(store, [ada, eve], left.len() + 2).await;
+}
+
+/// A page of `events_after` or `event_log_after` with several events has at most 1 MB of text; a larger event has a page of
+/// its own. A page of `events_after` is empty only at the end.
+pub async fn pages_of_events_end_before_they_are_large(store: Arc<dyn TaskStore>) {
+    const EVENTS: usize = 7;
+    let owner = Some(UserId::new());
+    let held = claimed(&*store, task_with(|_| {}, owner)).await;
+    let texts = [10, 10, 1_500_000, 500_000, 300_000].map(|bytes| text("x".repeat(bytes)).remove(0));
+    store.append(&held.key(), texts.clone().into()).await.unwrap();
+
+    let (mut after, mut sizes, mut read) = (0, Vec::new(), Vec::new());
+    loop {
+        let page = store.events_after(held.task.id, after, 100).await.unwrap();
+        sizes.push(page.len());
+        let Some(last) = page.last() else { break };
+        after = last.sequence;
+        read.extend(page);
+    }
+    assert_eq!(
+        sizes,
+        [4, 1, 2, 0],
+        "two statuses and two small texts, the large one, and two that fit together"
+    );
+    assert!(read.iter().map(|event| event.sequence).eq(1..=EVENTS as u64), "each event once, in order");
+    assert!(read[2..].iter().map(|event| &event.kind).eq(texts.iter().map(|event| &event.kind)));
+
+    for owner in [owner, None] {
+        // Waits until the log has all of them.
+        let whole = read_on(&*store, owner, START, 100, EVENTS).await;
+        assert!(whole.iter().map(|entry| &entry.event).eq(&read));
+        let (mut after, mut pages) = (START, Vec::new());
+        loop {
+            let page = store.event_log_after(owner, after, 100).await.unwrap();
+            pages.push((page.items.len(), page.more));
+            after = page.items.last().map_or(after, |entry| entry.position);
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(pages, [(4, true), (1, true), (2, false)]);
+    }
 }
 
 /// Readers of all events and of one owner's follow while six tasks are written. The log has `known` events before.
@@ -118,11 +163,12 @@ pub(in crate::testing) async fn read_on(
     let reading = async {
         while read.len() < count {
             let page = store.event_log_after(owner, after, limit).await.unwrap();
-            assert!(page.len() <= limit as usize, "a page longer than its limit");
-            if page.is_empty() {
+            assert!(page.items.len() <= limit as usize, "a page longer than its limit");
+            assert!(!page.more || !page.items.is_empty(), "an empty page with another after it");
+            if page.items.is_empty() {
                 SystemClock.sleep(Duration::from_millis(2)).await;
             }
-            for entry in page {
+            for entry in page.items {
                 assert!(entry.position > after, "{:?} after {after:?}", entry.position);
                 assert!(seen.insert((entry.event.task_id, entry.event.sequence)), "an event came twice");
                 after = entry.position;
@@ -131,6 +177,6 @@ pub(in crate::testing) async fn read_on(
         }
     };
     real_time::within(Duration::from_secs(20), reading).await.expect("an event was missed");
-    assert_eq!(store.event_log_after(owner, after, limit).await.unwrap(), []);
+    assert_eq!(store.event_log_after(owner, after, limit).await.unwrap(), EventLogPage::default());
     read
 }

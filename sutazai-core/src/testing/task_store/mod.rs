@@ -22,8 +22,8 @@ pub use claims::{
     claims_come_in_order, expire_takes_back_what_ran_out, renew_prolongs_a_held_lease,
     task_can_be_added_as_claimed, task_is_claimed_by_one_worker,
 };
-pub use event_log::event_log_contains_each_event_once;
 pub(super) use event_log::read_on;
+pub use event_log::{event_log_contains_each_event_once, pages_of_events_end_before_they_are_large};
 pub use messages::{
     pages_of_agent_messages_end_before_they_are_large, parent_and_children_exchange_messages,
 };
@@ -75,6 +75,7 @@ where
     prune_removes_what_ended_long_ago(make().await).await;
     event_sequences_have_no_gaps(make().await).await;
     event_log_contains_each_event_once(make().await).await;
+    pages_of_events_end_before_they_are_large(make().await).await;
     list_pages_without_losing_or_doubling(make().await).await;
     list_ends_pages_before_they_are_large(make().await).await;
     statistics_counts(make().await).await;

@@ -84,7 +84,7 @@ pub async fn delete_all_removes_what_is_one_owners(store: Arc<dyn TaskStore>) {
         assert_eq!(store.events_after(id, 0, 100).await.unwrap(), []);
         assert_eq!(store.agent_messages(id, None, 100).await.unwrap().items, []);
     }
-    assert_eq!(store.event_log_after(ada, EventOffset::default(), 1_000).await.unwrap(), []);
+    assert_eq!(store.event_log_after(ada, EventOffset::default(), 1_000).await.unwrap().items, []);
     let lost = record_outcomes(&*store, &running, Outcome::Completed(json!(2)), 5).await.unwrap_err();
     assert_eq!(lost.kind(), ErrorKind::Conflict);
     assert_eq!(store.renew(&[running.key()], at(99), at(6)).await.unwrap(), [LeaseState::Lost]);

@@ -88,7 +88,7 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     assert_eq!(store.prune(&batch(Some(100), Some(100))).await.unwrap().removed, 0, "it may see them again");
     record_outcomes(&*store, &parent, done(3), 44).await.unwrap();
     assert_eq!(store.prune(&batch(Some(100), Some(100))).await.unwrap().removed, 3);
-    assert_eq!(store.event_log_after(None, EventOffset(0), 100).await.unwrap(), []);
+    assert_eq!(store.event_log_after(None, EventOffset(0), 100).await.unwrap().items, []);
     // The idempotency key of a removed task is free again.
     let again = task_with(|new| new.idempotency_key = Some("k".into()), None);
     assert_eq!(store.enqueue(vec![again.clone()]).await.unwrap(), [again]);

@@ -7,8 +7,9 @@ use std::ops::Bound;
 use serde_json::Value;
 
 use super::Queue;
+use crate::domain::page::fill_page;
 use crate::domain::{
-    Backlog, EventLogEntry, EventOffset, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
+    Backlog, EventLogEntry, EventOffset, EventLogPage, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
     TaskStatistics, UserId,
 };
 
@@ -58,11 +59,11 @@ impl Queue {
         limit: u32,
     ) -> Vec<TaskEvent> {
         let positions = self.events.get(&id).into_iter().flatten();
-        let positions = positions.skip(usize::try_from(after).unwrap_or(usize::MAX)).take(limit as usize);
-        positions
-            .filter_map(|position| self.event_log.get(position))
-            .map(|entry| entry.event.clone())
-            .collect()
+        let positions = positions.skip(usize::try_from(after).unwrap_or(usize::MAX));
+        page(positions.filter_map(|position| self.event_log.get(position)), limit, |entry| {
+            entry.event.clone()
+        })
+        .0
     }
 
     pub(in crate::memory::task_store) fn event_log_after(
@@ -70,15 +71,30 @@ impl Queue {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Vec<EventLogEntry> {
+    ) -> EventLogPage {
         let later = self.event_log.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, entry)| entry);
         let wanted = later.filter(|entry| owner.is_none() || entry.owner == owner);
-        wanted.take(limit as usize).cloned().collect()
+        let (items, more) = page(wanted, limit, EventLogEntry::clone);
+        EventLogPage { items, more }
     }
 
     pub(in crate::memory::task_store) fn event_log_end(&self) -> EventOffset {
         self.event_log_end
     }
+}
+
+/// Collects one page of these entries of the event log; returns its items and whether entries are left.
+fn page<'q, T>(
+    entries: impl Iterator<Item = &'q EventLogEntry>,
+    limit: u32,
+    item: impl Fn(&EventLogEntry) -> T,
+) -> (Vec<T>, bool) {
+    let sized = entries.map(|entry| {
+        let item = &item;
+        (entry.event.kind.text_bytes(), move || Ok::<_, Infallible>(item(entry)))
+    });
+    let Ok(page) = fill_page(sized, limit as usize);
+    page
 }
 
 /// Size of a task's payload, result and state as JSON, in bytes.
