@@ -11,22 +11,14 @@ use report::{Look, render};
 use serde_json::json;
 use sutazai_agent::agents::hardware_optimizer;
 use sutazai_agent::metrics;
-use sutazai_core::domain::{NewEvent, NewTask, Task};
-use sutazai_core::ports::{AgentContext, Clock, EventSink, SystemClock};
+use sutazai_core::domain::{NewTask, Task};
+use sutazai_core::ports::{AgentContext, Clock, SilentEventSink, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 #[path = "../cli/printable.rs"]
 mod printable;
 #[path = "../cli/report.rs"]
 mod report;
-
-/// Discards progress: the analysis takes less than a second.
-#[derive(Debug)]
-struct Discard;
-
-impl EventSink for Discard {
-    fn emit(&self, _: NewEvent) {}
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -40,7 +32,8 @@ async fn main() -> ExitCode {
         host: metrics::host_name(),
         clock: Arc::new(SystemClock),
         cancellation: CancellationToken::new(),
-        events: Arc::new(Discard),
+        // The analysis takes less than a second, so its progress is not shown.
+        events: Arc::new(SilentEventSink),
     };
     let analysis = match hardware_optimizer::analyze(&context).await {
         Ok(analysis) => analysis,

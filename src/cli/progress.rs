@@ -121,3 +121,15 @@ fn keep_moving(bar: &ProgressBar) {
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use sutazai_core::testing::event_sink;
+
+    use super::*;
+
+    #[test]
+    fn progress_line_conforms() {
+        event_sink::run_all(AgentProgress::new, |_| Vec::new());
+    }
+}

@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pythonize::pythonize;
 use sutazai::Result;
 use sutazai::config::{Config, ModelProgram};
-use sutazai::domain::{Analysis, NewEvent};
-use sutazai::ports::EventSink;
+use sutazai::domain::Analysis;
+use sutazai::ports::SilentEventSink;
 use sutazai::setup::LocalAnalysis;
 
 create_exception!(
@@ -22,18 +22,10 @@ create_exception!(
     "Failure of an analysis; the message names the setting or the service at fault."
 );
 
-/// Event sink that discards all events, because the call returns its result at the end.
-#[derive(Debug)]
-struct DiscardEvents;
-
-impl EventSink for DiscardEvents {
-    fn emit(&self, _: NewEvent) {}
-}
-
 async fn analyze_machine(use_model: bool, program: ModelProgram) -> Result<Analysis> {
     let mut config = Config::from_env()?;
     config.model_program.get_or_insert(program);
-    LocalAnalysis::open(&config, use_model, Arc::new(DiscardEvents)).await?.run().await
+    LocalAnalysis::open(&config, use_model, Arc::new(SilentEventSink)).await?.run().await
 }
 
 /// Returns the command that runs a model: this interpreter with the module that calls [`run_model_process`].

@@ -10,6 +10,7 @@ mod broker;
 mod bus;
 mod circles;
 mod collector;
+mod conformance;
 mod examples;
 mod exposed;
 mod injected;

@@ -296,3 +296,30 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::{Constraint, UserRole};
+    use crate::ports::SystemClock;
+    use crate::testing::{ScriptedModelBackend, model_backend};
+
+    #[tokio::test]
+    async fn gated_backend_conforms() {
+        model_backend::run_all(|| async {
+            let reply = |request: &GenerateRequest| match &request.constraint {
+                None => "and the ship sailed on ".repeat(500),
+                Some(Constraint::JsonSchema(_)) => json!({ "name": "Tom", "legs": 4 }).to_string(),
+                Some(Constraint::Grammar(_)) => "yes".into(),
+                Some(Constraint::Text(text)) => text.clone(),
+            };
+            let model = Arc::new(ScriptedModelBackend::replying(reply));
+            let gate =
+                AdmissionControl::new(model, Arc::new(SystemClock), &AdmissionControlConfig::default());
+            gate.model_for(&Caller::User { id: UserId::new(), role: UserRole::User })
+        })
+        .await;
+    }
+}

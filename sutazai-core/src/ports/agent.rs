@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Clock, MetricSource, MetricStore, ModelBackend};
+use super::{Clock, EventSink, MetricSource, MetricStore, ModelBackend};
 use crate::domain::{AgentDescriptor, EventKind, NewEvent, Permission, Section, Snapshot, Step, Task};
 use crate::error::{Error, Result};
 
@@ -40,12 +40,6 @@ pub trait Agent: Debug + Send + Sync + 'static {
     /// Runs one step of a task with the payload `context.task.payload`. After a crash it may run again from the start,
     /// so its external effects must be idempotent.
     async fn run(&self, context: &AgentContext) -> Result<Step>;
-}
-
-/// Receiver of an agent's progress and text; the worker writes them to the store in batches.
-pub trait EventSink: Debug + Send + Sync + 'static {
-    /// Accepts an event without waiting.
-    fn emit(&self, event: NewEvent);
 }
 
 /// Inputs and services of one run of an agent.

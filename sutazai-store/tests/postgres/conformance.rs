@@ -1,7 +1,4 @@
-//! The PostgreSQL stores against the suites of their ports, each part over a new database:
-//! `PostgresTaskStore`, `PostgresIdentityStore`, `PostgresApiKeyStore`, `PostgresConversationStore`,
-//! `PostgresDocumentStore`, `PostgresScheduleStore`, `PostgresMetricStore`, `PostgresAgentStore`,
-//! `PostgresRelayStore` and `PostgresClock`.
+//! The PostgreSQL stores against the suites of their ports, each part over a new database.
 
 use sutazai_core::testing::{
     agent_store, api_key_store, clock, conversation_store, document_store, identity_store, metric_store,

@@ -1,10 +1,6 @@
-//! The SQLite stores against the suites of their ports, each part over a new file: `SqliteTaskStore`,
-//! `SqliteIdentityStore`, `SqliteApiKeyStore`, `SqliteConversationStore`, `SqliteDocumentStore`,
-//! `SqliteScheduleStore`, `SqliteMetricStore`, `SqliteAgentStore` and `SqliteRelayStore`.
+//! The SQLite stores against the suites of their ports, each part over a new file.
 //!
-//! They are opened as programs open them, so the suites also cover their decorators `TracedTaskStore`,
-//! `TracedIdentityStore`, `TracedApiKeyStore`, `TracedConversationStore`, `TracedDocumentStore`,
-//! `TracedScheduleStore`, `TracedMetricStore` and `TracedAgentStore`.
+//! They are opened as programs open them, so the suites also cover the decorators that trace them.
 
 use std::sync::{Arc, Mutex};
 

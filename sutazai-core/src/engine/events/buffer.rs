@@ -144,10 +144,12 @@ async fn is_recorded(store: &dyn TaskStore, task: TaskId, event: &NewEvent) -> R
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
-    use super::*;
     use chrono::DateTime;
+
+    use super::*;
+    use crate::testing::event_sink;
 
     fn say(buffer: &EventBuffer, kind: EventKind) {
         buffer.emit(NewEvent { at: DateTime::UNIX_EPOCH, kind });
@@ -155,6 +157,11 @@ mod tests {
 
     fn progress(percent: usize) -> EventKind {
         EventKind::Progress { fraction: percent as f32 / 100.0, message: percent.to_string() }
+    }
+
+    #[test]
+    fn buffer_conforms() {
+        event_sink::run_all(EventBuffer::default, |buffer| buffer.lock().events.clone());
     }
 
     #[test]
