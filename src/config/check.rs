@@ -209,7 +209,6 @@ impl Layers {
         });
         let argon2_memory_kib = self.number("ARGON2_MEMORY_KIB", problems);
         let argon2_iterations = self.number("ARGON2_ITERATIONS", problems);
-        let argon2_parallelism = self.number("ARGON2_PARALLELISM", problems);
         let jwt_secret_key = self.signing_key("JWT_SECRET_KEY", problems);
         let jwt_previous_secret_key = self.signing_key("JWT_PREVIOUS_SECRET_KEY", problems);
         if serves
@@ -262,7 +261,6 @@ impl Layers {
             jwt_previous_secret_key,
             argon2_memory_kib: argon2_memory_kib?,
             argon2_iterations: argon2_iterations?,
-            argon2_parallelism: argon2_parallelism?,
             first_admin,
             access_ttl: Duration::from_secs(access? * 60),
             refresh_ttl: refresh?,

@@ -130,11 +130,29 @@ mod tests {
     }
 
     #[test]
+    fn every_alias_is_read_and_documented() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        let documentation = std::fs::read_to_string(path).unwrap();
+        for (name, expected) in [
+            ("OLLAMA_BASE_URL", ("MODEL_BACKENDS", "ollama=http://box:1")),
+            ("OLLAMA_HOST", ("MODEL_BACKENDS", "ollama=http://box:1")),
+            ("MODEL_OVERRIDE", ("DEFAULT_MODEL", "http://box:1")),
+            ("OLLAMA_DEFAULT_MODEL", ("DEFAULT_MODEL", "http://box:1")),
+        ] {
+            let given = aliases(|other| (other == name).then_some("http://box:1"));
+            let given: Vec<_> = given.iter().map(|(alias, value)| (alias.of, value.as_str())).collect();
+            assert_eq!(given, [expected], "{name}");
+            assert!(documentation.contains(&format!("`{name}`")), "{name} is not in docs/configuration.md");
+        }
+    }
+
+    #[test]
     fn first_alias_of_a_setting_applies() {
         let value = |name: &str| match name {
             "OLLAMA_BASE_URL" => Some("http://one:1"),
             "OLLAMA_HOST" => Some("two"),
-            "OLLAMA_DEFAULT_MODEL" => Some("mistral"),
+            "MODEL_OVERRIDE" => Some("mistral"),
+            "OLLAMA_DEFAULT_MODEL" => Some("llama"),
             _ => None,
         };
         let given: Vec<_> = aliases(value).into_iter().map(|(alias, value)| (alias.of, value)).collect();

@@ -81,8 +81,6 @@ pub struct Config {
     pub argon2_memory_kib: u32,
     /// Number of passes of one password hash over its memory.
     pub argon2_iterations: u32,
-    /// Degree of parallelism of one password hash.
-    pub argon2_parallelism: u32,
     /// Admin who is created at the start unless the username is taken.
     pub first_admin: Option<FirstAdmin>,
     /// Lifetime of an access token.
@@ -274,10 +272,7 @@ mod tests {
         assert_eq!((config.default_model.as_str(), config.model_auto_pull), ("tinyllama", false));
         assert_eq!(config.access_ttl, Duration::from_secs(1_800));
         assert!(config.workers >= 1);
-        assert_eq!(
-            (config.argon2_memory_kib, config.argon2_iterations, config.argon2_parallelism),
-            (19_456, 2, 1)
-        );
+        assert_eq!((config.argon2_memory_kib, config.argon2_iterations), (19_456, 2));
     }
 
     #[test]
@@ -300,7 +295,6 @@ mod tests {
             ("JWT_SECRET_KEY", "short"),
             ("ARGON2_MEMORY_KIB", "64"),
             ("ARGON2_ITERATIONS", "0"),
-            ("ARGON2_PARALLELISM", "many"),
             ("MODEL_SLOTS", "0"),
             ("MODEL_REQUESTS_PER_MINUTE", "-1"),
             ("MODEL_MAX_TOKENS", "511"),
@@ -316,7 +310,6 @@ mod tests {
             "JWT_SECRET_KEY",
             "ARGON2_MEMORY_KIB",
             "ARGON2_ITERATIONS",
-            "ARGON2_PARALLELISM",
             "MODEL_SLOTS",
             "MODEL_REQUESTS_PER_MINUTE",
             "MODEL_MAX_TOKENS",
@@ -576,6 +569,27 @@ mod tests {
         let found = problems(&[("JWT_SECRET_KEY_FILE", &path)]);
         assert!(found[0].starts_with("JWT_SECRET_KEY_FILE: cannot read"), "{found:?}");
         assert!(found[0].contains(&format!("run `chmod 600 {path}`")), "{found:?}");
+    }
+
+    #[test]
+    fn every_secret_and_every_address_can_be_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("value");
+        let named: Vec<_> = settings().filter(|setting| setting.may_be_in_a_file()).collect();
+        for name in ["DATABASE_URL", "REDIS_URL", "RABBITMQ_URL", "JWT_SECRET_KEY", "METRICS_TOKEN"] {
+            assert!(named.iter().any(|setting| setting.name == name), "{name} cannot be in a file");
+        }
+        for setting in named {
+            write_private(&file, "scheme://me:hunter2@host/place\n");
+            let variable = format!("{}_FILE", setting.name);
+            let layers = read(&[(&variable, &file.display().to_string())], None, &[]);
+            assert_eq!(layers.text(setting.name).as_deref(), Some("scheme://me:hunter2@host/place"));
+            let (_, shown, origin) =
+                layers.effective().into_iter().find(|(name, ..)| *name == setting.name).unwrap();
+            assert!(!shown.contains("hunter2"), "{}: {shown}", setting.name);
+            assert!(origin.starts_with(&variable), "{origin}");
+            assert!(!format!("{layers:?}").contains("hunter2"), "{}", setting.name);
+        }
     }
 
     #[test]

@@ -308,7 +308,7 @@ pub fn identity(config: &Config, stores: &Stores, clock: Arc<dyn Clock>) -> Resu
     let hasher = Arc::new(Argon2PasswordHasher::new(Argon2Cost {
         memory_kib: config.argon2_memory_kib,
         iterations: config.argon2_iterations,
-        parallelism: config.argon2_parallelism,
+        ..Argon2Cost::default()
     })?);
     let mut signer = JwtTokenSigner::new(secret.expose().as_bytes())?;
     if let Some(previous) = &config.jwt_previous_secret_key {

@@ -78,7 +78,7 @@ impl Reply {
     }
 
     fn of(status: StatusCode, data: &impl Serialize) -> Self {
-        Self { status, data: serde_json::to_vec(data).map(Bytes::from).map_err(Error::from) }
+        Self { status, data: serde_json::to_vec(data).map(Bytes::from).map_err(Error::json) }
     }
 }
 

@@ -1,11 +1,9 @@
 //! Settings: users, sessions and their keys.
 
-use std::time::Duration;
-
 use sutazai_core::identity::IdentityConfig;
 use sutazai_http::auth::Argon2Cost;
 
-use super::setting::{Fallback, Setting, Values};
+use super::setting::{Fallback, Setting, Values, days};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -92,18 +90,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Fallback::Computed(|| Argon2Cost::default().iterations.to_string()),
         help: "passes of one password hash over its memory",
     },
-    Setting {
-        name: "ARGON2_PARALLELISM",
-        values: Values::Number { min: 1, max: 64 },
-        default: Fallback::Computed(|| Argon2Cost::default().parallelism.to_string()),
-        help: "degree of parallelism of one password hash",
-    },
 ];
 
 fn identity() -> IdentityConfig {
     IdentityConfig::default()
-}
-
-fn days(duration: Duration) -> String {
-    (duration.as_secs() / 86_400).to_string()
 }

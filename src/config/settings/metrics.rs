@@ -1,24 +1,26 @@
 //! Settings: metric history, monitoring, traces and logs.
 
-use super::setting::{Fallback, Setting, Values};
+use sutazai_agent::metrics::{History, host_name};
+
+use super::setting::{Fallback, Setting, Values, days, seconds};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "HOST_NAME",
         values: Values::Text("1 to 253 characters"),
-        default: Fallback::Computed(sutazai_agent::metrics::host_name),
+        default: Fallback::Computed(host_name),
         help: "name of this machine in the metric history and in analyses",
     },
     Setting {
         name: "HISTORY_INTERVAL_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
-        default: Fallback::Fixed("60"),
+        default: Fallback::Computed(|| seconds(History::DEFAULT_INTERVAL)),
         help: "time between two samples of the metric history",
     },
     Setting {
         name: "HISTORY_KEEP_DAYS",
         values: Values::Number { min: 1, max: 3_650 },
-        default: Fallback::Fixed("30"),
+        default: Fallback::Computed(|| days(History::DEFAULT_RETENTION)),
         help: "retention of the metric history",
     },
     Setting {

@@ -1,5 +1,6 @@
 //! Settings: models and the requests to them.
 
+use sutazai_agent::models::DEFAULT_IDLE_TIMEOUT;
 use sutazai_core::admission_control::AdmissionControlConfig;
 
 use super::setting::{Fallback, Setting, Values, seconds};
@@ -82,7 +83,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "MODEL_IDLE_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 86_400 },
-        default: Fallback::Fixed("120"),
+        default: Fallback::Computed(|| seconds(DEFAULT_IDLE_TIMEOUT)),
         help: "time without output after which a model counts as hung; loading a large model from a slow disk counts too",
     },
 ];

@@ -101,3 +101,8 @@ impl Setting {
 pub(super) fn seconds(duration: Duration) -> String {
     duration.as_secs().to_string()
 }
+
+/// Returns a duration of the library as the value of a setting in days.
+pub(super) fn days(duration: Duration) -> String {
+    (duration.as_secs() / 86_400).to_string()
+}

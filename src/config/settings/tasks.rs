@@ -1,6 +1,6 @@
 //! Settings: workers, quotas and retention.
 
-use sutazai_core::engine::DEFAULT_LEASE;
+use sutazai_core::engine::{DEFAULT_LEASE, default_workers};
 
 use super::setting::{Fallback, Setting, Values, seconds};
 
@@ -8,7 +8,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "WORKERS",
         values: Values::Number { min: 0, max: 1_024 },
-        default: Fallback::Computed(|| cores().to_string()),
+        default: Fallback::Computed(|| default_workers().to_string()),
         help: "tasks that run at once; 0 (serve only) leaves them to other processes",
     },
     Setting {
@@ -84,7 +84,3 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "megabytes of files that one user may have uploaded",
     },
 ];
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}

@@ -46,17 +46,21 @@ pub struct History {
 }
 
 impl History {
+    /// Default of the time between two snapshots.
+    pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+    /// Default of the time for which samples are kept (30 days).
+    pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
     /// Creates a recorder that samples the host [`LOCAL_HOST`] every 60 s, keeps all samples for 24 hours and one a
     /// minute for 30 days.
     pub fn new(store: Arc<dyn MetricStore>, clock: Arc<dyn Clock>) -> Self {
-        let hours = |hours: u64| Duration::from_secs(hours * 3600);
         Self {
             store,
             clock,
             host: LOCAL_HOST.to_owned(),
-            interval: Duration::from_secs(60),
-            fine: hours(24),
-            keep: hours(30 * 24),
+            interval: Self::DEFAULT_INTERVAL,
+            fine: Duration::from_secs(24 * 3600),
+            keep: Self::DEFAULT_RETENTION,
         }
     }
 

@@ -12,10 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sutazai_core::{Error, ErrorKind, Result, trace};
 
+use super::DEFAULT_IDLE_TIMEOUT;
 use super::wire::read_json;
-
-/// Default limit for the silence of a server. Loading a large model from a slow disk counts as silence.
-const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Time limit for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

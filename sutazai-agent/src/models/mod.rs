@@ -48,6 +48,10 @@ pub use ollama::OllamaModelBackend;
 pub use openai::OpenAiModelBackend;
 pub use permissions::{MeasuredModel, PermissionStore};
 
+/// Default of the longest silence of a model before a request to it fails. Loading a large model from a slow disk is
+/// silence too.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// Settings of backends beside their addresses.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
@@ -61,7 +65,7 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { openai_api_key: None, idle_timeout: Duration::from_secs(120), embedded: None }
+        Self { openai_api_key: None, idle_timeout: DEFAULT_IDLE_TIMEOUT, embedded: None }
     }
 }
 

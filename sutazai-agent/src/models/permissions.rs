@@ -95,7 +95,8 @@ impl PermissionStore {
         // last rename wins.
         let temporary = self.path.with_extension(format!("json.{}", std::process::id()));
         let mut file = fs::File::create(&temporary).map_err(failed)?;
-        file.write_all(&serde_json::to_vec_pretty(stored)?).map_err(failed)?;
+        let text = serde_json::to_vec_pretty(stored).map_err(Error::json)?;
+        file.write_all(&text).map_err(failed)?;
         // Synced before the rename, so that a power failure leaves either the old or the new file.
         file.sync_all().map_err(failed)?;
         fs::rename(&temporary, &self.path).map_err(failed)

@@ -10,8 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use metrics::counter;
 use rand::Rng;
+use sutazai_core::Error;
 use sutazai_core::ports::Clock;
-use sutazai_core::{Error, ErrorKind};
 
 /// Maximum number of calls to one backend for one request, the first included.
 const MAX_ATTEMPTS: u32 = 3;
@@ -109,6 +109,7 @@ fn ceiling(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use sutazai_core::ErrorKind;
     use sutazai_core::testing::ManualClock;
 
     use super::*;

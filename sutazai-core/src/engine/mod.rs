@@ -15,7 +15,7 @@ mod result_cache;
 mod shared;
 mod worker;
 
-pub use client::builder::{DEFAULT_LEASE, EngineBuilder};
+pub use client::builder::{DEFAULT_LEASE, EngineBuilder, default_workers};
 pub use client::engine::Engine;
 pub use events::log::{EventLogStream, EventLogSubscription};
 pub use events::stream::EventStream;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::super::DEFAULT_IDLE_TIMEOUT;
+
 /// Variables that the child inherits: the library search path and the folder of temporary files. Everything else,
 /// including secrets of the parent, stays out of a process that runs native code.
 const INHERITED: [&str; 2] = ["LD_LIBRARY_PATH", "TMPDIR"];
@@ -22,9 +24,6 @@ pub struct ModelLauncher {
 }
 
 impl ModelLauncher {
-    /// Default of the longest silence of a computing model.
-    pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-
     /// Creates a launcher of `program` without arguments.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
@@ -32,7 +31,7 @@ impl ModelLauncher {
             arguments: Vec::new(),
             environment: Vec::new(),
             memory_limit: None,
-            idle_timeout: Self::DEFAULT_IDLE_TIMEOUT,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
             state_folder: default_state_folder(),
         }
     }

@@ -17,6 +17,11 @@ use crate::ports::{
 /// Default duration of a lease.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(10);
 
+/// Returns the default number of tasks that run concurrently: the number of processors.
+pub fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Settings and ports of an [`Engine`]. Only the task store is required.
 #[derive(Debug)]
 pub struct EngineBuilder {
@@ -55,7 +60,7 @@ impl EngineBuilder {
             agents: Vec::new(),
             clock: Arc::new(SystemClock),
             tracer: Arc::new(SilentTracer),
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: default_workers(),
             lease: DEFAULT_LEASE,
             limits: ConcurrencyLimits::default(),
             max_pending_per_owner: None,
@@ -142,7 +147,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets the number of tasks that run concurrently; default: the number of processors. With 0 nothing runs here:
+    /// Sets the number of tasks that run concurrently; default: [`default_workers`]. With 0 nothing runs here:
     /// submitted tasks are left to other processes that share the store.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
