@@ -4,7 +4,7 @@
 . "$(dirname "$0")/env.sh"
 
 build=(build-essential ca-certificates ccache cmake libclang-dev pkg-config python3 python3-pip python3-venv)
-test=(chromium chromium-driver docker.io e2fsprogs faketime iproute2 jq mount nginx-light pgbouncer postgresql procps prometheus
+test=(chromium chromium-driver docker.io e2fsprogs faketime iproute2 iptables jq mount nginx-light pgbouncer postgresql procps prometheus
     psmisc qemu-user rabbitmq-server redis-server redis-tools strace stress-ng util-linux)
 # Since version 13, Debian has the Docker client in a package of its own; testing has no version number.
 if (. /etc/os-release && [ "$ID" = debian ] && [ "${VERSION_ID:-13}" -ge 13 ]) 2>/dev/null; then

@@ -132,7 +132,6 @@ group=/sys/fs/cgroup/pids
 [ -w "$group/cgroup.procs" ] || cannot "no control group of version 1 or 2 can be made"
 group=$group/$NAME
 need mkdir "$group"
-trap 'rmdir "$group"' EXIT
 [ -e "$group/pids.max" ] || cannot "the controller pids is not there"
 echo 1 >"$group/pids.max"
 AS=(bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group")

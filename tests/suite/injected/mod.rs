@@ -6,26 +6,43 @@
 //! `cannot REASON`; the table names it, and the suite fails if a usual machine (root on Debian 12 with the
 //! packages of `scripts/install.sh test`) can cause it.
 //!
+//! Control groups and settings of the kernel belong to no namespace. The [guard](guard::Guard) removes or
+//! restores them afterwards, also if the test is killed.
+//!
 //! A new scenario is an entry in the table of its subject, in a file of this folder. Functions that only it
 //! needs belong into its own script, not into [`PRELUDE`].
 
 mod analyzer;
 mod disks;
 mod groups;
+mod guard;
+mod limits;
+mod names;
 mod network;
+mod processes;
+mod table;
 
-use std::io::Write;
+use std::cell::RefCell;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::{Place, text};
+use guard::{Guard, unshared};
+use table::Table;
 
 /// Tables of scenarios by subject.
-const TABLES: &[&[Scenario]] =
-    &[analyzer::SCENARIOS, disks::SCENARIOS, groups::SCENARIOS, network::SCENARIOS];
+const TABLES: &[&[Scenario]] = &[
+    analyzer::SCENARIOS,
+    disks::SCENARIOS,
+    groups::SCENARIOS,
+    limits::SCENARIOS,
+    names::SCENARIOS,
+    network::SCENARIOS,
+    processes::SCENARIOS,
+];
 
 /// Upper bound of a scenario, including what causes its fault, against hangs.
 const SCENARIO_LIMIT: Duration = Duration::from_secs(60);
@@ -112,6 +129,8 @@ pub(crate) struct Scenario {
 pub(crate) struct Report {
     json: Value,
     errors: String,
+    /// Parts of the report that were asked for, for the table.
+    found: RefCell<Vec<String>>,
 }
 
 impl Report {
@@ -128,20 +147,27 @@ impl Report {
             let summary = finding["summary"].as_str().unwrap_or_default();
             words.iter().all(|word| summary.contains(word))
         };
-        found.iter().find(says).copied().ok_or_else(|| {
+        let finding = found.iter().find(says).copied().ok_or_else(|| {
             let summaries: Vec<_> = found.iter().map(|finding| &finding["summary"]).collect();
             format!(
                 "no finding {rule} with {words:?}; those of the rule: {summaries:?}; all: {:?}",
                 self.rules()
             )
-        })
+        })?;
+        self.note_found(format!("`{rule}`: {}", finding["summary"].as_str().unwrap_or_default()));
+        Ok(finding)
+    }
+
+    fn note_found(&self, part: String) {
+        self.found.borrow_mut().push(part);
     }
 
     /// Checks that no finding of this rule contains this word in its summary.
     fn lacks(&self, rule: &str, word: &str) -> Result<(), String> {
-        match self.finding(rule, &[word]) {
-            Ok(finding) => Err(format!("a false finding: {}", finding["summary"])),
-            Err(_) => Ok(()),
+        let summaries = self.findings(rule).into_iter().filter_map(|finding| finding["summary"].as_str());
+        match summaries.into_iter().find(|summary| summary.contains(word)) {
+            Some(summary) => Err(format!("a false finding: {summary}")),
+            None => Ok(()),
         }
     }
 
@@ -154,9 +180,11 @@ impl Report {
     /// Checks that a note of the report contains these words.
     fn notes(&self, words: &[&str]) -> Result<(), String> {
         let notes = self.json["notes"].as_array().cloned().unwrap_or_default();
-        let says =
-            |note: &Value| words.iter().all(|word| note.as_str().is_some_and(|note| note.contains(word)));
-        if notes.iter().any(says) { Ok(()) } else { Err(format!("no note with {words:?}: {notes:?}")) }
+        let says = |note: &&str| words.iter().all(|word| note.contains(word));
+        let note = notes.iter().filter_map(Value::as_str).find(says);
+        let note = note.ok_or_else(|| format!("no note with {words:?}: {notes:?}"))?;
+        self.note_found(note.to_owned());
+        Ok(())
     }
 
     /// Checks that a section was measured.
@@ -168,14 +196,17 @@ impl Report {
     /// Checks that a section is missing for a reason with these words.
     fn missing(&self, section: &str, words: &[&str]) -> Result<(), String> {
         let reason = self.json["metrics"][section]["reason"].as_str().unwrap_or_default();
-        let says = words.iter().all(|word| reason.contains(word));
-        if says { Ok(()) } else { Err(format!("{section} is not missing for {words:?}: {reason:?}")) }
+        if !words.iter().all(|word| reason.contains(word)) {
+            return Err(format!("{section} is not missing for {words:?}: {reason:?}"));
+        }
+        self.note_found(format!("`{section}` missing: {reason}"));
+        Ok(())
     }
 }
 
 /// Result of a scenario.
 enum Ended {
-    Good(Duration),
+    Good(Vec<String>, Duration),
     Wrong(String),
     Cannot(String),
 }
@@ -188,33 +219,29 @@ fn injected_faults_are_found_and_do_not_stop_the_analyzer() {
         able || !rustix::process::geteuid().is_root(),
         "root may make a mount namespace, but `unshare` failed"
     );
-    if !able {
-        print("injected faults: none could be caused, since this user may not create a mount namespace\n");
-        return;
-    }
     let mut wrong = Vec::new();
-    let mut table = String::from("injected faults:\n");
+    let mut table = Table::default();
     for scenario in TABLES.iter().copied().flatten() {
-        let ended = play(scenario);
-        let (row, took) = match &ended {
-            Ended::Good(took) => ("good".to_owned(), format!("{:.1} s", took.as_secs_f64())),
-            Ended::Wrong(why) => (format!("WRONG: {why}"), String::new()),
-            Ended::Cannot(why) => (format!("could not be caused: {why}"), String::new()),
-        };
-        table.push_str(&format!("  {:<58} {took:>6}  {row}\n", scenario.name));
-        match ended {
-            Ended::Good(_) => {}
-            Ended::Cannot(_) if !scenario.usual => {}
-            Ended::Cannot(why) | Ended::Wrong(why) => wrong.push(format!("{}: {why}", scenario.name)),
+        if !able {
+            table.impossible(scenario.name, "this user may not create a mount namespace");
+            continue;
+        }
+        match play(scenario) {
+            Ended::Good(found, took) => table.found(scenario.name, &found, took),
+            Ended::Cannot(why) => {
+                table.impossible(scenario.name, &why);
+                if scenario.usual {
+                    wrong.push(format!("{}: {why}", scenario.name));
+                }
+            }
+            Ended::Wrong(why) => {
+                table.wrong(scenario.name, &why);
+                wrong.push(format!("{}: {why}", scenario.name));
+            }
         }
     }
-    print(&table);
+    table.publish();
     assert!(wrong.is_empty(), "{} scenarios failed:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// Writes past the capture of the test harness, so that the table is also printed when all scenarios pass.
-fn print(table: &str) {
-    let _ = std::io::stderr().lock().write_all(table.as_bytes());
 }
 
 fn play(scenario: &Scenario) -> Ended {
@@ -240,36 +267,22 @@ fn play(scenario: &Scenario) -> Ended {
         Ok(json) => json,
         Err(e) => return Ended::Wrong(format!("no report ({e}): {}", errors.trim())),
     };
-    match (scenario.expect)(&Report { json, errors }) {
-        Ok(()) => Ended::Good(took),
+    let report = Report { json, errors, found: RefCell::default() };
+    match (scenario.expect)(&report) {
+        Ok(()) => Ended::Good(report.found.into_inner(), took),
         Err(why) => Ended::Wrong(why),
     }
 }
 
-/// Runs the script. Its process namespace ends with `unshare`, and all processes in it.
 fn run(place: &Place, scenario: &Scenario) -> Output {
-    let script = format!("{PRELUDE}\n{}", scenario.script);
-    let binary = Path::new(env!("CARGO_BIN_EXE_sutazai"));
+    let mut command = unshared(&format!("{PRELUDE}\n{}", scenario.script));
     let settings = place.settings().into_iter().filter(|(name, _)| name != "DATABASE_URL");
-    let mut child = Command::new("unshare")
-        .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", &script])
-        .env_clear()
+    command
         .envs(settings)
         .env("LD_LIBRARY_PATH", std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default())
         .env("PLACE", place.path(""))
-        .env("SUTAZAI", binary)
+        .env("SUTAZAI", Path::new(env!("CARGO_BIN_EXE_sutazai")))
         .env("NAME", format!("sutazai-injected-{}", std::process::id()))
-        .env("DATABASE_URL", format!("sqlite://{}", place.path("data/sutazai.db").display()))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    while begun.elapsed() < SCENARIO_LIMIT && child.try_wait().unwrap().is_none() {
-        #[allow(clippy::disallowed_methods)] // another program's time
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let _ = child.kill();
-    child.wait_with_output().unwrap()
+        .env("DATABASE_URL", format!("sqlite://{}", place.path("data/sutazai.db").display()));
+    Guard::start(&command).output(SCENARIO_LIMIT)
 }

@@ -15,6 +15,7 @@ macro_rules! in_namespace {
         )
     };
 }
+pub(super) use in_namespace;
 
 /// Creates a pair of virtual interfaces, and a function that sends 4,000 small packets per second to nobody
 /// over it.
@@ -250,7 +251,6 @@ analyze
 group=/sys/fs/cgroup/$NAME
 [ -d /sys/fs/cgroup/pids ] && group=/sys/fs/cgroup/pids/$NAME
 need mkdir "$group"
-trap 'kill $(jobs -p); wait; rmdir "$group"' EXIT
 [ -e "$group/pids.max" ] || cannot "the controller pids is not there"
 echo 20 >"$group/pids.max"
 for _ in $(seq 18); do
@@ -370,9 +370,8 @@ for _ in $(seq 8); do
 done
 group=/sys/fs/cgroup/freezer/$NAME
 if [ -d /sys/fs/cgroup/freezer ] && mkdir "$group" 2>/dev/null; then
-    # A frozen process cannot be killed, so it is thawed after 15 s, whatever happens to this script.
-    ( sleep 15; echo THAWED >"$group/freezer.state" ) &
-    trap 'echo THAWED >"$group/freezer.state"; kill -CONT $(jobs -p); kill $(jobs -p); wait; sleep 0.2; rmdir "$group"' EXIT
+    # A frozen process cannot be killed, and the end of its process namespace would wait for it.
+    trap 'echo THAWED >"$group/freezer.state"' EXIT
     for _ in $(seq 8); do
         sleep 20 &
         echo $! >"$group/cgroup.procs"
