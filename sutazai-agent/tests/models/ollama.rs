@@ -172,7 +172,8 @@ async fn broken_answer_states_the_reason() {
 #[tokio::test]
 async fn answer_that_violates_the_schema_is_an_error() {
     let server = OllamaServer::start(&MODELS).await;
-    let constraint = Some(Constraint::JsonSchema(json!({ "type": "object", "required": ["name"] })));
+    let schema = json!({ "type": "object", "properties": { "name": {} }, "required": ["name"] });
+    let constraint = Some(Constraint::JsonSchema(schema));
     for text in ["Sure! {}", "{}", r#"{"name":"#] {
         server.fail(Fault::Says(text));
         let (_, e) =
