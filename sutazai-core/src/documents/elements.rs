@@ -200,7 +200,7 @@ fn styled(style: &str) -> (Option<bool>, Option<bool>) {
             *place = Some((is_important, value));
         }
     };
-    for declaration in style.split(';') {
+    for declaration in without_comments(style).split(';') {
         let Some((property, value)) = declaration.split_once(':') else { continue };
         let (value, is_important) = match value.split_once('!') {
             Some((value, priority)) if priority.trim() == "important" => (value.trim(), true),
@@ -219,6 +219,17 @@ fn styled(style: &str) -> (Option<bool>, Option<bool>) {
     (display.map(|(_, value)| value), visibility.map(|(_, value)| value))
 }
 
+/// Replaces the comments of a style sheet (CSS Syntax, section 4.3.2) by spaces. One that is not closed goes on to the end.
+fn without_comments(style: &str) -> String {
+    let (mut kept, mut rest) = (String::with_capacity(style.len()), style);
+    while let Some((before, comment)) = rest.split_once("/*") {
+        kept.push_str(before);
+        kept.push(' ');
+        rest = comment.split_once("*/").map_or("", |(_, after)| after);
+    }
+    kept + rest
+}
+
 /// Returns whether browsers never render the content of the element, whatever its style. `noscript` is included,
 /// because browsers run scripts.
 fn is_never_displayed(name: &[u8], is_foreign: bool) -> bool {
@@ -235,6 +246,9 @@ fn is_never_displayed(name: &[u8], is_foreign: bool) -> bool {
         b"video",
         b"audio",
         b"canvas",
+        // A bar is drawn in place of their content.
+        b"meter",
+        b"progress",
     ];
     let in_pictures: &[&[u8]] =
         &[b"defs", b"desc", b"metadata", b"symbol", b"title", b"annotation", b"annotation-xml"];
