@@ -407,6 +407,7 @@ fn decoded(pointer: &str) -> String {
     let mut rest = pointer.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
         let hex = (*first == b'%').then(|| behind.get(..2)).flatten();
+        let hex = hex.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         let byte = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         bytes.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { &behind[2..] } else { behind };

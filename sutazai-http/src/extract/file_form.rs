@@ -106,7 +106,8 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
             bytes.push(*first);
             continue;
         }
-        let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+        let digits = rest.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+        let digits = std::str::from_utf8(digits).ok()?;
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         rest = &rest[2..];
     }
@@ -142,6 +143,7 @@ mod tests {
             ("form-data; filename=\"a;filename*=UTF-8''x\"", None),
             ("form-data; filename*=UTF-8''%FF", None),
             ("form-data; filename*=UTF-8''%F", None),
+            ("form-data; filename*=UTF-8''a%+1b.txt", None),
             ("form-data; filename*=UTF-8''", None),
             ("form-data; filename*=koi8-r''a", None),
         ] {

@@ -88,6 +88,8 @@ async fn each_route_has_its_own_limit() {
     }
     let answer = post(&ada, "/v1/chat/completions", padded(2_097_153)).await;
     assert_eq!(answer.status(), 413);
+    let body: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(body["error"]["type"], "invalid_request_error", "{body}");
     assert_ne!(post(&ada, "/v1/chat/completions", padded(2_097_152)).await.status(), 413);
 }
 
