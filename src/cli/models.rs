@@ -79,7 +79,7 @@ fn row(model: &ModelInfo, measured: Option<&MeasuredModel>) -> String {
     let digest = model.digest.as_deref().map_or("", digest_prefix);
     let permissions = match measured {
         None => "not measured".to_owned(),
-        Some(measured) => format!("may {}", names(&measured.granted)),
+        Some(measured) => format!("permissions: {}", names(&measured.granted)),
     };
     let process = model.process.as_ref().map_or_else(String::new, |process| {
         let crashes = match process.crashes {
@@ -106,7 +106,7 @@ fn digest_prefix(digest: &str) -> &str {
 
 fn names(granted: &[ModelPermission]) -> String {
     match granted {
-        [] => "nothing".to_owned(),
+        [] => "none".to_owned(),
         granted => granted.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(", "),
     }
 }
@@ -140,7 +140,7 @@ async fn check(
     for measurement in &measured.measurements {
         output::line(format_args!("{}", measurement_row(measurement)))?;
     }
-    output::line(format_args!("{} may {}.", model.name, names(&measured.granted)))
+    output::line(format_args!("Permissions of {}: {}", model.name, names(&measured.granted)))
 }
 
 /// Formats one measurement with its threshold.
@@ -201,9 +201,9 @@ mod tests {
             granted: granted.to_vec(),
             measurements: Vec::new(),
         };
-        assert!(row(&model(), Some(&measured(&[]))).contains("may nothing"));
+        assert!(row(&model(), Some(&measured(&[]))).contains("permissions: none"));
         let both = measured(&[ModelPermission::Choose, ModelPermission::Word]);
-        assert!(row(&model(), Some(&both)).contains("may choose, word"));
+        assert!(row(&model(), Some(&both)).contains("permissions: choose, word"));
         let bare = ModelInfo {
             size_bytes: None,
             parameters: None,
