@@ -45,7 +45,7 @@ impl Agent for Measure {
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         context.progress(0.5, "measuring");
-        let used = context.snapshot().await.host.value().map(|host| host.memory.used_bytes);
+        let used = context.snapshot().await.host.value().and_then(|host| host.memory.used_bytes);
         Ok(Step::Done(json!({ "used_bytes": used })))
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use console::{Style, measure_text_width};
-use sutazai_core::domain::metric::{HostMetrics, Section, Snapshot};
+use sutazai_core::domain::metric::{HostMetrics, MissingFigures, Section, Snapshot};
 use sutazai_core::domain::{
     Analysis, GeneratedBy, Grounding, ModelPermission, PriorityLevel, Recommendation, Severity,
 };
@@ -74,13 +74,18 @@ impl Page {
         }
         match &snapshot.pressure {
             Section::Present { value } => {
-                let text = format!(
-                    "cpu {:.1} %, memory {:.1} %, io {:.1} % of the last 10 s stalled",
-                    value.cpu.some_avg10, value.memory.some_avg10, value.io.some_avg10
-                );
-                self.line(out, "pressure", &text);
+                let resources = [("cpu", &value.cpu), ("memory", &value.memory), ("io", &value.io)];
+                let known = resources.iter().filter_map(|(resource, pressure)| {
+                    Some(format!("{resource} {:.1} %", pressure.as_ref()?.some_avg10))
+                });
+                let known: Vec<String> = known.collect();
+                self.line(out, "pressure", &format!("{} of the last 10 s stalled", known.join(", ")));
+                self.missing_figures(out, "pressure", &value.missing);
             }
             Section::Missing { reason } => self.missing(out, "pressure", reason),
+        }
+        if let Section::Present { value } = &snapshot.cgroup {
+            self.missing_figures(out, "cgroup", &value.missing);
         }
         match &snapshot.containers {
             Section::Present { value } => {
@@ -89,6 +94,7 @@ impl Page {
                     "containers",
                     &format!("{} running of {}, {}", value.running, value.total, name(&value.engine)),
                 );
+                self.missing_figures(out, "containers", &value.missing);
             }
             Section::Missing { reason } => self.missing(out, "containers", reason),
         }
@@ -103,6 +109,7 @@ impl Page {
                         }
                         _ => self.missing(out, &label, "the driver does not report its memory"),
                     }
+                    self.missing_figures(out, &label, &gpu.missing);
                 }
             }
             Section::Missing { reason } => self.missing(out, "gpus", reason),
@@ -119,13 +126,23 @@ impl Page {
     fn host(&self, out: &mut String, host: &HostMetrics) {
         let [one, five, fifteen] = host.cpu.load;
         let load = format!("{} cores, load {one:.2} {five:.2} {fifteen:.2}", host.cpu.cores);
-        self.bar(out, "cpu", host.cpu.used_percent, &load);
+        match host.cpu.used_percent {
+            Some(used) => self.bar(out, "cpu", used, &load),
+            None => self.line(out, "cpu", &load),
+        }
         let memory = &host.memory;
-        let note = format!("{} of {}", bytes(memory.used_bytes), bytes(memory.total_bytes));
-        self.bar(out, "memory", memory.used_percent, &note);
-        if host.swap.total_bytes > 0 {
-            let note = format!("{} of {}", bytes(host.swap.used_bytes), bytes(host.swap.total_bytes));
-            self.bar(out, "swap", host.swap.used_percent, &note);
+        match (memory.used_percent, memory.used_bytes, memory.total_bytes) {
+            (Some(percent), Some(used), Some(total)) => {
+                self.bar(out, "memory", percent, &format!("{} of {}", bytes(used), bytes(total)));
+            }
+            (_, _, Some(total)) => self.line(out, "memory", &format!("{} in total", bytes(total))),
+            _ => {}
+        }
+        if let (Some(percent), Some(used), Some(total)) =
+            (host.swap.used_percent, host.swap.used_bytes, host.swap.total_bytes)
+            && total > 0
+        {
+            self.bar(out, "swap", percent, &format!("{} of {}", bytes(used), bytes(total)));
         }
         for disk in &host.disks {
             let note = format!("{} free of {}", bytes(disk.available_bytes), bytes(disk.total_bytes));
@@ -138,12 +155,14 @@ impl Page {
             };
             self.missing(out, &mount.mount, &reason);
         }
-        let processes = &host.processes;
-        let top = processes.top.first();
-        let most = top.map_or_else(String::new, |process| {
-            format!(", most memory: {} ({})", name(&process.name), bytes(process.memory_bytes))
-        });
-        self.line(out, "processes", &format!("{}{most}", processes.count));
+        if let Some(processes) = &host.processes {
+            let top = processes.top.first();
+            let most = top.map_or_else(String::new, |process| {
+                format!(", most memory: {} ({})", name(&process.name), bytes(process.memory_bytes))
+            });
+            self.line(out, "processes", &format!("{}{most}", processes.count));
+        }
+        self.missing_figures(out, "host", &host.missing);
     }
 
     fn verdict(&self, out: &mut String, analysis: &Analysis) {
@@ -234,6 +253,13 @@ impl Page {
         let _ = writeln!(out, "{} {}", pad(label), self.dim(&format!("missing: {reason}")));
     }
 
+    /// Lists figures that a section lacks, one line for each reason.
+    fn missing_figures(&self, out: &mut String, label: &str, missing: &[MissingFigures]) {
+        for MissingFigures { figures, reason } in missing {
+            self.missing(out, label, &format!("{}: {reason}", figures.join(", ")));
+        }
+    }
+
     fn wrapped(&self, out: &mut String, text: &str, dim: bool) {
         let width = self.look.width.saturating_sub(2).max(40);
         let mut line = String::new();
@@ -317,7 +343,9 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::{TimeZone, Utc};
-    use sutazai_core::domain::{CheckedText, Finding, ModelUse, RefusedAttempt, RejectionReason};
+    use sutazai_core::domain::{
+        CheckedText, Finding, ModelUse, Pressure, PressureMetrics, RefusedAttempt, RejectionReason,
+    };
 
     use super::super::printable::is_steering;
     use super::*;
@@ -398,6 +426,22 @@ mod tests {
         let text = render(&analysis, Look { colours: false, width: 60 });
         assert!(!text.contains(|c| c != '\n' && is_steering(c)), "{text:?}");
         assert!(text.matches("evil").count() >= 13, "{text}");
+    }
+
+    #[test]
+    fn figures_that_could_not_be_read_are_named() {
+        let mut analysis = analysis();
+        let calm = Pressure { some_avg10: 0.5, some_avg60: 0.4, full_avg10: None, full_avg60: None };
+        let missing = MissingFigures {
+            figures: vec!["pressure.memory".into(), "pressure.io".into()],
+            reason: "/proc/pressure cannot be read".into(),
+        };
+        analysis.metrics.pressure =
+            PressureMetrics { cpu: Some(calm), memory: None, io: None, missing: vec![missing] }.into();
+        let text = render(&analysis, Look { colours: false, width: 100 });
+        assert!(text.contains("pressure     cpu 0.5 % of the last 10 s stalled\n"), "{text}");
+        let line = "pressure     missing: pressure.memory, pressure.io: /proc/pressure cannot be read\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //! missing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
 use sutazai_agent::agents::hardware_optimizer;
 use sutazai_agent::metrics::{self, History};
 use sutazai_core::Result;
-use sutazai_core::domain::{Analysis, NewTask, Task};
+use sutazai_core::domain::analysis_budget::{
+    DATABASE_FOLDER_TIMEOUT, DATABASE_OPEN_TIMEOUT, HISTORY_WRITE_TIMEOUT,
+};
+use sutazai_core::domain::{Analysis, NewTask, Snapshot, Task};
 use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricStore, SystemClock};
 use tokio_util::sync::CancellationToken;
 
@@ -19,22 +21,17 @@ use super::model_backends::{models, pull_missing};
 use super::{data_folder, metric_sources, stores};
 use crate::config::Config;
 
-/// Maximum time in which the file system of the database must respond.
-const FOLDER_TIMEOUT: Duration = Duration::from_millis(500);
-/// Maximum time for opening the database.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum time for storing the snapshot.
-const APPEND_TIMEOUT: Duration = Duration::from_millis(500);
-
 /// Local analysis: the parts that the hardware-optimizer may use, and notes about unavailable ones.
 #[derive(Debug)]
 pub struct LocalAnalysis {
     context: AgentContext,
+    /// Settings of the history, until the first run opens it.
+    unopened: Option<Config>,
     notes: Vec<String>,
 }
 
 impl LocalAnalysis {
-    /// Opens the history and connects the models. If the history cannot be used, the results contain a note.
+    /// Connects the models. The first run opens the history; if it cannot be used, the results contain a note.
     ///
     /// With `use_model`, a missing default model is pulled if `MODEL_AUTO_PULL` allows it; `events` receives the
     /// progress.
@@ -43,13 +40,7 @@ impl LocalAnalysis {
     /// Those of [`models()`], when `use_model` is set.
     pub async fn open(config: &Config, use_model: bool, events: Arc<dyn EventSink>) -> Result<Self> {
         let mut notes = Vec::new();
-        let (metric_store, clock) = match history(config).await {
-            Ok((store, clock)) => (Some(store), clock),
-            Err(why) => {
-                notes.push(format!("the history is not used, so there are no trends: {why}"));
-                (None, Arc::new(SystemClock) as Arc<dyn Clock>)
-            }
-        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let with_model = use_model && !config.model_backends.trim().is_empty();
         // The backends run on threads of their own, and starting a thread would panic if none is available.
         let has_threads = !with_model || std::thread::Builder::new().spawn(|| ()).is_ok();
@@ -66,13 +57,13 @@ impl LocalAnalysis {
             children: Vec::new(),
             model: model.map(|manager| manager as _),
             metric_sources: metric_sources(),
-            metric_store,
+            metric_store: None,
             host: config.host_name.clone(),
             clock,
             cancellation: CancellationToken::new(),
             events,
         };
-        Ok(Self { context, notes })
+        Ok(Self { context, unopened: Some(config.clone()), notes })
     }
 
     /// Returns the context of the analysis.
@@ -89,8 +80,9 @@ impl LocalAnalysis {
     ///
     /// # Errors
     /// `Cancelled` once the context is cancelled.
-    pub async fn run(&self) -> Result<Analysis> {
-        let mut analysis = hardware_optimizer::analyze(&self.context).await?;
+    pub async fn run(&mut self) -> Result<Analysis> {
+        let snapshot = self.measure().await;
+        let mut analysis = hardware_optimizer::analyze_snapshot(&self.context, snapshot).await?;
         analysis.notes.extend(self.notes.iter().cloned());
         if let Some(store) = self.context.metric_store.as_deref()
             && let Err(why) = remember(store, &analysis).await
@@ -99,26 +91,48 @@ impl LocalAnalysis {
         }
         Ok(analysis)
     }
+
+    /// Measures the machine. The first time, the history is opened meanwhile: neither waits for the other.
+    async fn measure(&mut self) -> Snapshot {
+        let Some(config) = self.unopened.take() else {
+            return hardware_optimizer::measure(&self.context).await;
+        };
+        let (mut snapshot, opened) =
+            tokio::join!(hardware_optimizer::measure(&self.context), history(&config));
+        match opened {
+            Ok((store, clock)) => {
+                // The samples of the history have the times of this clock.
+                snapshot.taken_at = clock.now();
+                (self.context.metric_store, self.context.clock) = (Some(store), clock);
+            }
+            Err(why) => {
+                self.notes.push(format!("the history is not used, so there are no trends: {why}"));
+            }
+        }
+        snapshot
+    }
 }
 
 /// Opens the metric store, with the clock of its database; the error is a reason for people.
 async fn history(config: &Config) -> std::result::Result<(Arc<dyn MetricStore>, Arc<dyn Clock>), String> {
     // A file system that hangs would block any thread that touches it, so a child process checks the folder.
-    if let Some(folder) = data_folder(config).filter(|folder| !metrics::answers(folder, FOLDER_TIMEOUT)) {
-        return Err(format!("{} did not answer within {FOLDER_TIMEOUT:?}", folder.display()));
+    if let Some(folder) = data_folder(config)
+        && !metrics::answers(&folder, DATABASE_FOLDER_TIMEOUT).await
+    {
+        return Err(format!("{} did not answer within {DATABASE_FOLDER_TIMEOUT:?}", folder.display()));
     }
-    match tokio::time::timeout(OPEN_TIMEOUT, stores(config)).await {
+    match tokio::time::timeout(DATABASE_OPEN_TIMEOUT, stores(config)).await {
         Ok(Ok(stores)) => Ok((stores.metrics, stores.clock)),
         Ok(Err(e)) => Err(e.to_string()),
-        Err(_) => Err(format!("the database did not open within {OPEN_TIMEOUT:?}")),
+        Err(_) => Err(format!("the database did not open within {DATABASE_OPEN_TIMEOUT:?}")),
     }
 }
 
 async fn remember(store: &dyn MetricStore, analysis: &Analysis) -> std::result::Result<(), String> {
     let samples = History::samples(&analysis.host, &analysis.metrics);
-    match tokio::time::timeout(APPEND_TIMEOUT, store.append(&samples)).await {
+    match tokio::time::timeout(HISTORY_WRITE_TIMEOUT, store.append(&samples)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(e.to_string()),
-        Err(_) => Err(format!("it could not be written within {APPEND_TIMEOUT:?}")),
+        Err(_) => Err(format!("it could not be written within {HISTORY_WRITE_TIMEOUT:?}")),
     }
 }

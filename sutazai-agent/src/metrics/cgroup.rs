@@ -4,15 +4,18 @@
 //! Limits hold for a group and everything below it, so the effective limit is the tightest one up to the root. Use is
 //! read from the group that sets this limit, because that group reaches it.
 
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
 use sutazai_core::domain::{CgroupMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 use sutazai_core::{Error, Result};
 
-use super::own_thread::{READ_TIMEOUT, on_own_thread};
+use super::missing::{Missing, unreadable};
+use super::own_thread::{Deadline, on_own_thread};
 
 /// Value from which a memory limit of version 1 means none: its `unlimited` is the largest count of whole pages.
 const UNLIMITED: u64 = 1 << 60;
@@ -41,17 +44,19 @@ impl CgroupMetricSource {
             .map_err(|e| Error::unavailable(format!("no control groups: {path} cannot be read: {e}")))?;
         let groups: Vec<Membership> = membership.lines().filter_map(Membership::parse).collect();
         let v1 = |controller| groups.iter().find(|group| group.controllers.contains(&controller));
+        let files = GroupFiles::default();
         match (
             v1("memory").or(v1("cpu")).or(v1("pids")),
             groups.iter().find(|group| group.controllers.is_empty()),
         ) {
             (Some(first), _) => {
                 let chain = |controller| v1(controller).map_or_else(Vec::new, |group| self.chain_v1(group));
-                version_1(first.path, &chain("cpu"), &chain("memory"), &chain("pids"))
+                version_1(&files, first.path, &chain("cpu"), &chain("memory"), &chain("pids"))
             }
-            (None, Some(group)) => version_2(group.path, &chain(&self.mount, group.path)),
+            (None, Some(group)) => version_2(&files, group.path, &chain(&self.mount, group.path)),
             (None, None) => None,
         }
+        .map(|group| CgroupMetrics { missing: files.missing.into_inner().into_figures(), ..group })
         .ok_or_else(|| {
             Error::unavailable(format!("no control group with limits under {}", self.mount.display()))
         })
@@ -81,7 +86,9 @@ impl MetricSource for CgroupMetricSource {
 
     async fn collect(&self) -> Result<SnapshotPart> {
         let source = self.clone();
-        on_own_thread("cgroup", READ_TIMEOUT, move || source.read()).await.map(SnapshotPart::Cgroup)
+        on_own_thread("cgroup", Deadline::after(SOURCE_TIMEOUT), move || source.read())
+            .await
+            .map(SnapshotPart::Cgroup)
     }
 }
 
@@ -108,69 +115,81 @@ fn chain(mount: &Path, path: &str) -> Vec<PathBuf> {
 }
 
 /// Reads version 1. Each controller may be missing; without any of them there is no result.
-fn version_1(path: &str, cpu: &[PathBuf], memory: &[PathBuf], pids: &[PathBuf]) -> Option<CgroupMetrics> {
+fn version_1(
+    files: &GroupFiles,
+    path: &str,
+    cpu: &[PathBuf],
+    memory: &[PathBuf],
+    pids: &[PathBuf],
+) -> Option<CgroupMetrics> {
     let cpu = tightest(cpu, |group| {
-        let quota = number(group, "cpu.cfs_quota_us")?;
-        Some(quota as f64 / number(group, "cpu.cfs_period_us").filter(|period| *period > 0)? as f64)
+        let quota = files.number(CPU_LIMIT, group, "cpu.cfs_quota_us")?;
+        let period = files.number(CPU_LIMIT, group, "cpu.cfs_period_us").filter(|period| *period > 0)?;
+        Some(quota as f64 / period as f64)
     });
-    let memory =
-        tightest(memory, |group| number(group, "memory.limit_in_bytes").filter(|limit| *limit < UNLIMITED));
-    let pids = tightest(pids, |group| number(group, "pids.max"));
+    let memory = tightest(memory, |group| {
+        files.number(MEMORY_LIMIT, group, "memory.limit_in_bytes").filter(|limit| *limit < UNLIMITED)
+    });
+    let pids = tightest(pids, |group| files.number(PIDS_LIMIT, group, "pids.max"));
     if cpu.is_none() && memory.is_none() && pids.is_none() {
         return None;
     }
     let (cpu_group, memory_group) = (cpu.map(|(_, group)| group), memory.map(|(_, group)| group));
-    let used = memory_group.and_then(|group| {
-        let dropped = keyed(group, "memory.stat", "total_inactive_file").unwrap_or(0);
-        Some(number(group, "memory.usage_in_bytes")?.saturating_sub(dropped))
-    });
+    let throttling = |key| cpu_group.and_then(|group| files.keyed(key, group, "cpu.stat"));
     Some(CgroupMetrics {
         version: 1,
         path: path.to_owned(),
         cpu_limit_cores: cpu.and_then(|(limit, _)| limit),
-        throttled_periods: cpu_group.and_then(|group| keyed(group, "cpu.stat", "nr_throttled")),
-        periods: cpu_group.and_then(|group| keyed(group, "cpu.stat", "nr_periods")),
+        throttled_periods: throttling(THROTTLED),
+        periods: throttling(PERIODS),
         memory_limit_bytes: memory.and_then(|(limit, _)| limit),
         memory_high_bytes: None,
-        memory_used_bytes: used,
-        oom_kills: memory_group.and_then(|group| keyed(group, "memory.oom_control", "oom_kill")),
+        memory_used_bytes: memory_group.and_then(|group| {
+            files.memory_used(group, "memory.usage_in_bytes", (MEMORY_USED, "total_inactive_file"))
+        }),
+        oom_kills: memory_group.and_then(|group| files.keyed(OOM_KILLS, group, "memory.oom_control")),
         pids_limit: pids.and_then(|(limit, _)| limit),
-        pids: pids.and_then(|(_, group)| number(group, "pids.current")),
+        pids: pids.and_then(|(_, group)| files.number(PIDS, group, "pids.current")),
+        missing: Vec::new(),
     })
 }
 
-fn version_2(path: &str, groups: &[PathBuf]) -> Option<CgroupMetrics> {
-    // A hierarchy that no controller uses has this file too, but it is empty.
-    let controllers = fs::read_to_string(groups.last()?.join("cgroup.controllers")).ok()?;
-    if controllers.trim().is_empty() {
+fn version_2(files: &GroupFiles, path: &str, groups: &[PathBuf]) -> Option<CgroupMetrics> {
+    // A hierarchy that no controller uses has this file too, but it is empty. No figure depends on it, so it may be
+    // unreadable.
+    let controllers = fs::read_to_string(groups.last()?.join("cgroup.controllers"));
+    if controllers.is_ok_and(|controllers| controllers.trim().is_empty()) {
         return None;
     }
     let (cpu_limit, cpu_group) = tightest(groups, |group| {
-        let line = text(group, "cpu.max")?;
+        let line = files.text(CPU_LIMIT, group, "cpu.max")?;
         let (quota, period) = line.split_once(' ')?;
         let cores = quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?;
         cores.is_finite().then_some(cores)
     })?;
-    let (memory_limit, limit_group) = tightest(groups, |group| number(group, "memory.max"))?;
-    let (memory_high, high_group) = tightest(groups, |group| number(group, "memory.high"))?;
+    let (memory_limit, limit_group) =
+        tightest(groups, |group| files.number(MEMORY_LIMIT, group, "memory.max"))?;
+    let (memory_high, high_group) =
+        tightest(groups, |group| files.number(MEMORY_HIGH, group, "memory.high"))?;
     // Use is read from the group whose limit is reached first.
     let high_first = memory_high.is_some_and(|high| memory_limit.is_none_or(|limit| high < limit));
     let memory_group = if high_first { high_group } else { limit_group };
-    let (pids_limit, pids_group) = tightest(groups, |group| number(group, "pids.max"))?;
-    let dropped = keyed(memory_group, "memory.stat", "inactive_file").unwrap_or(0);
-    Some(CgroupMetrics {
+    let (pids_limit, pids_group) = tightest(groups, |group| files.number(PIDS_LIMIT, group, "pids.max"))?;
+    let figures = CgroupMetrics {
         version: 2,
         path: path.to_owned(),
         cpu_limit_cores: cpu_limit,
-        throttled_periods: keyed(cpu_group, "cpu.stat", "nr_throttled"),
-        periods: keyed(cpu_group, "cpu.stat", "nr_periods"),
+        throttled_periods: files.keyed(THROTTLED, cpu_group, "cpu.stat"),
+        periods: files.keyed(PERIODS, cpu_group, "cpu.stat"),
         memory_limit_bytes: memory_limit,
         memory_high_bytes: memory_high,
-        memory_used_bytes: number(memory_group, "memory.current").map(|used| used.saturating_sub(dropped)),
-        oom_kills: keyed(limit_group, "memory.events", "oom_kill"),
+        memory_used_bytes: files.memory_used(memory_group, "memory.current", (MEMORY_USED, "inactive_file")),
+        oom_kills: files.keyed(OOM_KILLS, limit_group, "memory.events"),
         pids_limit,
-        pids: number(pids_group, "pids.current"),
-    })
+        pids: files.number(PIDS, pids_group, "pids.current"),
+        missing: Vec::new(),
+    };
+    files.any_was_read.get().then_some(figures)
 }
 
 /// Returns the smallest limit among the groups and the group that sets it; without any limit, the innermost group.
@@ -189,20 +208,59 @@ fn tightest<T: PartialOrd + Copy>(
     Some(found)
 }
 
-fn text(group: &Path, file: &str) -> Option<String> {
-    Some(fs::read_to_string(group.join(file)).ok()?.trim().to_owned())
+const CPU_LIMIT: &str = "cgroup.cpu_limit_cores";
+const MEMORY_LIMIT: &str = "cgroup.memory_limit_bytes";
+const MEMORY_HIGH: &str = "cgroup.memory_high_bytes";
+const MEMORY_USED: &str = "cgroup.memory_used_bytes";
+const PIDS_LIMIT: &str = "cgroup.pids_limit";
+const PIDS: &str = "cgroup.pids";
+
+/// Metric path of a figure, and the key of its line.
+type Keyed = (&'static str, &'static str);
+
+const THROTTLED: Keyed = ("cgroup.throttled_periods", "nr_throttled");
+const PERIODS: Keyed = ("cgroup.periods", "nr_periods");
+const OOM_KILLS: Keyed = ("cgroup.oom_kills", "oom_kill");
+
+/// Reader of the groups' files. A group has only the files of its own controllers, so a file that does not exist is no
+/// failure; one that cannot be read makes its figure missing.
+#[derive(Debug, Default)]
+struct GroupFiles {
+    missing: RefCell<Missing>,
+    any_was_read: Cell<bool>,
 }
 
-/// Reads a file's only number; `max` and `-1`, which mean no limit, give `None`.
-fn number(group: &Path, file: &str) -> Option<u64> {
-    text(group, file)?.parse().ok()
-}
+impl GroupFiles {
+    fn text(&self, figure: &str, group: &Path, file: &str) -> Option<String> {
+        let text = self.missing.borrow_mut().read_if_exists(&[figure], &group.join(file))?;
+        self.any_was_read.set(true);
+        Some(text.trim().to_owned())
+    }
 
-/// Reads the number after a key at the start of a line.
-fn keyed(group: &Path, file: &str, key: &str) -> Option<u64> {
-    let text = text(group, file)?;
-    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-    value?.trim().parse().ok()
+    /// Reads a file's only number; `max` and `-1`, which mean no limit, give `None`.
+    fn number(&self, figure: &str, group: &Path, file: &str) -> Option<u64> {
+        self.text(figure, group, file)?.parse().ok()
+    }
+
+    /// Reads the number after a key at the start of a line.
+    fn keyed(&self, (figure, key): Keyed, group: &Path, file: &str) -> Option<u64> {
+        let text = self.text(figure, group, file)?;
+        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        value?.trim().parse().ok()
+    }
+
+    /// Reads the memory in use, without the page cache that `memory.stat` counts under `cache`. If that is unknown, so
+    /// is the use: a group full of cache is not near its limit.
+    fn memory_used(&self, group: &Path, usage: &str, cache: Keyed) -> Option<u64> {
+        const STATISTICS: &str = "memory.stat";
+        let used = self.number(cache.0, group, usage)?;
+        let statistics = group.join(STATISTICS);
+        if !statistics.exists() {
+            self.missing.borrow_mut().add(&[cache.0], unreadable(&statistics, &"it does not exist"));
+            return None;
+        }
+        Some(used.saturating_sub(self.keyed(cache, group, STATISTICS)?))
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +309,7 @@ mod tests {
             oom_kills: Some(3),
             pids_limit: Some(100),
             pids: Some(12),
+            missing: Vec::new(),
         };
         assert_eq!(source.read().unwrap(), expected);
     }
@@ -284,6 +343,7 @@ mod tests {
             oom_kills: Some(2),
             pids_limit: None,
             pids: None,
+            missing: Vec::new(),
         };
         assert_eq!(source.read().unwrap(), expected);
     }
@@ -319,6 +379,7 @@ mod tests {
             ("cgroup/a/b/memory.max", "max\n"),
             ("cgroup/a/b/memory.high", "5000\n"),
             ("cgroup/a/b/memory.current", "4900\n"),
+            ("cgroup/a/b/memory.stat", "inactive_file 0\n"),
             ("cgroup/a/b/cpu.max", "1 0\n"),
         ]);
         let group = source.read().unwrap();
@@ -334,6 +395,7 @@ mod tests {
             ("cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
             ("cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
             ("cgroup/memory/memory.usage_in_bytes", "5\n"),
+            ("cgroup/memory/memory.stat", "total_inactive_file 0\n"),
         ]);
         let group = source.read().unwrap();
         assert_eq!(
@@ -349,6 +411,59 @@ mod tests {
             let (_root, source) = machine(&files);
             let e = source.read().unwrap_err();
             assert!(e.message().starts_with("no control group"), "{e}");
+        }
+    }
+
+    /// A folder in place of a file cannot be read, not even by root.
+    #[test]
+    fn unreadable_file_loses_only_its_own_figure() {
+        let version_1 = [
+            ("proc/self/cgroup", "3:cpu:/a\n4:memory:/a\n5:pids:/a\n"),
+            ("cgroup/cpu/a/cpu.cfs_quota_us", "50000\n"),
+            ("cgroup/cpu/a/cpu.cfs_period_us", "100000\n"),
+            ("cgroup/cpu/a/cpu.stat", "nr_periods 10\nnr_throttled 4\n"),
+            ("cgroup/memory/a/memory.limit_in_bytes", "4096000\n"),
+            ("cgroup/memory/a/memory.usage_in_bytes", "3000000\n"),
+            ("cgroup/memory/a/memory.stat", "total_inactive_file 1000000\n"),
+            ("cgroup/memory/a/memory.oom_control", "oom_kill 2\n"),
+            ("cgroup/pids/a/pids.max", "9\n"),
+            ("cgroup/pids/a/pids.current", "4\n"),
+        ];
+        let version_2 = [
+            ("proc/self/cgroup", "0::/a\n"),
+            ("cgroup/cgroup.controllers", "cpu memory pids\n"),
+            ("cgroup/a/cpu.max", "50000 100000\n"),
+            ("cgroup/a/cpu.stat", "nr_periods 10\nnr_throttled 4\n"),
+            ("cgroup/a/memory.max", "4096000\n"),
+            ("cgroup/a/memory.high", "max\n"),
+            ("cgroup/a/memory.current", "3000000\n"),
+            ("cgroup/a/memory.stat", "inactive_file 1000000\n"),
+            ("cgroup/a/memory.events", "oom_kill 2\n"),
+            ("cgroup/a/pids.max", "9\n"),
+            ("cgroup/a/pids.current", "4\n"),
+        ];
+        for files in [&version_1[..], &version_2] {
+            let (_root, source) = machine(files);
+            let whole = serde_json::to_value(source.read().unwrap()).unwrap();
+            assert_eq!(whole["missing"], serde_json::json!([]));
+            for (hidden, _) in &files[1..] {
+                let (root, source) = machine(files);
+                fs::remove_file(root.path().join(hidden)).unwrap();
+                fs::create_dir(root.path().join(hidden)).unwrap();
+                let group = source.read().unwrap();
+                let lost: Vec<String> = group.missing.iter().flat_map(|one| one.figures.clone()).collect();
+                for missing in &group.missing {
+                    assert!(missing.reason.contains(hidden), "{missing:?}");
+                }
+                let group = serde_json::to_value(group).unwrap();
+                for (name, value) in whole.as_object().unwrap() {
+                    let is_lost = lost.contains(&format!("cgroup.{name}"));
+                    let expected = if is_lost { &serde_json::Value::Null } else { value };
+                    assert!(name == "missing" || group[name] == *expected, "{hidden}: {group}");
+                }
+                let none_depends = hidden.ends_with("cgroup.controllers");
+                assert_eq!(lost.is_empty(), none_depends, "{hidden}: {lost:?}");
+            }
         }
     }
 }

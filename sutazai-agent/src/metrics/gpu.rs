@@ -8,11 +8,13 @@ use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::MemoryInfo;
 use nvml_wrapper::{Device, Nvml};
+use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
 use sutazai_core::domain::{GpuMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 use sutazai_core::{Error, Result};
 
-use super::own_thread::{READ_TIMEOUT, on_own_thread};
+use super::missing::Missing;
+use super::own_thread::{Deadline, on_own_thread};
 
 /// Metric source for the GPUs of an NVIDIA driver.
 #[derive(Debug, Default)]
@@ -35,7 +37,9 @@ impl MetricSource for GpuMetricSource {
 
     async fn collect(&self) -> Result<SnapshotPart> {
         let library = self.library.clone();
-        on_own_thread("gpus", READ_TIMEOUT, move || measure(&library)).await.map(SnapshotPart::Gpus)
+        on_own_thread("gpus", Deadline::after(SOURCE_TIMEOUT), move || measure(&library))
+            .await
+            .map(SnapshotPart::Gpus)
     }
 }
 
@@ -83,53 +87,43 @@ impl GpuDevice for Device<'_> {
 
 /// Measures every GPU. A failing call leaves out its value; the section is missing only if every call fails.
 fn section<D: GpuDevice>(count: u32, open: impl Fn(u32) -> Result<D, NvmlError>) -> Result<Vec<GpuMetrics>> {
-    let mut failure = None;
-    let mut gpus = Vec::new();
-    for index in 0..count {
-        gpus.push(match open(index) {
-            Ok(gpu) => one(index, &gpu, &mut failure),
-            Err(e) => {
-                failure = Some(e);
-                nothing_of(index)
-            }
-        });
-    }
-    match failure {
-        Some(e) if gpus.iter().all(|gpu| *gpu == nothing_of(gpu.index)) => Err(unavailable(e)),
-        Some(e) => {
-            tracing::debug!(error = %e, "GPU metric missing");
-            Ok(gpus)
-        }
-        None => Ok(gpus),
+    let gpus: Vec<GpuMetrics> = (0..count).map(|index| one(index, open(index))).collect();
+    match gpus.iter().find_map(|gpu| gpu.missing.first()) {
+        Some(missing) if gpus.iter().all(is_unknown) => Err(Error::unavailable(&missing.reason)),
+        _ => Ok(gpus),
     }
 }
 
-/// Measures one GPU and stores the latest failure in `failure`.
-fn one(index: u32, gpu: &impl GpuDevice, failure: &mut Option<NvmlError>) -> GpuMetrics {
-    let memory = kept(gpu.memory(), failure);
+/// Measures one GPU.
+fn one<D: GpuDevice>(index: u32, opened: Result<D, NvmlError>) -> GpuMetrics {
+    let mut missing = Missing::default();
+    let path = |figure: &str| format!("gpus[{index}].{figure}");
+    let gpu = missing.keep(&[&format!("gpus[{index}]")], opened.map_err(unavailable));
+    let gpu = gpu.as_ref();
+    let name = gpu.and_then(|gpu| missing.keep(&[&path("name")], gpu.name().map_err(unavailable)));
+    let memory = gpu.and_then(|gpu| {
+        let figures = [path("memory_total_bytes"), path("memory_used_bytes")];
+        missing.keep(&figures.each_ref().map(String::as_str), gpu.memory().map_err(unavailable))
+    });
+    let used =
+        gpu.and_then(|gpu| missing.keep(&[&path("used_percent")], gpu.used_percent().map_err(unavailable)));
+    let celsius = gpu.and_then(|gpu| missing.keep(&[&path("celsius")], gpu.celsius().map_err(unavailable)));
     GpuMetrics {
         index,
-        name: kept(gpu.name(), failure),
-        used_percent: kept(gpu.used_percent(), failure).map(f64::from),
+        name,
+        used_percent: used.map(f64::from),
         memory_total_bytes: memory.as_ref().map(|memory| memory.total),
         memory_used_bytes: memory.as_ref().map(|memory| memory.used),
-        celsius: kept(gpu.celsius(), failure).map(f64::from),
+        celsius: celsius.map(f64::from),
+        missing: missing.into_figures(),
     }
 }
 
-fn kept<T>(value: Result<T, NvmlError>, failure: &mut Option<NvmlError>) -> Option<T> {
-    value.map_err(|e| *failure = Some(e)).ok()
-}
-
-fn nothing_of(index: u32) -> GpuMetrics {
-    GpuMetrics {
-        index,
-        name: None,
-        used_percent: None,
-        memory_total_bytes: None,
-        memory_used_bytes: None,
-        celsius: None,
-    }
+fn is_unknown(gpu: &GpuMetrics) -> bool {
+    gpu.name.is_none()
+        && gpu.used_percent.is_none()
+        && gpu.memory_total_bytes.is_none()
+        && gpu.celsius.is_none()
 }
 
 fn unavailable(e: NvmlError) -> Error {
@@ -144,6 +138,8 @@ fn unavailable(e: NvmlError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use sutazai_core::domain::MissingFigures;
+
     use super::*;
 
     /// Card whose calls with these names fail.
@@ -181,28 +177,39 @@ mod tests {
             memory_total_bytes: Some(10),
             memory_used_bytes: Some(4),
             celsius: Some(50.0),
+            missing: Vec::new(),
         }
     }
 
     #[test]
     fn failing_call_loses_only_its_value() {
-        let cards: [(&[&str], GpuMetrics); 5] = [
-            (&[], whole(1)),
-            (&["name"], GpuMetrics { name: None, ..whole(1) }),
-            (&["memory"], GpuMetrics { memory_total_bytes: None, memory_used_bytes: None, ..whole(1) }),
-            (&["used_percent"], GpuMetrics { used_percent: None, ..whole(1) }),
-            (&["celsius"], GpuMetrics { celsius: None, ..whole(1) }),
+        let cards: [(&[&str], &[&str], GpuMetrics); 5] = [
+            (&[], &[], whole(1)),
+            (&["name"], &["gpus[1].name"], GpuMetrics { name: None, ..whole(1) }),
+            (
+                &["memory"],
+                &["gpus[1].memory_total_bytes", "gpus[1].memory_used_bytes"],
+                GpuMetrics { memory_total_bytes: None, memory_used_bytes: None, ..whole(1) },
+            ),
+            (&["used_percent"], &["gpus[1].used_percent"], GpuMetrics { used_percent: None, ..whole(1) }),
+            (&["celsius"], &["gpus[1].celsius"], GpuMetrics { celsius: None, ..whole(1) }),
         ];
-        for (failing, expected) in cards {
-            let gpus = section(2, |index| Ok(Card(if index == 1 { failing } else { &[] }))).unwrap();
+        for (failing, figures, expected) in cards {
+            let mut gpus = section(2, |index| Ok(Card(if index == 1 { failing } else { &[] }))).unwrap();
+            let missing = std::mem::take(&mut gpus[1].missing);
             assert_eq!(gpus, [whole(0), expected], "{failing:?}");
+            assert_eq!(missing.iter().flat_map(|one| &one.figures).collect::<Vec<_>>(), figures);
+            let told = |one: &MissingFigures| one.reason.starts_with("the NVIDIA driver does not answer: ");
+            assert!(missing.iter().all(told), "{missing:?}");
         }
     }
 
     #[test]
     fn lost_card_does_not_affect_the_others() {
         let open = |index| if index == 0 { Err(NvmlError::GpuLost) } else { Ok(Card(&[])) };
-        assert_eq!(section(2, open).unwrap(), [nothing_of(0), whole(1)]);
+        let gpus = section(2, open).unwrap();
+        assert!(is_unknown(&gpus[0]) && gpus[0].missing[0].figures == ["gpus[0]"], "{gpus:?}");
+        assert_eq!(gpus[1], whole(1));
     }
 
     #[test]

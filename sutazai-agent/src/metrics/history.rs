@@ -127,7 +127,9 @@ impl History {
         if let Some(pressure) = snapshot.pressure.value() {
             let resources = [("cpu", &pressure.cpu), ("memory", &pressure.memory), ("io", &pressure.io)];
             for (resource, pressure) in resources {
-                add(format!("pressure.{resource}.some_avg60"), pressure.some_avg60);
+                if let Some(pressure) = pressure {
+                    add(format!("pressure.{resource}.some_avg60"), pressure.some_avg60);
+                }
             }
         }
         if let Some(group) = snapshot.cgroup.value() {
@@ -171,21 +173,25 @@ impl History {
 }
 
 fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
+    let number = |count: Option<u64>| count.map(|count| count as f64);
     let single = [
         ("cpu.used_percent", host.cpu.used_percent),
         ("cpu.iowait_percent", host.cpu.iowait_percent),
         ("cpu.steal_percent", host.cpu.steal_percent),
-        ("cpu.load[1]", host.cpu.load[0]),
+        ("cpu.load[1]", Some(host.cpu.load[0])),
         ("memory.used_percent", host.memory.used_percent),
-        ("memory.used_bytes", host.memory.used_bytes as f64),
+        ("memory.used_bytes", number(host.memory.used_bytes)),
+        ("memory.oom_kills", number(host.memory.oom_kills)),
         ("swap.used_percent", host.swap.used_percent),
-        ("swap.used_bytes", host.swap.used_bytes as f64),
+        ("swap.used_bytes", number(host.swap.used_bytes)),
+        ("tcp.segments_sent", number(host.tcp.as_ref().and_then(|tcp| tcp.segments_sent))),
+        ("tcp.retransmitted", number(host.tcp.as_ref().and_then(|tcp| tcp.retransmitted))),
+        ("tcp.listen_overflows", number(host.tcp.as_ref().and_then(|tcp| tcp.listen_overflows))),
     ];
     for (path, value) in single {
-        add(format!("host.{path}"), value);
-    }
-    if let Some(kills) = host.memory.oom_kills {
-        add("host.memory.oom_kills".into(), kills as f64);
+        if let Some(value) = value {
+            add(format!("host.{path}"), value);
+        }
     }
     for disk in &host.disks {
         add(format!("host.disks[{}].used_percent", disk.mount), disk.used_percent);
@@ -194,7 +200,7 @@ fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
             add(format!("host.disks[{}].inodes_used_percent", disk.mount), percent);
         }
     }
-    for process in &host.processes.top {
+    for process in host.processes.iter().flat_map(|processes| &processes.top) {
         add(
             format!("host.processes[{}:{}].memory_bytes", process.name, process.pid),
             process.memory_bytes as f64,
@@ -218,13 +224,6 @@ fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
             }
         }
     }
-    if let Some(tcp) = &host.tcp {
-        add("host.tcp.segments_sent".into(), tcp.segments_sent as f64);
-        add("host.tcp.retransmitted".into(), tcp.retransmitted as f64);
-        if let Some(overflows) = tcp.listen_overflows {
-            add("host.tcp.listen_overflows".into(), overflows as f64);
-        }
-    }
     for queue in host.limits.iter().filter(|limit| limit.limit == KernelLimit::ListenQueue) {
         let port = queue.of.as_deref().unwrap_or_default();
         add(format!("host.limits[listen_queue:{port}].used"), queue.used as f64);
@@ -245,7 +244,12 @@ mod tests {
     fn source() -> Arc<dyn MetricSource> {
         let pressure =
             |some_avg60| Pressure { some_avg10: 0.0, some_avg60, full_avg10: None, full_avg60: None };
-        let part = PressureMetrics { cpu: pressure(1.0), memory: pressure(2.0), io: pressure(3.0) };
+        let part = PressureMetrics {
+            cpu: Some(pressure(1.0)),
+            memory: Some(pressure(2.0)),
+            io: Some(pressure(3.0)),
+            missing: Vec::new(),
+        };
         let mut source = MockMetricSource::new();
         source.expect_name().return_const("pressure".to_owned());
         source.expect_collect().returning(move || Ok(SnapshotPart::Pressure(part.clone())));

@@ -16,6 +16,8 @@ mod docker;
 mod gpu;
 mod history;
 mod host_name;
+#[cfg(any(feature = "system", feature = "docker", feature = "gpu"))]
+mod missing;
 #[cfg(any(all(feature = "system", unix), feature = "gpu"))]
 mod own_thread;
 #[cfg(all(feature = "system", unix))]

@@ -3,24 +3,48 @@
 //! The runtime's blocking threads are not used: a runtime waits for them when it shuts down, so a read that the kernel
 //! never completes would keep the process from ending.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sutazai_core::{Error, Result};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-/// Time limit for the files of one section. They are served from the kernel's memory, so no disk is involved.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_millis(2500);
+/// Time by which work must end, with the limit that its error names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// Creates a deadline for work that begins now and may take this long.
+    pub(super) fn after(limit: Duration) -> Self {
+        Self { at: Instant::now() + limit, limit }
+    }
+
+    /// Waits for the result of some work, until the deadline.
+    ///
+    /// # Errors
+    /// `Unavailable` naming the section once the deadline has passed.
+    pub(super) async fn wait<T>(self, section: &str, work: impl Future<Output = T>) -> Result<T> {
+        let late = |_| {
+            Error::unavailable(format!("reading the section {section} took longer than {:?}", self.limit))
+        };
+        tokio::time::timeout_at(self.at, work).await.map_err(late)
+    }
+}
 
 /// Runs `work` on a dedicated thread. If no thread can be started, it runs on the caller's thread, because a machine at
 /// its limit of threads still has to be measured.
 ///
 /// # Errors
-/// `Unavailable` naming `what` when the work takes longer than `limit`; it then continues without a receiver. Otherwise
-/// the errors of the work.
+/// `Unavailable` naming the section when the work does not end by the deadline; it then continues without a receiver.
+/// Otherwise the errors of the work.
 pub(super) async fn on_own_thread<T: Send + 'static>(
-    what: &str,
-    limit: Duration,
+    section: &str,
+    deadline: Deadline,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (sender, answer) = oneshot::channel();
@@ -28,7 +52,7 @@ pub(super) async fn on_own_thread<T: Send + 'static>(
     let work = Arc::new(Mutex::new(Some(work)));
     let waiting = work.clone();
     let take = move |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let started = std::thread::Builder::new().name(format!("sutazai-{what}")).spawn(move || {
+    let started = std::thread::Builder::new().name(format!("sutazai-{section}")).spawn(move || {
         if let Some(work) = take(&waiting) {
             // The receiver may have given up already.
             let _ = sender.send(work());
@@ -37,14 +61,11 @@ pub(super) async fn on_own_thread<T: Send + 'static>(
     if started.is_err() {
         return match take(&work) {
             Some(work) => work(),
-            None => Err(Error::internal(format!("reading the section {what} failed"))),
+            None => Err(Error::internal(format!("reading the section {section} failed"))),
         };
     }
-    match tokio::time::timeout(limit, answer).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(Error::internal(format!("reading the section {what} failed"))),
-        Err(_) => Err(Error::unavailable(format!("reading the section {what} took longer than {limit:?}"))),
-    }
+    let failed = |_| Error::internal(format!("reading the section {section} failed"));
+    deadline.wait(section, answer).await?.map_err(failed)?
 }
 
 #[cfg(test)]
@@ -57,14 +78,13 @@ mod tests {
     async fn hanging_read_is_abandoned() {
         let (release, held) = mpsc::channel::<()>();
         let hangs = move || held.recv().map_err(|e| Error::internal(e.to_string()));
-        let e = on_own_thread("host", Duration::from_millis(50), hangs).await.unwrap_err();
+        let e = on_own_thread("host", Deadline::after(Duration::from_millis(50)), hangs).await.unwrap_err();
         assert_eq!(e.message(), "reading the section host took longer than 50ms");
         drop(release);
-        assert_eq!(on_own_thread("host", READ_TIMEOUT, || Ok(7)).await.unwrap(), 7);
+        let deadline = Deadline::after(Duration::from_secs(60));
+        assert_eq!(on_own_thread("host", deadline, || Ok(7)).await.unwrap(), 7);
         let failing = || Err::<(), _>(Error::unavailable("there is none"));
-        assert_eq!(
-            on_own_thread("host", READ_TIMEOUT, failing).await.unwrap_err().message(),
-            "there is none"
-        );
+        let e = on_own_thread("host", deadline, failing).await.unwrap_err();
+        assert_eq!(e.message(), "there is none");
     }
 }

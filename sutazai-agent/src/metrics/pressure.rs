@@ -1,15 +1,16 @@
 //! Source of the section `pressure`: the share of time in which tasks waited for a resource, from `/proc/pressure` (the
 //! kernel's `Documentation/accounting/psi.rst`). It distinguishes harmful load from mere use.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
 use sutazai_core::domain::{Pressure, PressureMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 use sutazai_core::{Error, Result};
 
-use super::own_thread::{READ_TIMEOUT, on_own_thread};
+use super::missing::Missing;
+use super::own_thread::{Deadline, on_own_thread};
 
 /// Metric source for the pressure stall information of this machine.
 #[derive(Debug)]
@@ -43,28 +44,37 @@ impl MetricSource for PressureMetricSource {
 
     async fn collect(&self) -> Result<SnapshotPart> {
         let folder = self.folder.clone();
-        on_own_thread("pressure", READ_TIMEOUT, move || measure(&folder)).await.map(SnapshotPart::Pressure)
+        on_own_thread("pressure", Deadline::after(SOURCE_TIMEOUT), move || measure(&folder))
+            .await
+            .map(SnapshotPart::Pressure)
     }
 }
 
+/// Reads all resources. A kernel built or started without pressure stall information has no such files, or unreadable
+/// ones.
 fn measure(folder: &Path) -> Result<PressureMetrics> {
-    let cpu = read(folder, "cpu")?;
+    let mut missing = Missing::default();
+    let mut read = |resource: &str| {
+        let (path, figure) = (folder.join(resource), format!("pressure.{resource}"));
+        let text = missing.read(&[&figure], &path)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            missing.add(&[&figure], format!("{} has no line `some`", path.display()));
+        }
+        parsed
+    };
+    let (cpu, memory, io) = (read("cpu"), read("memory"), read("io"));
+    if cpu.is_none() && memory.is_none() && io.is_none() {
+        let reason = missing.first_reason().unwrap_or_default();
+        return Err(Error::unavailable(format!("no pressure stall information: {reason}")));
+    }
     Ok(PressureMetrics {
         // For the whole machine the kernel does not define these values and writes zeros (psi.rst).
-        cpu: Pressure { full_avg10: None, full_avg60: None, ..cpu },
-        memory: read(folder, "memory")?,
-        io: read(folder, "io")?,
+        cpu: cpu.map(|cpu| Pressure { full_avg10: None, full_avg60: None, ..cpu }),
+        memory,
+        io,
+        missing: missing.into_figures(),
     })
-}
-
-/// Reads one resource. A kernel built or started without pressure stall information has no such file, or an unreadable
-/// one.
-fn read(folder: &Path, resource: &str) -> Result<Pressure> {
-    let path = folder.join(resource);
-    let text = fs::read_to_string(&path).map_err(|e| {
-        Error::unavailable(format!("no pressure stall information: {} cannot be read: {e}", path.display()))
-    })?;
-    parse(&text).ok_or_else(|| Error::unavailable(format!("{} has no line `some`", path.display())))
 }
 
 fn parse(text: &str) -> Option<Pressure> {
@@ -82,6 +92,8 @@ fn parse(text: &str) -> Option<Pressure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[tokio::test]
@@ -105,10 +117,26 @@ mod tests {
             full_avg60: full60,
         };
         let expected = PressureMetrics {
-            cpu: pressure(1.5, 2.25, None, None),
-            memory: pressure(1.5, 2.25, Some(0.5), Some(0.25)),
-            io: pressure(0.0, 99.99, None, None),
+            cpu: Some(pressure(1.5, 2.25, None, None)),
+            memory: Some(pressure(1.5, 2.25, Some(0.5), Some(0.25))),
+            io: Some(pressure(0.0, 99.99, None, None)),
+            missing: Vec::new(),
         };
-        assert_eq!(source.collect().await.unwrap(), SnapshotPart::Pressure(expected));
+        assert_eq!(source.collect().await.unwrap(), SnapshotPart::Pressure(expected.clone()));
+
+        let io = proc.path().join("pressure/io");
+        for (unreadable, reason) in [(false, "has no line `some`"), (true, "cannot be read")] {
+            if unreadable {
+                fs::remove_file(&io).unwrap();
+            } else {
+                fs::write(&io, "full avg10=0.00\n").unwrap();
+            }
+            let SnapshotPart::Pressure(measured) = source.collect().await.unwrap() else { panic!() };
+            assert_eq!((&measured.cpu, &measured.memory), (&expected.cpu, &expected.memory));
+            assert_eq!(measured.io, None);
+            let [missing] = &measured.missing[..] else { panic!("{measured:?}") };
+            assert_eq!(missing.figures, ["pressure.io"]);
+            assert!(missing.reason.starts_with(&format!("{} {reason}", io.display())), "{missing:?}");
+        }
     }
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::own_thread::{Deadline, on_own_thread};
+
 /// Paths of the program; `PATH` is not searched, because one of its folders may hang.
 const PROGRAMS: [&str; 2] = ["/usr/bin/stat", "/bin/stat"];
 
@@ -78,27 +80,29 @@ impl Drop for StatProgram {
 }
 
 /// Returns whether the file system of a path responds within `limit`. If no child process can be started, it counts as
-/// responding.
-pub fn answers(path: &Path, limit: Duration) -> bool {
-    match StatProgram::start(&[path]) {
-        Ok(mut asked) => asked.answer(Instant::now() + limit).is_some(),
-        Err(_) => true,
-    }
+/// responding. The wait is on a dedicated thread, so that other work continues meanwhile.
+pub async fn answers(path: &Path, limit: Duration) -> bool {
+    let path = path.to_owned();
+    let ask = move || match StatProgram::start(&[path]) {
+        Ok(mut asked) => Ok(asked.answer(Instant::now() + limit).is_some()),
+        Err(_) => Ok(true),
+    };
+    on_own_thread("folder", Deadline::after(limit), ask).await.unwrap_or(false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_existing_path_has_a_line() {
+    #[tokio::test]
+    async fn every_existing_path_has_a_line() {
         let until = Instant::now() + Duration::from_secs(60);
         let mut asked = StatProgram::start(&["/", "/no/such/place", "/proc"]).unwrap();
         let said = asked.answer(until).unwrap();
         let names: Vec<_> = said.lines().filter_map(|line| line.splitn(7, ' ').nth(6)).collect();
         assert_eq!(names, ["/", "/proc"], "{said}");
         assert!(
-            answers(Path::new("/no/such/place"), Duration::from_secs(60)),
+            answers(Path::new("/no/such/place"), Duration::from_secs(60)).await,
             "that it is not there is an answer"
         );
     }

@@ -65,7 +65,7 @@ async fn hanging_or_dead_engine_is_unavailable_until_it_returns() {
     engine.signal("-STOP");
     let hanging = reason(&source).await;
     engine.signal("-CONT");
-    assert_eq!(hanging, "the Docker engine did not answer within 2.5s");
+    assert_eq!(hanging, "the Docker engine did not answer within 3s");
     assert_eq!(collect(&source).await.running, 1, "it goes on, and so does the source");
 
     engine.signal("-KILL");

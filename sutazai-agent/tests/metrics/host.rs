@@ -95,14 +95,18 @@ fn use_the_disk() {
 fn processor(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value) {
     let cores = psutil["per_core_percent"].as_array().unwrap();
     assert_eq!(host.cpu.cores as usize, cores.len());
-    assert!(host.cpu.used_percent > 90.0 / cores.len() as f64, "one processor burns: {:?}", host.cpu);
-    comparison.points("cpu.used_percent", host.cpu.used_percent, number(&psutil["cpu_percent"]));
+    assert!(
+        host.cpu.used_percent.unwrap() > 90.0 / cores.len() as f64,
+        "one processor burns: {:?}",
+        host.cpu
+    );
+    comparison.points("cpu.used_percent", host.cpu.used_percent.unwrap(), number(&psutil["cpu_percent"]));
     for (core, (ours, theirs)) in host.cpu.per_core_percent.iter().zip(cores).enumerate() {
         comparison.points(&format!("cpu.per_core_percent[{core}]"), *ours, number(theirs));
     }
     let times = &psutil["cpu_times_percent"];
-    comparison.points("cpu.iowait_percent", host.cpu.iowait_percent, number(&times["iowait"]));
-    comparison.points("cpu.steal_percent", host.cpu.steal_percent, number(&times["steal"]));
+    comparison.points("cpu.iowait_percent", host.cpu.iowait_percent.unwrap(), number(&times["iowait"]));
+    comparison.points("cpu.steal_percent", host.cpu.steal_percent.unwrap(), number(&times["steal"]));
     for (minutes, (ours, theirs)) in
         ["1", "5", "15"].iter().zip(host.cpu.load.iter().zip(psutil["load"].as_array().unwrap()))
     {
@@ -113,19 +117,19 @@ fn processor(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value) {
 fn memory(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value) {
     let (memory, theirs) = (&host.memory, &psutil["memory"]);
     let total = number(&theirs["total"]);
-    comparison.within("memory.total_bytes", memory.total_bytes as f64, total, 0.0);
+    comparison.within("memory.total_bytes", memory.total_bytes.unwrap() as f64, total, 0.0);
     comparison.near(
         "memory.available_bytes",
-        memory.available_bytes as f64,
+        memory.available_bytes.unwrap() as f64,
         number(&theirs["available"]),
         0.0,
     );
-    comparison.near("memory.used_bytes", memory.used_bytes as f64, number(&theirs["used"]), 0.0);
-    comparison.points("memory.used_percent", memory.used_percent, number(&theirs["percent"]));
+    comparison.near("memory.used_bytes", memory.used_bytes.unwrap() as f64, number(&theirs["used"]), 0.0);
+    comparison.points("memory.used_percent", memory.used_percent.unwrap(), number(&theirs["percent"]));
     let (swap, theirs) = (&host.swap, &psutil["swap"]);
-    comparison.within("swap.total_bytes", swap.total_bytes as f64, number(&theirs["total"]), 0.0);
-    comparison.near("swap.used_bytes", swap.used_bytes as f64, number(&theirs["used"]), 0.0);
-    comparison.points("swap.used_percent", swap.used_percent, number(&theirs["percent"]));
+    comparison.within("swap.total_bytes", swap.total_bytes.unwrap() as f64, number(&theirs["total"]), 0.0);
+    comparison.near("swap.used_bytes", swap.used_bytes.unwrap() as f64, number(&theirs["used"]), 0.0);
+    comparison.points("swap.used_percent", swap.used_percent.unwrap(), number(&theirs["percent"]));
 }
 
 /// Each of our disks is one of psutil's, which lists a file system as often as it is mounted.
@@ -208,21 +212,22 @@ pub(crate) fn networks(comparison: &mut Comparison, host: &HostMetrics, before: 
 }
 
 fn processes(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value, known: [u32; 2]) {
+    let processes = host.processes.as_ref().unwrap();
     let states: Vec<&str> = psutil["states"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     let in_state = |name: &str| states.iter().filter(|state| **state == name).count() as f64;
-    comparison.near("processes.count", host.processes.count.into(), states.len() as f64, 5.0);
-    assert!(host.processes.zombies >= 1, "one was not waited for: {:?}", host.processes);
-    comparison.within("processes.zombies", host.processes.zombies.into(), in_state("zombie"), 2.0);
-    comparison.within("processes.blocked", host.processes.blocked.into(), in_state("disk-sleep"), 2.0);
+    comparison.near("processes.count", processes.count.into(), states.len() as f64, 5.0);
+    assert!(processes.zombies >= 1, "one was not waited for: {processes:?}");
+    comparison.within("processes.zombies", processes.zombies.into(), in_state("zombie"), 2.0);
+    comparison.within("processes.blocked", processes.blocked.into(), in_state("disk-sleep"), 2.0);
     for pid in known {
         let theirs = &psutil["processes"][pid.to_string()];
-        let top = &host.processes.top;
+        let top = &processes.top;
         let Some(ours) = top.iter().find(|process| process.pid == pid) else {
             // On a busy machine, others may rank higher and push it off the list.
             let (cpu, memory) = (number(&theirs["cpu_percent"]), number(&theirs["rss"]));
             let more =
                 top.iter().filter(|one| one.cpu_percent > cpu - 2.0 || one.memory_bytes as f64 > memory);
-            assert!(more.count() >= 5, "{pid} does not stand out: {:?}", host.processes);
+            assert!(more.count() >= 5, "{pid} does not stand out: {processes:?}");
             continue;
         };
         let name = |figure: &str| format!("processes[{}].{figure}", ours.name);

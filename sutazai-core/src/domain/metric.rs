@@ -118,6 +118,15 @@ impl Snapshot {
     }
 }
 
+/// Figures of a section that could not be read. They are `None` or absent in the section, and its other figures stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingFigures {
+    /// Metric paths of the figures, such as `host.memory.used_percent`, or of a group of them, such as `host.disks`.
+    pub figures: Vec<String>,
+    /// Reason for people, one clause that names the file or the interface.
+    pub reason: String,
+}
+
 /// CPU, memory, disks, network and processes of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HostMetrics {
@@ -142,8 +151,8 @@ pub struct HostMetrics {
     pub devices: Vec<DeviceMetrics>,
     /// Network interfaces except the loopback interface.
     pub networks: Vec<NetworkMetrics>,
-    /// Counts of processes, and the most notable ones.
-    pub processes: ProcessMetrics,
+    /// Counts of processes, and the most notable ones; `None` if the processes cannot be listed.
+    pub processes: Option<ProcessMetrics>,
     /// Temperature sensors, where readable.
     pub temperatures: Vec<TemperatureMetrics>,
     /// Open files of the whole machine.
@@ -162,6 +171,9 @@ pub struct HostMetrics {
     /// Earlier readings of values that rules judge by their change.
     #[serde(default)]
     pub earlier: Vec<EarlierValue>,
+    /// Figures that could not be read.
+    #[serde(default)]
+    pub missing: Vec<MissingFigures>,
 }
 
 /// Processes that the kernel killed for lack of memory, beyond their total since boot ([`MemoryMetrics::oom_kills`]).
@@ -201,9 +213,9 @@ pub struct EarlierValue {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TcpMetrics {
     /// Segments sent, retransmissions excluded.
-    pub segments_sent: u64,
+    pub segments_sent: Option<u64>,
     /// Number of retransmitted segments.
-    pub retransmitted: u64,
+    pub retransmitted: Option<u64>,
     /// Connections refused because the accept queue of a listening socket was full.
     pub listen_overflows: Option<u64>,
 }
@@ -268,14 +280,14 @@ impl KernelLimit {
 pub struct CpuMetrics {
     /// Number of logical processors.
     pub cores: u32,
-    /// Busy share of all processors, 0 to 100.
-    pub used_percent: f64,
-    /// Busy share of each processor, 0 to 100.
+    /// Busy share of all processors, 0 to 100, if readable.
+    pub used_percent: Option<f64>,
+    /// Busy share of each processor, 0 to 100; empty if not readable.
     pub per_core_percent: Vec<f64>,
-    /// Share of time waiting for disks, 0 to 100.
-    pub iowait_percent: f64,
-    /// Share of time taken by the hypervisor, 0 to 100.
-    pub steal_percent: f64,
+    /// Share of time waiting for disks, 0 to 100, if readable.
+    pub iowait_percent: Option<f64>,
+    /// Share of time taken by the hypervisor, 0 to 100, if readable.
+    pub steal_percent: Option<f64>,
     /// Load averages over 1, 5 and 15 minutes.
     pub load: [f64; 3],
     /// Length of the sampling interval in seconds.
@@ -285,14 +297,15 @@ pub struct CpuMetrics {
 /// Utilization of main memory in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryMetrics {
-    /// Total size in bytes.
-    pub total_bytes: u64,
-    /// Used memory: `total_bytes - available_bytes`.
-    pub used_bytes: u64,
-    /// Memory available without swapping: `MemAvailable`, plus ZFS's cache above its minimum.
-    pub available_bytes: u64,
-    /// Used share of the memory, 0 to 100.
-    pub used_percent: f64,
+    /// Total size in bytes, if readable.
+    pub total_bytes: Option<u64>,
+    /// Used memory: `total_bytes - available_bytes`, if both are known.
+    pub used_bytes: Option<u64>,
+    /// Memory available without swapping: `MemAvailable`, plus ZFS's cache above its minimum; `None` if either cannot
+    /// be read.
+    pub available_bytes: Option<u64>,
+    /// Used share of the memory, 0 to 100, if known.
+    pub used_percent: Option<f64>,
     /// Processes killed for lack of memory since boot (`oom_kill` of `/proc/vmstat`).
     pub oom_kills: Option<u64>,
     /// Memory reserved for huge pages in bytes, used or not; it is unavailable for anything else.
@@ -306,19 +319,19 @@ pub struct MemoryMetrics {
 /// Utilization of swap space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SwapMetrics {
-    /// Total size in bytes; 0 without swap.
-    pub total_bytes: u64,
-    /// Used swap space in bytes.
-    pub used_bytes: u64,
-    /// Used share, 0 to 100; 0 without swap.
-    pub used_percent: f64,
+    /// Total size in bytes; 0 without swap; `None` if not readable.
+    pub total_bytes: Option<u64>,
+    /// Used swap space in bytes, if readable.
+    pub used_bytes: Option<u64>,
+    /// Used share, 0 to 100; 0 without swap; `None` if not readable.
+    pub used_percent: Option<f64>,
     /// Bytes per second read from swap over the sampling interval, if the kernel counts them.
     pub in_bytes_per_second: Option<f64>,
     /// Bytes per second written to swap over the sampling interval, if the kernel counts them.
     pub out_bytes_per_second: Option<f64>,
-    /// Indicates that all swap space is compressed memory (zram) and none is on a disk.
-    #[serde(default)]
-    pub in_memory: bool,
+    /// Indicates that all swap space is compressed memory (zram) and none is on a disk; `None` if the swap areas cannot
+    /// be listed.
+    pub in_memory: Option<bool>,
 }
 
 /// Utilization of one mounted file system.
@@ -507,12 +520,15 @@ pub struct ClockMetrics {
 /// Pressure stall information (`/proc/pressure`), by resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PressureMetrics {
-    /// Stalls for lack of processor time.
-    pub cpu: Pressure,
-    /// Stalls for lack of memory.
-    pub memory: Pressure,
-    /// Stalls while waiting for input or output.
-    pub io: Pressure,
+    /// Stalls for lack of processor time, if readable.
+    pub cpu: Option<Pressure>,
+    /// Stalls for lack of memory, if readable.
+    pub memory: Option<Pressure>,
+    /// Stalls while waiting for input or output, if readable.
+    pub io: Option<Pressure>,
+    /// Resources whose pressure could not be read.
+    #[serde(default)]
+    pub missing: Vec<MissingFigures>,
 }
 
 /// Share of time in which tasks were stalled for lack of one resource.
@@ -535,13 +551,13 @@ pub struct CgroupMetrics {
     pub version: u8,
     /// Path of the control group.
     pub path: String,
-    /// CPU limit in processors, such as 1.5; `None`: unlimited.
+    /// CPU limit in processors, such as 1.5; `None`: unlimited, or listed in `missing`.
     pub cpu_limit_cores: Option<f64>,
     /// Scheduling periods since its creation in which the group was throttled.
     pub throttled_periods: Option<u64>,
     /// Scheduling periods since its creation.
     pub periods: Option<u64>,
-    /// Memory limit in bytes; `None`: unlimited.
+    /// Memory limit in bytes; `None`: unlimited, or listed in `missing`.
     pub memory_limit_bytes: Option<u64>,
     /// Memory usage in bytes above which the kernel throttles and reclaims (`memory.high`); `None`: not set.
     #[serde(default)]
@@ -550,10 +566,13 @@ pub struct CgroupMetrics {
     pub memory_used_bytes: Option<u64>,
     /// Processes of the group killed for lack of memory.
     pub oom_kills: Option<u64>,
-    /// Limit of processes and threads; `None`: unlimited.
+    /// Limit of processes and threads; `None`: unlimited, or listed in `missing`.
     pub pids_limit: Option<u64>,
     /// Number of processes and threads in the group.
     pub pids: Option<u64>,
+    /// Figures that could not be read.
+    #[serde(default)]
+    pub missing: Vec<MissingFigures>,
 }
 
 /// Containers of one container engine.
@@ -567,6 +586,9 @@ pub struct ContainerMetrics {
     pub total: u32,
     /// All containers, running ones first.
     pub containers: Vec<ContainerInfo>,
+    /// Figures that the engine did not provide.
+    #[serde(default)]
+    pub missing: Vec<MissingFigures>,
 }
 
 /// State and resource usage of one container.
@@ -598,10 +620,10 @@ pub struct ContainerInfo {
     /// Limit of processes and threads; `None`: unlimited.
     #[serde(default)]
     pub pids_limit: Option<u64>,
-    /// Number of restarts by the engine.
-    pub restarts: u64,
-    /// Indicates that its latest run was killed for lack of memory.
-    pub oom_killed: bool,
+    /// Number of restarts by the engine, if it described the container.
+    pub restarts: Option<u64>,
+    /// Indicates that its latest run was killed for lack of memory, if the engine described the container.
+    pub oom_killed: Option<bool>,
     /// Exit code of its latest run, once it has exited.
     pub exit_code: Option<i64>,
 }
@@ -621,6 +643,9 @@ pub struct GpuMetrics {
     pub memory_used_bytes: Option<u64>,
     /// Temperature in degrees Celsius.
     pub celsius: Option<f64>,
+    /// Figures that the driver did not provide.
+    #[serde(default)]
+    pub missing: Vec<MissingFigures>,
 }
 
 /// Default host name of samples for an engine or a metric history that has none configured.

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod agent;
 pub mod agent_message;
+pub mod analysis_budget;
 pub mod api_key;
 pub mod bus_message;
 pub mod calendar;
@@ -61,8 +62,8 @@ pub use limits::{ConcurrencyBudget, ConcurrencyLimits};
 pub use metric::{
     CgroupMetrics, ClockMetrics, ContainerInfo, ContainerMetrics, CpuMetrics, DeletedFiles, DeviceMetrics,
     DiskMetrics, EarlierValue, FileMetrics, GpuMetrics, HostMetrics, KernelLimit, KillInfo, KillMetrics,
-    LOCAL_HOST, LimitUse, MemoryMetrics, MetricSample, NetworkMetrics, Pressure, PressureMetrics,
-    ProcessInfo, ProcessMetrics, Section, Snapshot, SnapshotPart, SwapMetrics, TcpMetrics,
+    LOCAL_HOST, LimitUse, MemoryMetrics, MetricSample, MissingFigures, NetworkMetrics, Pressure,
+    PressureMetrics, ProcessInfo, ProcessMetrics, Section, Snapshot, SnapshotPart, SwapMetrics, TcpMetrics,
     TemperatureMetrics, UnansweredMount, ZombieParent,
 };
 pub use model_permission::{ModelMeasurement, ModelPermission, ModelPermissions};

@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Clock, EventSink, MetricSource, MetricStore, ModelBackend};
+use crate::domain::analysis_budget::SNAPSHOT_TIMEOUT;
 use crate::domain::{AgentDescriptor, EventKind, NewEvent, Permission, Section, Snapshot, Step, Task};
 use crate::error::{Error, Result};
 
@@ -107,11 +107,9 @@ impl AgentContext {
     }
 }
 
-/// Time limit of one source. The built-in sources give up a little earlier, with a more specific reason.
-const SOURCE_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Measures with all sources concurrently, each in a spawned task. A source that fails, panics or takes longer than 4 s
-/// leaves its section missing, with the reason.
+/// Measures with all sources concurrently, each in a spawned task, within one deadline: 3.5 s from now
+/// ([`SNAPSHOT_TIMEOUT`]). A source that fails, panics or does not meet it leaves its section missing, with the reason.
+/// The built-in sources give up earlier, with a more specific reason.
 pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clock) -> Snapshot {
     let collect = |source: &Arc<dyn MetricSource>| {
         let source = source.clone();
@@ -120,10 +118,10 @@ pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clo
     };
     let running: Vec<_> = sources.iter().map(collect).collect();
     let parts = join_all(running.into_iter().map(|part| async move {
-        match clock.timeout(SOURCE_TIMEOUT, part).await {
+        match clock.timeout(SNAPSHOT_TIMEOUT, part).await {
             Some(Ok(part)) => part,
             Some(Err(e)) => Err(Error::internal("the source panicked").with_source(e)),
-            None => Err(Error::unavailable(format!("no answer within {SOURCE_TIMEOUT:?}"))),
+            None => Err(Error::unavailable(format!("no answer within {SNAPSHOT_TIMEOUT:?}"))),
         }
     }))
     .await;
@@ -192,7 +190,7 @@ mod tests {
             Section::Present { value } => value.to_string(),
             Section::Missing { reason } => reason.clone(),
         };
-        assert!(section("hangs").contains("no answer within 4s"), "{}", section("hangs"));
+        assert!(section("hangs").contains("no answer within 3.5s"), "{}", section("hangs"));
         assert!(section("panics").contains("the source panicked"), "{}", section("panics"));
         assert_eq!(section("good"), "7");
     }

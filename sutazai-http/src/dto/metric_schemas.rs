@@ -71,7 +71,7 @@ pub(super) const TYPES: &[Fields] = &[
             ("unanswered_mounts", List(&One("UnansweredMount")), "Mounts that did not respond in time."),
             ("devices", List(&One("DeviceMetrics")), "Block devices."),
             ("networks", List(&One("NetworkMetrics")), "Network interfaces without loopback."),
-            ("processes", One("ProcessMetrics"), "Processes."),
+            ("processes", Maybe(&One("ProcessMetrics")), "Processes; null when they cannot be listed."),
             (
                 "temperatures",
                 List(&One("TemperatureMetrics")),
@@ -91,6 +91,19 @@ pub(super) const TYPES: &[Fields] = &[
             ),
             ("limits", List(&One("LimitUse")), "Kernel limits that are at least half used."),
             ("earlier", List(&One("EarlierValue")), "Earlier readings of values whose change is evaluated."),
+            ("missing", List(&One("MissingFigures")), "Figures that could not be read."),
+        ],
+    ),
+    (
+        "MissingFigures",
+        "Figures that could not be read; the others of the section are there.",
+        &[
+            (
+                "figures",
+                List(&Text),
+                "Metric paths of the figures, such as `host.memory.used_percent`, or of a group, such as `host.disks`.",
+            ),
+            ("reason", Text, "Reason, with the file or the interface that could not be read."),
         ],
     ),
     (
@@ -106,8 +119,12 @@ pub(super) const TYPES: &[Fields] = &[
         "TcpMetrics",
         "Counters of TCP since boot.",
         &[
-            ("segments_sent", Whole, "Segments sent, without retransmissions."),
-            ("retransmitted", Whole, "Segments retransmitted."),
+            (
+                "segments_sent",
+                Maybe(&Whole),
+                "Segments sent, without retransmissions; null when it cannot be read.",
+            ),
+            ("retransmitted", Maybe(&Whole), "Segments retransmitted; null when it cannot be read."),
             (
                 "listen_overflows",
                 Maybe(&Whole),
@@ -139,10 +156,26 @@ pub(super) const TYPES: &[Fields] = &[
         "Processor time over the sampling interval.",
         &[
             ("cores", Whole, "Logical processors."),
-            ("used_percent", Number, "Busy share of all processors, 0 to 100."),
-            ("per_core_percent", List(&Number), "Busy share of each processor, 0 to 100."),
-            ("iowait_percent", Number, "Share waiting for disks, 0 to 100."),
-            ("steal_percent", Number, "Share taken by the hypervisor, 0 to 100."),
+            (
+                "used_percent",
+                Maybe(&Number),
+                "Busy share of all processors, 0 to 100; null when it cannot be read.",
+            ),
+            (
+                "per_core_percent",
+                List(&Number),
+                "Busy share of each processor, 0 to 100; empty when it cannot be read.",
+            ),
+            (
+                "iowait_percent",
+                Maybe(&Number),
+                "Share waiting for disks, 0 to 100; null when it cannot be read.",
+            ),
+            (
+                "steal_percent",
+                Maybe(&Number),
+                "Share taken by the hypervisor, 0 to 100; null when it cannot be read.",
+            ),
             ("load", List(&Number), "Run queue averages over 1, 5 and 15 minutes."),
             ("interval_seconds", Number, "Length of the sampling interval in seconds."),
         ],
@@ -151,14 +184,15 @@ pub(super) const TYPES: &[Fields] = &[
         "MemoryMetrics",
         "Main memory in bytes.",
         &[
-            ("total_bytes", Whole, "Total size."),
-            ("used_bytes", Whole, "`total_bytes - available_bytes`."),
+            ("total_bytes", Maybe(&Whole), "Total size; null when it cannot be read."),
+            ("used_bytes", Maybe(&Whole), "`total_bytes - available_bytes`; null when either is unknown."),
             (
                 "available_bytes",
-                Whole,
-                "Available without swapping: `MemAvailable` plus what ZFS's cache holds above its minimum.",
+                Maybe(&Whole),
+                "Available without swapping: `MemAvailable` plus what ZFS's cache holds above its minimum; null when \
+                 either cannot be read.",
             ),
-            ("used_percent", Number, "Used share, 0 to 100."),
+            ("used_percent", Maybe(&Number), "Used share, 0 to 100; null when it is unknown."),
             (
                 "oom_kills",
                 Maybe(&Whole),
@@ -202,9 +236,17 @@ pub(super) const TYPES: &[Fields] = &[
         "SwapMetrics",
         "Swap space.",
         &[
-            ("total_bytes", Whole, "Total size in bytes; 0 without swap."),
-            ("used_bytes", Whole, "Used space in bytes."),
-            ("used_percent", Number, "Used share, 0 to 100; 0 without swap."),
+            (
+                "total_bytes",
+                Maybe(&Whole),
+                "Total size in bytes; 0 without swap; null when it cannot be read.",
+            ),
+            ("used_bytes", Maybe(&Whole), "Used space in bytes; null when it cannot be read."),
+            (
+                "used_percent",
+                Maybe(&Number),
+                "Used share, 0 to 100; 0 without swap; null when it cannot be read.",
+            ),
             (
                 "in_bytes_per_second",
                 Maybe(&Number),
@@ -215,7 +257,12 @@ pub(super) const TYPES: &[Fields] = &[
                 Maybe(&Number),
                 "Bytes written to swap per second over the sampling interval; null when the kernel does not count them.",
             ),
-            ("in_memory", Flag, "True if all swap is compressed memory (zram) and none is on a disk."),
+            (
+                "in_memory",
+                Maybe(&Flag),
+                "True if all swap is compressed memory (zram) and none is on a disk; null when the swap areas cannot be \
+                 listed.",
+            ),
         ],
     ),
     (
@@ -405,9 +452,10 @@ pub(super) const TYPES: &[Fields] = &[
         "PressureMetrics",
         "Pressure stall information (`/proc/pressure`), by resource.",
         &[
-            ("cpu", One("Pressure"), "Processor."),
-            ("memory", One("Pressure"), "Memory."),
-            ("io", One("Pressure"), "Input and output."),
+            ("cpu", Maybe(&One("Pressure")), "Processor; null when it cannot be read."),
+            ("memory", Maybe(&One("Pressure")), "Memory; null when it cannot be read."),
+            ("io", Maybe(&One("Pressure")), "Input and output; null when it cannot be read."),
+            ("missing", List(&One("MissingFigures")), "Resources whose pressure could not be read."),
         ],
     ),
     (
@@ -430,14 +478,22 @@ pub(super) const TYPES: &[Fields] = &[
         &[
             ("version", Whole, "1 or 2."),
             ("path", Text, "Path of the group."),
-            ("cpu_limit_cores", Maybe(&Number), "Limit of processors, such as 1.5; null: no limit."),
+            (
+                "cpu_limit_cores",
+                Maybe(&Number),
+                "Limit of processors, such as 1.5; null: no limit, or listed in `missing`.",
+            ),
             (
                 "throttled_periods",
                 Maybe(&Whole),
                 "Scheduling periods in which the group was throttled, since its creation.",
             ),
             ("periods", Maybe(&Whole), "Scheduling periods since its creation."),
-            ("memory_limit_bytes", Maybe(&Whole), "Limit of memory in bytes; null: no limit."),
+            (
+                "memory_limit_bytes",
+                Maybe(&Whole),
+                "Limit of memory in bytes; null: no limit, or listed in `missing`.",
+            ),
             (
                 "memory_high_bytes",
                 Maybe(&Whole),
@@ -450,8 +506,9 @@ pub(super) const TYPES: &[Fields] = &[
                  of both limits.",
             ),
             ("oom_kills", Maybe(&Whole), "Processes of the group that were killed for lack of memory."),
-            ("pids_limit", Maybe(&Whole), "Limit of processes; null: no limit."),
+            ("pids_limit", Maybe(&Whole), "Limit of processes; null: no limit, or listed in `missing`."),
             ("pids", Maybe(&Whole), "Number of processes."),
+            ("missing", List(&One("MissingFigures")), "Figures that could not be read."),
         ],
     ),
     (
@@ -462,6 +519,7 @@ pub(super) const TYPES: &[Fields] = &[
             ("running", Whole, "Number of running containers."),
             ("total", Whole, "Number of containers."),
             ("containers", List(&One("ContainerInfo")), "All containers, running ones first."),
+            ("missing", List(&One("MissingFigures")), "Figures that the engine did not provide."),
         ],
     ),
     (
@@ -488,8 +546,17 @@ pub(super) const TYPES: &[Fields] = &[
             ),
             ("pids", Maybe(&Whole), "Number of processes and threads."),
             ("pids_limit", Maybe(&Whole), "Limit of processes and threads; null: no limit."),
-            ("restarts", Whole, "Number of restarts by the engine."),
-            ("oom_killed", Flag, "True if its latest run was killed for lack of memory."),
+            (
+                "restarts",
+                Maybe(&Whole),
+                "Number of restarts by the engine; null when it did not describe the container.",
+            ),
+            (
+                "oom_killed",
+                Maybe(&Flag),
+                "True if its latest run was killed for lack of memory; null when the engine did not describe the \
+                 container.",
+            ),
             ("exit_code", Maybe(&Signed), "Exit code of its latest run, once that has ended."),
         ],
     ),
@@ -503,6 +570,7 @@ pub(super) const TYPES: &[Fields] = &[
             ("memory_total_bytes", Maybe(&Whole), "Total memory in bytes."),
             ("memory_used_bytes", Maybe(&Whole), "Memory in use, in bytes."),
             ("celsius", Maybe(&Number), "Degrees Celsius."),
+            ("missing", List(&One("MissingFigures")), "Figures that the driver did not provide."),
         ],
     ),
 ];

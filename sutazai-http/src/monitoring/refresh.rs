@@ -59,20 +59,16 @@ async fn users(identity: Option<&Identity>) {
 }
 
 async fn machine(engine: &Engine) {
-    let Ok(snapshot) = within(async { Ok(engine.snapshot_of(&["host"]).await) }).await else {
+    let snapshot = within(async { Ok(engine.snapshot_of(&["host"]).await) }).await;
+    if snapshot.is_err() {
         tracing::warn!("machine metrics unavailable: time limit exceeded");
-        gauge!("cpu_usage_percent").set(f64::NAN);
-        gauge!("memory_usage_percent").set(f64::NAN);
-        disks::set(&[]);
-        return;
-    };
-    let Some(host) = snapshot.host.value() else {
-        disks::set(&[]);
-        return;
-    };
-    gauge!("cpu_usage_percent").set(host.cpu.used_percent);
-    gauge!("memory_usage_percent").set(host.memory.used_percent);
-    disks::set(&host.disks);
+    }
+    let host = snapshot.as_ref().ok().and_then(|snapshot| snapshot.host.value());
+    // A value that could not be measured must not keep the one of before.
+    let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
+    gauge!("cpu_usage_percent").set(known(host.and_then(|host| host.cpu.used_percent)));
+    gauge!("memory_usage_percent").set(known(host.and_then(|host| host.memory.used_percent)));
+    disks::set(host.map_or(&[][..], |host| &host.disks[..]));
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {

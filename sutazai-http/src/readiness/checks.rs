@@ -112,7 +112,7 @@ impl Readiness {
                 Some(host) => {
                     let folder = self.data_folder.as_deref().unwrap_or(Path::new("/"));
                     let disk = disk(host, folder).map(|found| ("disk", found));
-                    disk.into_iter().chain([("memory", memory(host))]).collect()
+                    disk.into_iter().chain(memory(host).map(|found| ("memory", found))).collect()
                 }
             },
         };
@@ -198,12 +198,14 @@ fn disk(host: &HostMetrics, folder: &Path) -> Option<Finding> {
     })
 }
 
-fn memory(host: &HostMetrics) -> Finding {
-    match host.memory.available_bytes as f64 / (host.memory.total_bytes.max(1) as f64) {
+/// Judges the available memory; `None` if it is unknown.
+fn memory(host: &HostMetrics) -> Option<Finding> {
+    let (available, total) = host.memory.available_bytes.zip(host.memory.total_bytes)?;
+    Some(match available as f64 / total.max(1) as f64 {
         share if share < MIN_MEMORY_SHARE => (HealthStatus::Unhealthy, Some("no memory left")),
         share if share < LOW_MEMORY_SHARE => (HealthStatus::Degraded, Some("little memory left")),
         _ => HEALTHY,
-    }
+    })
 }
 
 /// Runs a check within its time limit; one that exceeds it gets the status `late`.

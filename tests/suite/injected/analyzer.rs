@@ -110,15 +110,50 @@ analyze
         },
     },
     Scenario {
-        name: "mount, data folder and Docker engine that hang together",
+        name: "files under /proc that cannot be read",
+        usual: true,
+        script: "for file in stat meminfo vmstat; do hide /proc/$file; done; analyze",
+        expect: |report| {
+            report.lacks_figure("host", "host.cpu.used_percent", "/proc/stat")?;
+            report.lacks_figure("host", "host.memory.used_percent", "/proc/meminfo")?;
+            report.lacks_figure("host", "host.memory.oom_kills", "/proc/vmstat")?;
+            let host = &report.json["metrics"]["host"]["value"];
+            let count = host["processes"]["count"].as_u64().unwrap_or(0);
+            let kept = count > 0 && host["disks"].as_array().is_some_and(|disks| !disks.is_empty());
+            if kept { Ok(()) } else { Err(format!("other figures are lost: {host}")) }
+        },
+    },
+    Scenario {
+        // A kernel may be started without pressure stall information.
+        name: "one file of the pressure that cannot be read",
+        usual: false,
+        script: "hide /proc/pressure/memory; analyze",
+        expect: |report| {
+            report.lacks_figure("pressure", "pressure.memory", "/proc/pressure/memory")?;
+            let io = &report.json["metrics"]["pressure"]["value"]["io"];
+            if io.is_object() { Ok(()) } else { Err(format!("other figures are lost: {io}")) }
+        },
+    },
+    Scenario {
+        name: "temperature sensor that does not respond",
+        usual: true,
+        script: "silent_sensor; analyze",
+        expect: |report| {
+            report.lacks_figure("host", "host.temperatures", "temp1_input did not answer within")
+        },
+    },
+    Scenario {
+        name: "mount, sensor, data folder and Docker engine that hang together",
         usual: false,
         script: r#"
 silent_docker
 hang /dev/fuse
+silent_sensor
 analyze DOCKER_HOST="unix://$PLACE/docker.sock" DATABASE_URL="sqlite://$PLACE/hung/sutazai.db"
 "#,
         expect: |report| {
             mount_is_named(report)?;
+            report.lacks_figure("host", "host.temperatures", "did not answer within")?;
             report.missing("containers", &["did not answer within"])?;
             report.notes(&["history", "did not answer"])
         },

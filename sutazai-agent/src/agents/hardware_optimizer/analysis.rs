@@ -1,16 +1,12 @@
 //! Analysis of one machine, from the snapshot to the result.
 
-use std::time::Duration;
-
 use sutazai_core::Result;
+use sutazai_core::domain::analysis_budget::HISTORY_READ_TIMEOUT;
 use sutazai_core::domain::{Analysis, Finding, GeneratedBy, PriorityLevel, Recommendation, Snapshot};
 use sutazai_core::ports::AgentContext;
 
 use super::rules::{self, Found, Trends};
 use super::writer::{self, Written};
-
-/// Time limit for reading the history of the machine; without history an analysis has no trends.
-const HISTORY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Measures the machine, finds problems and writes recommendations. The payload's `use_model` decides whether a model
 /// is asked.
@@ -19,14 +15,27 @@ const HISTORY_TIMEOUT: Duration = Duration::from_millis(500);
 /// `Cancelled` once the context is cancelled. A failed measurement, or a text that the model could not write, is
 /// reported in the result instead.
 pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
+    let snapshot = measure(context).await;
+    analyze_snapshot(context, snapshot).await
+}
+
+/// Measures the machine with all sources of the context.
+pub async fn measure(context: &AgentContext) -> Snapshot {
     context.progress(0.05, "measuring the machine");
-    let snapshot = context.snapshot().await;
+    context.snapshot().await
+}
+
+/// Finds the problems of a machine that was measured just now, and writes recommendations.
+///
+/// # Errors
+/// As [`analyze`].
+pub async fn analyze_snapshot(context: &AgentContext, snapshot: Snapshot) -> Result<Analysis> {
     context.check_cancelled()?;
     let reading = Trends::read(context.metric_store.as_deref(), &context.host, &snapshot);
-    let read = context.clock.timeout(HISTORY_TIMEOUT, reading).await;
+    let read = context.clock.timeout(HISTORY_READ_TIMEOUT, reading).await;
     let late = read
         .is_none()
-        .then(|| format!("there are no trends: the history gave no answer within {HISTORY_TIMEOUT:?}"));
+        .then(|| format!("there are no trends: the history gave no answer within {HISTORY_READ_TIMEOUT:?}"));
     let trends = read.unwrap_or_default();
     let found = rules::find(&snapshot, &trends);
     let noun = if found.len() == 1 { "finding" } else { "findings" };
@@ -79,7 +88,7 @@ fn priority(snapshot: &Snapshot, findings: &[Finding]) -> PriorityLevel {
         // A read-only disk cannot fill up, and a file system in memory is no disk: it has its own rule.
         let disks = host.disks.iter().filter(|disk| !disk.read_only && !rules::is_in_memory(disk));
         let disks = disks.map(|disk| disk.used_percent);
-        disks.chain([host.memory.used_percent])
+        disks.chain(host.memory.used_percent)
     });
     let measured = PriorityLevel::from_percent(percents.fold(0.0, f64::max));
     let found = findings.iter().map(|finding| PriorityLevel::at_least_for(finding.severity));

@@ -39,5 +39,5 @@ mod vocabulary;
 mod writer;
 
 pub use agent::HardwareOptimizer;
-pub use analysis::analyze;
+pub use analysis::{analyze, analyze_snapshot, measure};
 pub use fluency::MIN_FLUENCY;

@@ -5,19 +5,22 @@
 //! limit, so that a hanging engine blocks nothing. The formulas are those of `docker stats` (`stats`).
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
+use sutazai_core::domain::analysis_budget::{CONTAINER_TIMEOUT, SOURCE_TIMEOUT};
 use sutazai_core::domain::{ContainerInfo, ContainerMetrics, SnapshotPart};
 use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
 use tokio::sync::Mutex;
 
 use super::baseline::{Baseline, FIRST_INTERVAL};
+use super::missing::Missing;
 use request::get;
 use stats::CpuCounters;
 
@@ -27,11 +30,6 @@ mod stats;
 /// Maximum number of concurrent queries. It is high because an engine may take a second for each reading, most of which
 /// it waits.
 const AT_ONCE: usize = 256;
-/// Longest time of all requests together. The report waits for it, so it is the largest part of the time that a report
-/// takes beside an engine that hangs.
-const TIME_LIMIT: Duration = Duration::from_millis(2500);
-/// Time limit of one container; when it expires, the state is known from the list all the same.
-const CONTAINER_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Environment variable with the engine's address.
 const SETTING: &str = "DOCKER_HOST";
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -57,8 +55,10 @@ impl DockerMetricSource {
 
     async fn measure(&self) -> Result<ContainerMetrics> {
         let engine = Engine { socket: self.socket()? };
-        let listed = engine.list().await?;
-        let version = engine.version().await?;
+        let (listed, version) = futures::join!(engine.list(), in_time(engine.version()));
+        let listed = listed?;
+        let mut missing = Missing::default();
+        let version = missing.keep(&["containers.engine"], version).unwrap_or_default();
         let mut baseline = self.baseline.lock().await;
         if baseline.at(Instant::now()).is_none() {
             let (now, counters) = (Instant::now(), engine.counters(&listed).await);
@@ -74,14 +74,20 @@ impl DockerMetricSource {
         let before = baseline.at(now).map(|(counters, _)| counters);
         let mut containers: Vec<ContainerInfo> =
             asked.iter().map(|one| one.info(before.and_then(|before| before.get(&one.id)))).collect();
-        let counted = asked.iter().filter_map(|one| Some((one.id.clone(), stats::cpu(one.stats.as_ref()?)?)));
+        let counted = asked
+            .iter()
+            .filter_map(|one| Some((one.id.clone(), stats::cpu(one.stats.as_ref().ok()?.as_ref()?)?)));
         baseline.push(now, counted.collect());
+        for one in &asked {
+            one.add_missing(&mut missing);
+        }
         containers.sort_by_cached_key(|one| (one.state != "running", one.name.clone()));
         Ok(ContainerMetrics {
             engine: format!("docker {version}").trim_end().to_owned(),
             running: containers.iter().filter(|one| one.state == "running").count() as u32,
             total: containers.len() as u32,
             containers,
+            missing: missing.into_figures(),
         })
     }
 
@@ -115,13 +121,20 @@ impl MetricSource for DockerMetricSource {
     }
 
     async fn collect(&self) -> Result<SnapshotPart> {
-        match tokio::time::timeout(TIME_LIMIT, self.measure()).await {
+        match tokio::time::timeout(SOURCE_TIMEOUT, self.measure()).await {
             Ok(measured) => measured.map(SnapshotPart::Containers),
             Err(_) => {
-                Err(Error::unavailable(format!("the Docker engine did not answer within {TIME_LIMIT:?}")))
+                Err(Error::unavailable(format!("the Docker engine did not answer within {SOURCE_TIMEOUT:?}")))
             }
         }
     }
+}
+
+/// Returns the answer of the engine to one request, if it comes in time.
+async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(CONTAINER_TIMEOUT, answer).await.unwrap_or_else(|_| {
+        Err(Error::unavailable(format!("the Docker engine did not answer within {CONTAINER_TIMEOUT:?}")))
+    })
 }
 
 /// Client of a Docker engine.
@@ -146,20 +159,24 @@ impl Engine {
     async fn ask(&self, listed: Value) -> Option<Asked> {
         let id = text(&listed, "Id")?.to_owned();
         let path = format!("/containers/{id}/json");
-        let asking = async { futures::join!(get(&self.socket, &path), self.reading(&id)) };
-        let (inspected, stats) = match tokio::time::timeout(CONTAINER_TIMEOUT, asking).await {
-            Ok((Ok(None), _)) => return None,
-            Ok((inspected, stats)) => (inspected.ok().flatten(), stats),
-            Err(_) => (None, None),
+        // If a request is late, the state is known from the list all the same.
+        let (inspected, stats) =
+            futures::join!(in_time(get(&self.socket, &path)), in_time(self.reading(&id)));
+        let inspected = match inspected {
+            Ok(inspected) => Ok(inspected?),
+            Err(e) => Err(e.message().to_owned()),
         };
-        let inspected = inspected.unwrap_or_default();
-        let running = inspected.pointer("/State/Running").and_then(Value::as_bool).unwrap_or(false);
-        Some(Asked { id, listed, inspected, stats: stats.filter(|_| running) })
+        let running = match &inspected {
+            Ok(inspected) => inspected.pointer("/State/Running").and_then(Value::as_bool).unwrap_or(false),
+            Err(_) => text(&listed, "State") == Some("running"),
+        };
+        let stats = stats.map_err(|e| e.message().to_owned());
+        Some(Asked { id, listed, inspected, stats: if running { stats } else { Ok(None) } })
     }
 
     async fn counters(&self, listed: &[Value]) -> HashMap<String, CpuCounters> {
         let one = |id: String| async move {
-            let reading = tokio::time::timeout(CONTAINER_TIMEOUT, self.reading(&id)).await.ok()??;
+            let reading = in_time(self.reading(&id)).await.ok()??;
             Some((id, stats::cpu(&reading)?))
         };
         let ids: Vec<String> = listed.iter().filter_map(|one| text(one, "Id")).map(str::to_owned).collect();
@@ -167,36 +184,64 @@ impl Engine {
     }
 
     /// Reads the counters once; without `one-shot` the engine would wait a second to compute a rate.
-    async fn reading(&self, id: &str) -> Option<Value> {
-        get(&self.socket, &format!("/containers/{id}/stats?stream=false&one-shot=true")).await.ok()?
+    async fn reading(&self, id: &str) -> Result<Option<Value>> {
+        get(&self.socket, &format!("/containers/{id}/stats?stream=false&one-shot=true")).await
     }
 }
 
-/// Answers of the engine about one container. Values that are missing or have an unexpected form are left out.
+/// Answers of the engine about one container, or the reasons why there are none. Values that are missing or have an
+/// unexpected form are left out.
 struct Asked {
     id: String,
     listed: Value,
-    inspected: Value,
-    stats: Option<Value>,
+    inspected: std::result::Result<Value, String>,
+    /// Only of a container that runs.
+    stats: std::result::Result<Option<Value>, String>,
 }
 
+/// Figures that come from the description of a container, and from its statistics.
+const DESCRIBED: [&str; 7] =
+    ["cpu_limit_cores", "exit_code", "health", "memory_limit_bytes", "oom_killed", "pids_limit", "restarts"];
+const COUNTED: [&str; 3] = ["cpu_percent", "memory_used_bytes", "pids"];
+
 impl Asked {
+    /// Adds the figures that the engine did not provide.
+    fn add_missing(&self, missing: &mut Missing) {
+        let mut add = |figures: &[&str], reason: &String| {
+            let paths: Vec<String> =
+                figures.iter().map(|figure| format!("containers[{}].{figure}", self.name())).collect();
+            missing.add(&paths.iter().map(String::as_str).collect::<Vec<_>>(), reason);
+        };
+        if let Err(reason) = &self.inspected {
+            add(&DESCRIBED, reason);
+        }
+        if let Err(reason) = &self.stats {
+            add(&COUNTED, reason);
+        }
+    }
+
+    fn name(&self) -> &str {
+        let described = self.inspected.as_ref().ok().and_then(|inspected| text(inspected, "Name"));
+        let listed = || self.listed.pointer("/Names/0").and_then(Value::as_str);
+        let name = described.filter(|name| !name.is_empty()).or_else(listed);
+        name.unwrap_or_default().trim_start_matches('/')
+    }
+
     fn info(&self, before: Option<&CpuCounters>) -> ContainerInfo {
-        let inspected = |path: &str| self.inspected.pointer(path);
+        let inspected = |path: &str| self.inspected.as_ref().ok()?.pointer(path);
+        let stats = self.stats.as_ref().ok().and_then(Option::as_ref);
         let words = |path: &str| inspected(path).and_then(Value::as_str).filter(|words| !words.is_empty());
         let host = inspected("/HostConfig");
         let positive = |path: &str| inspected(path).and_then(Value::as_u64).filter(|number| *number > 0);
         let state = words("/State/Status").or_else(|| text(&self.listed, "State")).unwrap_or_default();
-        let listed_name = || self.listed.pointer("/Names/0").and_then(Value::as_str);
-        let name = words("/Name").or_else(listed_name).unwrap_or_default().trim_start_matches('/');
         let limit = positive("/HostConfig/Memory");
-        let used = self.stats.as_ref().and_then(stats::memory);
-        let cpu = self.stats.as_ref().and_then(stats::cpu);
-        let (pids, pids_limit) = self.stats.as_ref().map_or((None, None), stats::pids);
+        let used = stats.and_then(stats::memory);
+        let cpu = stats.and_then(stats::cpu);
+        let (pids, pids_limit) = stats.map_or((None, None), stats::pids);
         let has_ended = ["exited", "stopped", "dead", "restarting"].contains(&state);
         ContainerInfo {
             id: self.id.chars().take(12).collect(),
-            name: name.to_owned(),
+            name: self.name().to_owned(),
             image: text(&self.listed, "Image").unwrap_or_default().to_owned(),
             health: words("/State/Health/Status").filter(|health| *health != "none").map(str::to_owned),
             cpu_percent: before.zip(cpu).map(|(before, now)| now.percent_since(before)),
@@ -206,8 +251,8 @@ impl Asked {
             memory_used_percent: used.zip(limit).map(|(used, limit)| used as f64 / limit as f64 * 100.0),
             pids,
             pids_limit: positive("/HostConfig/PidsLimit").or(pids_limit),
-            restarts: inspected("/RestartCount").and_then(Value::as_u64).unwrap_or(0),
-            oom_killed: inspected("/State/OOMKilled").and_then(Value::as_bool).unwrap_or(false),
+            restarts: inspected("/RestartCount").and_then(Value::as_u64),
+            oom_killed: inspected("/State/OOMKilled").and_then(Value::as_bool),
             exit_code: inspected("/State/ExitCode").and_then(Value::as_i64).filter(|_| has_ended),
             state: state.to_owned(),
         }
@@ -226,24 +271,31 @@ mod tests {
 
     #[test]
     fn unknown_words_of_another_engine_lose_only_their_values() {
-        let asked = |inspected: Value, stats: Option<Value>| Asked {
+        let asked = |inspected: std::result::Result<Value, String>, stats: Option<Value>| Asked {
             id: "0123456789abcdef".into(),
             listed: json!({ "Id": "0123456789abcdef", "Image": "web:1", "State": "stopped", "Names": ["/listed"] }),
             inspected,
-            stats,
+            stats: Ok(stats),
         };
         // Values in Podman's form.
         let podman =
             json!({ "Name": "web", "State": { "Status": "stopped", "ExitCode": 3, "Running": false } });
-        let info = asked(podman, None).info(None);
+        let info = asked(Ok(podman), None).info(None);
         assert_eq!((&*info.id, &*info.name, &*info.state), ("0123456789ab", "web", "stopped"));
         assert_eq!((info.exit_code, info.pids_limit), (Some(3), None));
         // Only the list: the engine did not respond for this container.
-        let info = asked(Value::Null, None).info(None);
+        let unknown = asked(Err("it is late".into()), None);
+        let info = unknown.info(None);
         assert_eq!((&*info.name, &*info.state, info.exit_code), ("listed", "stopped", None));
+        assert_eq!((info.restarts, info.oom_killed), (None, None));
+        let mut missing = Missing::default();
+        unknown.add_missing(&mut missing);
+        let [one] = &missing.into_figures()[..] else { panic!("one request failed") };
+        assert!(one.figures.contains(&"containers[listed].memory_limit_bytes".to_owned()), "{one:?}");
+        assert_eq!((one.figures.len(), &*one.reason), (DESCRIBED.len(), "it is late"));
         let limited = json!({ "HostConfig": { "PidsLimit": 50, "Memory": -1 }, "State": { "Health": null } });
         let stats = json!({ "pids_stats": { "current": 48 }, "memory_stats": { "usage": "much" } });
-        let info = asked(limited, Some(stats)).info(None);
+        let info = asked(Ok(limited), Some(stats)).info(None);
         assert_eq!((info.pids, info.pids_limit, info.memory_limit_bytes), (Some(48), Some(50), None));
         assert_eq!((info.memory_used_bytes, info.health), (None, None));
     }

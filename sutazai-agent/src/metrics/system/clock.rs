@@ -1,6 +1,7 @@
 //! State of the kernel's clock (adjtimex(2)), and whether a time service runs.
 
 use sutazai_core::domain::ClockMetrics;
+use sutazai_core::{Error, Result};
 
 /// Processes of time services, by the first 15 characters of their names, which are all that the kernel keeps.
 const SERVICES: [&str; 9] = [
@@ -15,13 +16,16 @@ const SERVICES: [&str; 9] = [
     "timemaster",
 ];
 
-/// Reads the kernel's clock state without changing it; `None` if the call is not permitted, as in some containers.
+/// Reads the kernel's clock state without changing it.
 ///
 /// Not every service sets the kernel's flag when it synchronizes the clock, so the process list is searched as well.
-pub(super) fn read(processes: &[(u32, String)]) -> Option<ClockMetrics> {
-    let timex = ask()?;
+///
+/// # Errors
+/// `Unavailable` if the call is not permitted, as in some containers.
+pub(super) fn read(processes: &[(u32, String)]) -> Result<ClockMetrics> {
+    let timex = ask().map_err(|e| Error::unavailable(format!("adjtimex(2) failed: {e}")))?;
     let service = processes.iter().find(|(_, name)| SERVICES.contains(&name.as_str()));
-    Some(ClockMetrics {
+    Ok(ClockMetrics {
         synchronized: timex.status & libc::STA_UNSYNC == 0,
         // The kernel counts in microseconds.
         max_error_ms: timex.maxerror as f64 / 1e3,
@@ -31,12 +35,12 @@ pub(super) fn read(processes: &[(u32, String)]) -> Option<ClockMetrics> {
 
 /// Calls adjtimex(2). Unsafe, because no file of `/proc` has this state and no library in use wraps the call.
 #[allow(unsafe_code)]
-fn ask() -> Option<libc::timex> {
+fn ask() -> std::io::Result<libc::timex> {
     // SAFETY: `timex` holds integers only, for which zeros are good values. Its `modes` are 0: the call sets nothing,
     // it only fills in the struct, which outlives it.
     unsafe {
         let mut timex: libc::timex = std::mem::zeroed();
-        (libc::adjtimex(&raw mut timex) >= 0).then_some(timex)
+        if libc::adjtimex(&raw mut timex) < 0 { Err(std::io::Error::last_os_error()) } else { Ok(timex) }
     }
 }
 

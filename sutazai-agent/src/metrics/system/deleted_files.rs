@@ -106,6 +106,7 @@ fn key_of(
 mod tests {
     use std::io::Write;
 
+    use super::super::super::missing::Missing;
     use super::super::disks::Disks;
     use super::*;
 
@@ -121,7 +122,7 @@ mod tests {
         let all = mounts::parse(&fs::read_to_string("/proc/self/mountinfo").unwrap());
         let me = std::process::id();
         let held = || {
-            let mut disks = Disks::default().measure(&all).0;
+            let mut disks = Disks::default().measure(&all, &mut Missing::default()).0;
             add(proc, &mut disks, &all, &[(me, "me".to_owned())]);
             let on = disks.iter().filter(|disk| path.starts_with(&disk.mount));
             on.max_by_key(|disk| disk.mount.len()).and_then(|disk| disk.deleted_files.clone())

@@ -1,10 +1,13 @@
 //! Block devices: `/proc/diskstats` (the kernel's `Documentation/admin-guide/iostats.rst`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::path::Path;
 
 use sutazai_core::domain::DeviceMetrics;
+use sutazai_core::{Error, Result};
 
+use super::super::missing::unreadable;
 use super::{per_second, percent};
 
 /// Sector size in bytes that the kernel counts in, whatever the device uses.
@@ -29,10 +32,17 @@ pub(super) struct Requests {
 
 /// Reads the counters of whole devices with any activity. Partitions and loop devices are left out, because their
 /// requests are counted at the disk below.
-pub(super) fn count(diskstats: &str, sys: &Path) -> DeviceCounters {
-    let whole = |name: &str| sys.join("block").join(name.replace('/', "!")).exists();
+///
+/// # Errors
+/// `Unavailable` if `/sys/block`, which lists the whole devices, cannot be read.
+pub(super) fn count(diskstats: &str, sys: &Path) -> Result<DeviceCounters> {
+    let block = sys.join("block");
+    let listed = fs::read_dir(&block).map_err(|e| Error::unavailable(unreadable(&block, &e)))?;
+    let whole: HashSet<String> =
+        listed.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let is_disk = |name: &str| !name.starts_with("loop") && !name.starts_with("ram");
     let lines = diskstats.lines().filter_map(parse);
-    lines.filter(|(name, _)| !name.starts_with("loop") && !name.starts_with("ram") && whole(name)).collect()
+    Ok(lines.filter(|(name, _)| is_disk(name) && whole.contains(&name.replace('/', "!"))).collect())
 }
 
 /// Computes the rates between two readings; a device that is missing in the first one is left out.
@@ -83,8 +93,8 @@ mod tests {
                      7 0 loop0 5 0 5 5 0 0 0 0 0 5 5\n8 0 vdb 0 0 0 0 0 0 0 0 0 0 0\n104 0 cciss/c0d0 1 0 8 1 0 0 0 0 0 1 1\n";
         let then =
             "254 0 vda 110 0 1200 100 20 0 300 100 0 1500 100\n104 0 cciss/c0d0 1 0 8 1 0 0 0 0 0 1 1\n";
-        let before = count(first, sys.path());
-        let devices = rates(&before, &count(then, sys.path()), 2.0);
+        let before = count(first, sys.path()).unwrap();
+        let devices = rates(&before, &count(then, sys.path()).unwrap(), 2.0);
         let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
         assert_eq!(names, ["cciss/c0d0", "vda"]);
         let vda = &devices[1];
@@ -97,8 +107,8 @@ mod tests {
     fn wrapped_counter_loses_only_its_own_figure() {
         let sys = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(sys.path().join("block/vda")).unwrap();
-        let before = count("254 0 vda 100 0 1000 4294967290 10 0 100 50 0 500 100\n", sys.path());
-        let now = count("254 0 vda 110 0 1200 4 20 0 300 100 0 1500 100\n", sys.path());
+        let before = count("254 0 vda 100 0 1000 4294967290 10 0 100 50 0 500 100\n", sys.path()).unwrap();
+        let now = count("254 0 vda 110 0 1200 4 20 0 300 100 0 1500 100\n", sys.path()).unwrap();
         let vda = &rates(&before, &now, 2.0)[0];
         assert_eq!((vda.operations_per_second, vda.latency_ms), (10.0, None));
         assert_eq!((vda.read_bytes_per_second, vda.busy_percent), (51_200.0, 50.0));

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::statvfs;
 use sutazai_core::domain::{DiskMetrics, UnansweredMount};
 
+use super::super::missing::Missing;
 use super::super::stat_program::StatProgram;
 use super::mounts::{self, Mount};
 use super::percent;
@@ -41,8 +42,12 @@ struct Space {
 
 impl Disks {
     /// Returns space and inodes of each file system, sorted by mount point, and the mounts that did not respond. Mount
-    /// points that are not folders, and mounts that refuse the query, are left out.
-    pub(super) fn measure(&mut self, all: &[Mount]) -> (Vec<DiskMetrics>, Vec<UnansweredMount>) {
+    /// points that are not folders are left out; mounts that refuse the query are missing.
+    pub(super) fn measure(
+        &mut self,
+        all: &[Mount],
+        missing: &mut Missing,
+    ) -> (Vec<DiskMetrics>, Vec<UnansweredMount>) {
         let (mut disks, mut pools) = (Vec::new(), BTreeMap::<String, Vec<(Mount, Space)>>::new());
         let (prompt, may_hang): (Vec<Mount>, Vec<Mount>) =
             real(all, |mount| !mounts::is_near(mount, all) || Path::new(&mount.point).is_dir())
@@ -50,10 +55,10 @@ impl Disks {
                 .partition(|mount| mounts::is_prompt(mount, all));
         self.asked.retain(|point, _| may_hang.iter().any(|mount| mount.point == *point));
         for mount in prompt {
-            let space = space(&mount);
+            let space = space(&mount, missing);
             disks.extend(space.and_then(|space| disk(&mount, space)));
         }
-        let (answered, unanswered) = self.ask(may_hang);
+        let (answered, unanswered) = self.ask(may_hang, missing);
         for (mount, space) in answered {
             if mount.filesystem == "zfs" {
                 pools.entry(mount.key().to_owned()).or_default().push((mount, space));
@@ -68,7 +73,11 @@ impl Disks {
 
     /// Queries all of these mounts concurrently. A mount that has not answered an earlier query is neither queried
     /// again nor waited for until it has.
-    fn ask(&mut self, mounts: Vec<Mount>) -> (Vec<(Mount, Space)>, Vec<UnansweredMount>) {
+    fn ask(
+        &mut self,
+        mounts: Vec<Mount>,
+        missing: &mut Missing,
+    ) -> (Vec<(Mount, Space)>, Vec<UnansweredMount>) {
         let (mut answered, mut unanswered) = (Vec::new(), Vec::new());
         let mut waited_for = HashSet::new();
         for mount in &mounts {
@@ -101,7 +110,7 @@ impl Disks {
                 },
                 // If no child can be started, a mount without a server is queried directly.
                 None if !mount.filesystem.starts_with("fuse") => {
-                    answered.extend(space(&mount).map(|space| (mount, space)));
+                    answered.extend(space(&mount, missing).map(|space| (mount, space)));
                     continue;
                 }
                 None => {
@@ -110,15 +119,31 @@ impl Disks {
                 }
             };
             self.asked.remove(&mount.point);
+            if said.trim().is_empty() {
+                missing.add(&[&path(&mount)], format!("`stat -f {}` gave no result", mount.point));
+            }
             answered.extend(parse(&said).map(|space| (mount, space)));
         }
         (answered, unanswered)
     }
 }
 
-fn space(mount: &Mount) -> Option<Space> {
-    let fs = statvfs(&mount.point).ok()?;
+/// Queries a mount directly. One that does not exist was unmounted since it was listed.
+fn space(mount: &Mount, missing: &mut Missing) -> Option<Space> {
+    let fs = match statvfs(&mount.point) {
+        Ok(fs) => fs,
+        Err(rustix::io::Errno::NOENT) => return None,
+        Err(e) => {
+            missing.add(&[&path(mount)], format!("statvfs({}) failed: {e}", mount.point));
+            return None;
+        }
+    };
     of_blocks([fs.f_frsize, fs.f_blocks, fs.f_bfree, fs.f_bavail, fs.f_files, fs.f_ffree])
+}
+
+/// Returns the metric path of the figures of a mount.
+fn path(mount: &Mount) -> String {
+    format!("host.disks[{}]", mount.point)
 }
 
 /// Parses the numbers that the program prints, in its order.
@@ -235,7 +260,7 @@ mod tests {
     fn mounted_folder_reports_its_space() {
         let text =
             "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n28 1 9:9 / /no/such/place rw - ext4 /dev/b rw\n";
-        let (disks, unanswered) = Disks::default().measure(&mounts::parse(text));
+        let (disks, unanswered) = Disks::default().measure(&mounts::parse(text), &mut Missing::default());
         assert_eq!((disks.len(), unanswered.len()), (1, 0));
         let root = &disks[0];
         assert!(root.used_bytes > 0 && root.used_bytes < root.total_bytes, "{root:?}");
@@ -246,7 +271,7 @@ mod tests {
     fn child_and_direct_query_agree() {
         let here = |kind: &str| {
             let text = format!("27 1 254:0 / / rw,relatime - {kind} /dev/vda rw\n");
-            Disks::default().measure(&mounts::parse(&text)).0.remove(0)
+            Disks::default().measure(&mounts::parse(&text), &mut Missing::default()).0.remove(0)
         };
         let (asked, child) = (here("ext4"), here("btrfs"));
         assert_eq!((asked.total_bytes, child.filesystem.as_str()), (child.total_bytes, "btrfs"));

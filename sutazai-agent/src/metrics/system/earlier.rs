@@ -13,17 +13,19 @@ pub(super) fn earlier(host: &HostMetrics, readings: &[(f64, &Counters)]) -> Vec<
     let mut add = |series: String, seconds_ago: f64, value: f64| {
         values.push(EarlierValue { series, seconds_ago, value });
     };
-    let mut before: Option<(f64, &Counters)> = None;
+    let mut before: Option<&Counters> = None;
     for (seconds_ago, counters) in readings.iter().filter(|(seconds_ago, _)| *seconds_ago <= MAX_AGE_SECONDS)
     {
         let ago = *seconds_ago;
-        if let Some((started, first)) = before {
-            let cpu = cpu::rates(&first.cpu, &counters.cpu, host.cpu.load, started - ago);
-            add("host.cpu.used_percent".into(), ago, cpu.used_percent);
-            add("host.cpu.iowait_percent".into(), ago, cpu.iowait_percent);
-            add("host.cpu.steal_percent".into(), ago, cpu.steal_percent);
+        if let Some(first) = before.and_then(|first| first.cpu.as_ref())
+            && let Some(now) = &counters.cpu
+        {
+            let shares = cpu::shares(first, now);
+            add("host.cpu.used_percent".into(), ago, shares.used);
+            add("host.cpu.iowait_percent".into(), ago, shares.iowait);
+            add("host.cpu.steal_percent".into(), ago, shares.steal);
         }
-        before = Some((ago, counters));
+        before = Some(counters);
         of_reading(host, counters, ago, |series, value| add(series, ago, value));
     }
     values
@@ -39,7 +41,8 @@ fn of_reading(host: &HostMetrics, counters: &Counters, ago: f64, mut add: impl F
     let comparable = |process: &&ProcessInfo| {
         process.pid != std::process::id() && process.age_seconds.is_none_or(|age| age as f64 + 1.0 >= ago)
     };
-    for process in host.processes.top.iter().filter(comparable) {
+    let top = host.processes.iter().flat_map(|processes| &processes.top);
+    for process in top.filter(comparable) {
         let used = counters.processes.iter().find(|((pid, _), _)| *pid == process.pid);
         if let Some(bytes) = used.and_then(|(_, used)| used.own_memory_bytes) {
             let (name, pid) = (&process.name, process.pid);
@@ -60,10 +63,15 @@ fn of_reading(host: &HostMetrics, counters: &Counters, ago: f64, mut add: impl F
         }
     }
     if let Some(TcpMetrics { segments_sent, retransmitted, listen_overflows }) = counters.tcp {
-        add("host.tcp.segments_sent".into(), segments_sent as f64);
-        add("host.tcp.retransmitted".into(), retransmitted as f64);
-        if let Some(overflows) = listen_overflows {
-            add("host.tcp.listen_overflows".into(), overflows as f64);
+        let counts = [
+            ("segments_sent", segments_sent),
+            ("retransmitted", retransmitted),
+            ("listen_overflows", listen_overflows),
+        ];
+        for (figure, count) in counts {
+            if let Some(count) = count {
+                add(format!("host.tcp.{figure}"), count as f64);
+            }
         }
     }
     for queue in host.limits.iter().filter(|limit| limit.limit == KernelLimit::ListenQueue) {

@@ -4,13 +4,16 @@
 //! control group of each; control groups of version 2 count the kills within them.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
+use sutazai_core::Error;
 use sutazai_core::domain::{KillInfo, KillMetrics};
+
+use super::super::missing::{Missing, does_not_exist, unreadable};
 
 /// Maximum number of listed kills; the latest are kept.
 const MAX_KILLS: usize = 50;
@@ -20,15 +23,16 @@ const RECORD_BYTES: usize = 8192;
 const MAX_RECORDS: usize = 200_000;
 
 /// Returns all known kills; `kmsg` is the device of the kernel's log.
-pub(super) fn read(kmsg: &Path, sys: &Path) -> KillMetrics {
+pub(super) fn read(kmsg: &Path, sys: &Path, missing: &mut Missing) -> KillMetrics {
     // The log uses the monotonic clock.
     let now = clock_gettime(ClockId::Monotonic).tv_sec.unsigned_abs();
-    KillMetrics { in_groups: in_groups(sys), logged: logged(kmsg, now) }
+    let logged = logged(kmsg, now).map_err(|e| Error::unavailable(unreadable(kmsg, &e)));
+    KillMetrics { in_groups: in_groups(sys, missing), logged: missing.keep(&["host.kills.logged"], logged) }
 }
 
-fn logged(kmsg: &Path, now: u64) -> Option<Vec<KillInfo>> {
+fn logged(kmsg: &Path, now: u64) -> io::Result<Vec<KillInfo>> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let mut log = File::options().read(true).custom_flags(flags).open(kmsg).ok()?;
+    let mut log = File::options().read(true).custom_flags(flags).open(kmsg)?;
     let mut record = vec![0; RECORD_BYTES];
     let mut kills = Vec::new();
     for _ in 0..MAX_RECORDS {
@@ -42,11 +46,11 @@ fn logged(kmsg: &Path, now: u64) -> Option<Vec<KillInfo>> {
             // The record was overwritten in the meantime; the next read continues after it.
             Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted) => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => break,
-            Err(_) => return None,
+            Err(e) => return Err(e),
         }
     }
     kills.drain(..kills.len().saturating_sub(MAX_KILLS));
-    Some(kills)
+    Ok(kills)
 }
 
 /// Parses a line such as
@@ -73,24 +77,36 @@ fn kill(line: &str, now: u64) -> Option<KillInfo> {
 }
 
 /// Counts the kills in the outermost groups that reached a memory limit. A group counts kills of every kind, so the
-/// count of a group that never reached a limit is ignored.
-fn in_groups(sys: &Path) -> Option<u64> {
+/// count of a group that never reached a limit is ignored. Without the count of one group, the sum is unknown.
+fn in_groups(sys: &Path, missing: &mut Missing) -> Option<u64> {
+    const FIGURE: [&str; 1] = ["host.kills.in_groups"];
     let root = sys.join("fs/cgroup");
-    let controllers = fs::read_to_string(root.join("cgroup.controllers")).ok()?;
+    let controllers = missing.read_if_exists(&FIGURE, &root.join("cgroup.controllers"))?;
     if !controllers.split_whitespace().any(|controller| controller == "memory") {
         return None;
     }
-    let groups = fs::read_dir(&root).ok()?.flatten();
-    let killed = groups.filter_map(|group| {
-        let events = fs::read_to_string(group.path().join("memory.events")).ok()?;
+    let groups = fs::read_dir(&root).map_err(|e| Error::unavailable(unreadable(&root, &e)));
+    let mut killed: u64 = 0;
+    for group in missing.keep(&FIGURE, groups)?.flatten() {
+        let path = group.path().join("memory.events");
+        let events = match fs::read_to_string(&path) {
+            Ok(events) => events,
+            // An entry that is no group, or was removed.
+            Err(e) if does_not_exist(&e) || e.kind() == ErrorKind::NotADirectory => continue,
+            Err(e) => {
+                missing.add(&FIGURE, unreadable(&path, &e));
+                return None;
+            }
+        };
         let event = |name: &str| {
             let own = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok();
             events.lines().find_map(own)
         };
-        event("oom").filter(|reached| *reached > 0)?;
-        event("oom_kill")
-    });
-    Some(killed.fold(0, u64::saturating_add))
+        if event("oom").is_some_and(|reached| reached > 0) {
+            killed = killed.saturating_add(event("oom_kill").unwrap_or(0));
+        }
+    }
+    Some(killed)
 }
 
 #[cfg(test)]
@@ -117,13 +133,14 @@ mod tests {
         };
         let expected = [kill(999, 77, "big one, pid=1", None), kill(100, 78, "python", Some("/docker/abc"))];
         assert_eq!(logged(log.path(), 1000).unwrap(), expected);
-        assert_eq!(logged(Path::new("/no/such/log"), 1000), None);
+        assert!(logged(Path::new("/no/such/log"), 1000).is_err());
     }
 
     #[test]
     fn groups_below_their_limit_count_no_kill() {
         let sys = tempfile::tempdir().unwrap();
-        assert_eq!(in_groups(sys.path()), None);
+        let mut missing = Missing::default();
+        assert_eq!(in_groups(sys.path(), &mut missing), None);
         let root = sys.path().join("fs/cgroup");
         for (group, events) in [("a", "oom 2\noom_kill 3\noom_group_kill 0\n"), ("b", "oom 0\noom_kill 5\n")]
         {
@@ -131,8 +148,13 @@ mod tests {
             fs::write(root.join(group).join("memory.events"), events).unwrap();
         }
         fs::write(root.join("cgroup.controllers"), "cpu\n").unwrap();
-        assert_eq!(in_groups(sys.path()), None, "nobody counts memory");
+        assert_eq!(in_groups(sys.path(), &mut missing), None, "nobody counts memory");
         fs::write(root.join("cgroup.controllers"), "cpu memory\n").unwrap();
-        assert_eq!(in_groups(sys.path()), Some(3));
+        assert_eq!(in_groups(sys.path(), &mut missing), Some(3));
+        // A folder in place of a file cannot be read, not even by root.
+        fs::create_dir_all(root.join("c/memory.events")).unwrap();
+        assert_eq!(in_groups(sys.path(), &mut missing), None);
+        let [one] = &missing.into_figures()[..] else { panic!("one figure is missing") };
+        assert!(one.reason.contains("c/memory.events cannot be read"), "{one:?}");
     }
 }

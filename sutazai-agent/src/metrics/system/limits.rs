@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sutazai_core::domain::{KernelLimit, LimitUse};
 
+use super::super::missing::Missing;
 use super::processes::Process;
 
 /// Number of processes and threads below which a user's limit is not read: limits are rarely smaller.
@@ -24,33 +25,55 @@ pub(super) fn over_half(limit: KernelLimit, of: Option<String>, used: u64, allow
     (allowed > 0 && used >= allowed.div_ceil(2)).then_some(LimitUse { limit, of, used, allowed })
 }
 
-/// Reads a file's only number; `None` if the file is missing or has a word such as `max`.
-pub(super) fn number(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+/// Parses a file's only number; `None` for a word such as `max`.
+pub(super) fn number(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
 }
 
-/// Returns the use of all limits except those of TCP.
-pub(super) fn read(proc: &Path, sys: &Path, processes: &[Process]) -> Vec<LimitUse> {
+/// Metric paths of the limits whose use is counted over all processes.
+pub(super) const OF_PROCESSES: [&str; 4] = [MACHINE_TASKS, "host.limits[user_tasks]", INSTANCES, WATCHES];
+const MACHINE_TASKS: &str = "host.limits[machine_tasks]";
+const INSTANCES: &str = "host.limits[inotify_instances]";
+const WATCHES: &str = "host.limits[inotify_watches]";
+
+/// Returns the use of all limits except those of TCP; of those that are counted over processes, if they are listed.
+pub(super) fn read(
+    proc: &Path,
+    sys: &Path,
+    processes: Option<&[Process]>,
+    missing: &mut Missing,
+) -> Vec<LimitUse> {
     let mut found = Vec::new();
-    found.extend(machine_tasks(proc, processes));
-    let (tracked, most) = ("sys/net/netfilter/nf_conntrack_count", "sys/net/netfilter/nf_conntrack_max");
-    if let (Some(used), Some(allowed)) = (number(&proc.join(tracked)), number(&proc.join(most))) {
-        found.extend(over_half(KernelLimit::TrackedConnections, None, used, allowed));
+    found.extend(processes.and_then(|processes| machine_tasks(proc, processes, missing)));
+    found.extend(tracked_connections(proc, missing));
+    found.extend(group_tasks(sys, missing));
+    if let Some(processes) = processes {
+        found.extend(user_tasks(proc, processes));
+        found.extend(inotify(proc, processes, missing));
     }
-    found.extend(group_tasks(sys));
-    found.extend(user_tasks(proc, processes));
-    found.extend(inotify(proc, processes));
     found
 }
 
-fn machine_tasks(proc: &Path, processes: &[Process]) -> Option<LimitUse> {
-    let limits = ["sys/kernel/pid_max", "sys/kernel/threads-max"];
-    let allowed = limits.iter().filter_map(|limit| number(&proc.join(limit))).min()?;
+/// Returns the use of the connection tracking table; the kernel has it only while a firewall uses it.
+fn tracked_connections(proc: &Path, missing: &mut Missing) -> Option<LimitUse> {
+    const FIGURE: &str = "host.limits[tracked_connections]";
+    let mut read = |file: &str| {
+        let text = missing.read_if_exists(&[FIGURE], &proc.join("sys/net/netfilter").join(file))?;
+        number(&text)
+    };
+    let (used, allowed) = (read("nf_conntrack_count"), read("nf_conntrack_max"));
+    over_half(KernelLimit::TrackedConnections, None, used?, allowed?)
+}
+
+fn machine_tasks(proc: &Path, processes: &[Process], missing: &mut Missing) -> Option<LimitUse> {
+    let mut read = |file: &str| number(&missing.read(&[MACHINE_TASKS], &proc.join("sys/kernel").join(file))?);
+    let limits = [read("pid_max"), read("threads-max")];
+    let allowed = limits.into_iter().flatten().min()?;
     over_half(KernelLimit::MachineTasks, None, processes.iter().map(|process| process.threads).sum(), allowed)
 }
 
 /// Returns the groups of both versions that have their own limit.
-fn group_tasks(sys: &Path) -> Vec<LimitUse> {
+fn group_tasks(sys: &Path, missing: &mut Missing) -> Vec<LimitUse> {
     let mut found = Vec::new();
     for mount in ["fs/cgroup", "fs/cgroup/pids", "fs/cgroup/unified"].map(|mount| sys.join(mount)) {
         let mut waiting: Vec<(PathBuf, usize)> = vec![(mount.clone(), 0)];
@@ -60,11 +83,15 @@ fn group_tasks(sys: &Path) -> Vec<LimitUse> {
             if seen > MOST_GROUPS {
                 break;
             }
-            if let Some(allowed) = number(&folder.join("pids.max"))
-                && let Some(used) = number(&folder.join("pids.current"))
+            let path = format!("/{}", folder.strip_prefix(&mount).unwrap_or(&folder).display());
+            let mut read = |file: &str| {
+                let figure = format!("host.limits[group_tasks:{path}]");
+                number(&missing.read_if_exists(&[&figure], &folder.join(file))?)
+            };
+            if let Some(allowed) = read("pids.max")
+                && let Some(used) = read("pids.current")
             {
-                let path = folder.strip_prefix(&mount).unwrap_or(&folder).display();
-                found.extend(over_half(KernelLimit::GroupTasks, Some(format!("/{path}")), used, allowed));
+                found.extend(over_half(KernelLimit::GroupTasks, Some(path), used, allowed));
             }
             // Below the mount of version 1 are the controllers, which are read as separate mounts.
             let is_group = folder.join("cgroup.procs").exists();
@@ -104,11 +131,13 @@ pub(super) fn soft_limit(proc: &Path, pid: u32, name: &str) -> Option<u64> {
 }
 
 /// Returns the inotify instances and watches of each user, as far as descriptors can be listed.
-fn inotify(proc: &Path, processes: &[Process]) -> Vec<LimitUse> {
-    let limit = |name: &str| number(&proc.join("sys/fs/inotify").join(name));
-    let (Some(instances), Some(watches)) = (limit("max_user_instances"), limit("max_user_watches")) else {
+fn inotify(proc: &Path, processes: &[Process], missing: &mut Missing) -> Vec<LimitUse> {
+    let mut limit =
+        |figure: &str, name: &str| number(&missing.read(&[figure], &proc.join("sys/fs/inotify").join(name))?);
+    let (instances, watches) = (limit(INSTANCES, "max_user_instances"), limit(WATCHES, "max_user_watches"));
+    if instances.is_none() && watches.is_none() {
         return Vec::new();
-    };
+    }
     let mut used: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     let mut looked_at = 0;
     for process in processes {
@@ -129,7 +158,9 @@ fn inotify(proc: &Path, processes: &[Process]) -> Vec<LimitUse> {
             }
         }
     }
-    let of = |limit, user: &u32, used, allowed| over_half(limit, Some(user.to_string()), used, allowed);
+    let of = |limit, user: &u32, used, allowed: Option<u64>| {
+        over_half(limit, Some(user.to_string()), used, allowed?)
+    };
     used.iter()
         .flat_map(|(user, (own, watched))| {
             [
@@ -172,7 +203,7 @@ mod tests {
             for (name, content) in files {
                 write(sys.path(), &[(file(name).as_str(), content)]);
             }
-            let found = group_tasks(sys.path());
+            let found = group_tasks(sys.path(), &mut Missing::default());
             let expected = LimitUse {
                 limit: KernelLimit::GroupTasks,
                 of: Some("/a.slice/b.service".into()),
@@ -210,9 +241,14 @@ mod tests {
     fn machine_is_compared_with_the_smaller_of_two_limits() {
         let proc = tempfile::tempdir().unwrap();
         write(proc.path(), &[("sys/kernel/pid_max", "1000"), ("sys/kernel/threads-max", "100")]);
-        let many = |threads| [of_user(1, 0, threads)];
-        assert_eq!(machine_tasks(proc.path(), &many(49)), None);
-        assert_eq!(machine_tasks(proc.path(), &many(50)).map(|one| (one.used, one.allowed)), Some((50, 100)));
+        let mut missing = Missing::default();
+        let mut used_by = |threads| {
+            let found = machine_tasks(proc.path(), &[of_user(1, 0, threads)], &mut missing);
+            found.map(|one| (one.used, one.allowed))
+        };
+        assert_eq!(used_by(49), None);
+        assert_eq!(used_by(50), Some((50, 100)));
+        assert_eq!(missing.into_figures(), []);
     }
 
     #[test]
@@ -224,8 +260,16 @@ mod tests {
         fs::create_dir_all(proc.path().join("7/fd")).unwrap();
         std::os::unix::fs::symlink("anon_inode:inotify", proc.path().join("7/fd/3")).unwrap();
         std::os::unix::fs::symlink("/dev/null", proc.path().join("7/fd/4")).unwrap();
-        let found = inotify(proc.path(), &[process(7, 1, 1)]);
-        let seen: Vec<_> = found.iter().map(|one| (one.limit, one.used, one.allowed)).collect();
-        assert_eq!(seen, [(KernelLimit::InotifyInstances, 1, 2)], "two of eight watches are few");
+        let read = || {
+            let mut missing = Missing::default();
+            let found = inotify(proc.path(), &[process(7, 1, 1)], &mut missing);
+            let seen: Vec<_> = found.iter().map(|one| (one.limit, one.used, one.allowed)).collect();
+            (seen, missing.into_figures())
+        };
+        let instances = vec![(KernelLimit::InotifyInstances, 1, 2)];
+        assert_eq!(read(), (instances.clone(), vec![]), "two of eight watches are few");
+        fs::remove_file(proc.path().join(limits[1].0)).unwrap();
+        let (seen, missing) = read();
+        assert_eq!((seen, &missing[0].figures[..]), (instances, &[WATCHES.to_owned()][..]));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::super::missing::Missing;
 use super::netlink::{attributes, dump, u32_at};
 
 const RTM_GETLINK: u16 = 18;
@@ -17,6 +18,8 @@ const TCA_STATS_QUEUE: u16 = 3;
 const TC_H_ROOT: u32 = 0xffff_ffff;
 const TC_H_INGRESS: u32 = 0xffff_fff1;
 
+const QUEUE_DROPS: &str = "host.networks.queue_drops";
+
 /// Values of one interface.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Link {
@@ -27,14 +30,16 @@ pub(super) struct Link {
 }
 
 /// Returns every interface of this network namespace by name; none if the kernel does not answer.
-pub(super) fn read() -> BTreeMap<String, Link> {
+pub(super) fn read(missing: &mut Missing) -> BTreeMap<String, Link> {
     let mut links: HashMap<u32, (String, Link)> = HashMap::new();
     let answered = dump(None, RTM_GETLINK, &[0; LINK_HEADER], |message| {
         if let Some((index, name, link)) = link(message) {
             links.insert(index, (name, link));
         }
     });
-    if answered.is_err() {
+    if let Err(e) = answered {
+        let reason = format!("the interfaces cannot be listed (rtnetlink): {e}");
+        missing.add(&["host.networks.carrier_changes", QUEUE_DROPS], reason);
         return BTreeMap::new();
     }
     // Without an answer the drops stay unknown; with one, an interface without queues has dropped nothing.
@@ -44,10 +49,13 @@ pub(super) fn read() -> BTreeMap<String, Link> {
             *drops.entry(index).or_default() += dropped;
         }
     });
-    if answered.is_ok() {
-        for (index, (_, link)) in &mut links {
-            link.queue_drops = Some(drops.get(index).copied().unwrap_or(0));
+    match answered {
+        Ok(()) => {
+            for (index, (_, link)) in &mut links {
+                link.queue_drops = Some(drops.get(index).copied().unwrap_or(0));
+            }
         }
+        Err(e) => missing.add(&[QUEUE_DROPS], format!("the queues cannot be listed (rtnetlink): {e}")),
     }
     links.into_values().collect()
 }
@@ -81,7 +89,7 @@ mod tests {
 
     #[test]
     fn loopback_is_listed_without_queue_drops() {
-        let links = read();
+        let links = read(&mut Missing::default());
         let loopback = links.get("lo").expect("no loopback");
         assert_eq!(loopback.queue_drops, Some(0), "{links:?}");
     }

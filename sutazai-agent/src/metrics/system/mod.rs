@@ -1,29 +1,37 @@
 //! Source of the section `host`: processor, memory, disks, network and processes, read from `/proc` and `/sys`.
 //!
 //! The files are opened once and read again at each collection (`proc_file`); each topic has a file with its own
-//! parser. Reading blocks, so it runs on a dedicated thread. A file that cannot be read loses only its own figures, but
-//! without `/proc/stat` or `/proc/meminfo` the source is `Unavailable`.
+//! parser. Reading blocks, so it runs on a dedicated thread. A file that cannot be read loses only its own figures, which
+//! the field `missing` lists; only if nothing can be read, the source is `Unavailable`.
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use sutazai_core::domain::{DiskMetrics, HostMetrics, SnapshotPart, TcpMetrics, UnansweredMount};
+use rustix::system::{Uname, uname};
+use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
+use sutazai_core::domain::{
+    DiskMetrics, HostMetrics, MemoryMetrics, SnapshotPart, TcpMetrics, UnansweredMount,
+};
 use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::baseline::{Baseline, FIRST_INTERVAL};
-use super::own_thread::{READ_TIMEOUT, on_own_thread};
+use super::missing::Missing;
+use super::own_thread::{Deadline, on_own_thread};
 use cpu::CpuCounters;
 use devices::DeviceCounters;
 use disks::Disks;
 use earlier::earlier;
 use memory::SwapCounters;
+use mounts::Mount;
 use networks::NetworkCounters;
 use proc_file::ProcFile;
-use processes::ProcessCounters;
+use processes::{Process, ProcessCounters};
+use sensors::Sensors;
 use tcp::Listeners;
 
 mod clock;
@@ -75,16 +83,22 @@ impl MetricSource for SystemMetricSource {
     }
 
     async fn collect(&self) -> Result<SnapshotPart> {
-        let mut reader = self.reader.clone().lock_owned().await;
+        let deadline = Deadline::after(SOURCE_TIMEOUT);
+        let mut reader = deadline.wait("host", self.reader.clone().lock_owned()).await?;
         if reader.baseline.at(Instant::now()).is_none() {
             // Two readings before the measurement: with only one, rules could not tell a lasting problem from a past
             // one.
             for _ in 0..2 {
-                reader = blocking(reader, |reader| reader.begin()).await?.0;
+                reader = blocking(reader, deadline, |reader| {
+                    reader.begin();
+                    Ok(())
+                })
+                .await?
+                .0;
                 SystemClock.sleep(FIRST_INTERVAL).await;
             }
         }
-        let (_, host) = blocking(reader, Reader::measure).await?;
+        let (_, host) = blocking(reader, deadline, Reader::measure).await?;
         Ok(SnapshotPart::Host(Box::new(host)))
     }
 }
@@ -92,9 +106,10 @@ impl MetricSource for SystemMetricSource {
 /// Runs blocking work of the reader on a dedicated thread, and returns the reader with the result.
 async fn blocking<T: Send + 'static>(
     mut reader: OwnedMutexGuard<Reader>,
+    deadline: Deadline,
     work: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
 ) -> Result<(OwnedMutexGuard<Reader>, T)> {
-    on_own_thread("host", READ_TIMEOUT, move || work(&mut reader).map(|result| (reader, result))).await
+    on_own_thread("host", deadline, move || work(&mut reader).map(|result| (reader, result))).await
 }
 
 /// Open files and the counters of earlier readings.
@@ -117,14 +132,37 @@ struct Reader {
     networks: ProcFile,
     files: ProcFile,
     disks: Disks,
+    sensors: Sensors,
     baseline: Baseline<Counters>,
+}
+
+/// Metric paths of the figures that come from `/proc/stat`, from `/proc/vmstat` and from the list of mounts.
+const CPU: [&str; 4] = [
+    "host.cpu.used_percent",
+    "host.cpu.per_core_percent",
+    "host.cpu.iowait_percent",
+    "host.cpu.steal_percent",
+];
+const VMSTAT: [&str; 3] =
+    ["host.memory.oom_kills", "host.swap.in_bytes_per_second", "host.swap.out_bytes_per_second"];
+const MOUNTS: [&str; 2] = ["host.disks", "host.unanswered_mounts"];
+const PROCESSES: &str = "host.processes";
+
+/// State of the machine at one instant.
+struct Reading {
+    counters: Counters,
+    processes: Option<Vec<Process>>,
+    mounts: Vec<Mount>,
+    missing: Missing,
 }
 
 /// All monotonic counters at one reading, with the space of the disks.
 #[derive(Debug)]
 struct Counters {
-    cpu: CpuCounters,
+    cpu: Option<CpuCounters>,
     swap: Option<SwapCounters>,
+    /// Processes killed for lack of memory since boot.
+    kills: Option<u64>,
     devices: DeviceCounters,
     networks: NetworkCounters,
     processes: ProcessCounters,
@@ -155,68 +193,90 @@ impl Reader {
             networks: file("net/dev"),
             files: file("sys/fs/file-nr"),
             disks: Disks::default(),
+            sensors: Sensors::new(sys),
             baseline: Baseline::default(),
         }
     }
 
     /// Takes a reading as the baseline of the first rates.
-    fn begin(&mut self) -> Result<()> {
+    fn begin(&mut self) {
         let now = Instant::now();
-        let (counters, _) = self.count()?;
+        let counters = self.read().counters;
         self.baseline.push(now, counters);
-        Ok(())
     }
 
-    fn count(&mut self) -> Result<(Counters, Vec<processes::Process>)> {
-        let processes = processes::list(&self.proc)?;
-        let mounts = mounts::parse(&optional(&mut self.mounts));
-        let (disks, unanswered_mounts) = self.disks.measure(&mounts);
+    fn read(&mut self) -> Reading {
+        let mut missing = Missing::default();
+        let cpu = missing.keep(&CPU, self.stat.read().and_then(|text| cpu::count(&text)));
+        let vmstat = missing.keep(&VMSTAT, self.vmstat.read()).unwrap_or_default();
+        let (swap, kills) = (memory::count_swap(&vmstat), memory::count_kills(&vmstat));
+        let mounts = missing.keep(&MOUNTS, self.mounts.read()).map(|text| mounts::parse(&text));
+        let mounts = mounts.unwrap_or_default();
+        let (disks, unanswered_mounts) = self.disks.measure(&mounts, &mut missing);
+        let devices = self.diskstats.read().and_then(|text| devices::count(&text, &self.sys));
+        let links = links::read(&mut missing);
+        let networks = self.networks.read().map(|text| networks::count(&text, &links));
+        let of_processes: Vec<&str> = [PROCESSES].into_iter().chain(limits::OF_PROCESSES).collect();
+        let processes = missing.keep(&of_processes, processes::list(&self.proc));
         let counters = Counters {
-            cpu: cpu::count(&self.stat.read()?)?,
-            // A sandbox may lack any of these files; their figures are then left out.
-            swap: self.vmstat.read().ok().and_then(|text| memory::count_swap(&text)),
-            devices: self.diskstats.read().map(|text| devices::count(&text, &self.sys)).unwrap_or_default(),
-            networks: self
-                .networks
-                .read()
-                .map(|text| networks::count(&text, &links::read()))
-                .unwrap_or_default(),
-            processes: processes::count(&processes),
-            tcp: tcp::count(&self.proc),
-            listeners: tcp::listeners(),
+            cpu,
+            swap,
+            kills,
+            devices: missing.keep(&["host.devices"], devices).unwrap_or_default(),
+            networks: missing.keep(&["host.networks"], networks).unwrap_or_default(),
+            processes: processes::count(processes.as_deref().unwrap_or_default()),
+            tcp: tcp::count(&self.proc, &mut missing),
+            listeners: tcp::listeners(&mut missing),
             disks,
             unanswered_mounts,
         };
-        Ok((counters, processes))
+        Reading { counters, processes, mounts, missing }
     }
 
+    /// Measures the section.
+    ///
+    /// # Errors
+    /// `Unavailable` if nothing of it can be read, as on a system without `/proc`.
     fn measure(&mut self) -> Result<HostMetrics> {
         let now = Instant::now();
-        let (counters, processes) = self.count()?;
-        let uptime = self.uptime.read().ok().and_then(|text| first_number(&text));
-        let mounts = mounts::parse(&optional(&mut self.mounts));
+        let mut sensors_missing = Missing::default();
+        self.sensors.start(&mut sensors_missing);
+        let Reading { counters, processes, mounts, mut missing } = self.read();
+        let of_uptime = ["host.uptime_seconds", "host.processes.top.age_seconds"];
+        let uptime = missing.keep(&of_uptime, self.uptime.read());
+        let uptime = uptime.and_then(|text| first_number(&text));
         let mut disks = counters.disks.clone();
-        let names = processes::names(&processes);
+        let names = processes::names(processes.as_deref().unwrap_or_default());
         deleted_files::add(&self.proc, &mut disks, &mounts, &names);
         let (before, seconds) = self
             .baseline
             .at(now)
             .ok_or_else(|| Error::internal("expected a baseline reading before the first collection"))?;
-        let vmstat = optional(&mut self.vmstat);
         let (memory, swap_space) =
-            memory::parse(&self.meminfo.read()?, &vmstat, &optional(&mut self.arcstats))?;
-        let mut limits = limits::read(&self.proc, &self.sys, &processes);
-        limits.extend(tcp::ports(&self.proc));
+            memory::parse(self.meminfo.read(), self.arcstats.read_if_exists(), &mut missing);
+        let in_memory = match swap_space.total {
+            // A kernel without swap has no list of swap areas.
+            Some(0) => Some(false),
+            _ => missing
+                .keep(&["host.swap.in_memory"], self.swaps.read())
+                .map(|text| memory::is_in_memory(&text)),
+        };
+        let files = missing.keep(&["host.files"], self.files.read());
+        let mut limits = limits::read(&self.proc, &self.sys, processes.as_deref(), &mut missing);
+        limits.extend(tcp::ports(&self.proc, &mut missing));
         limits.extend(tcp::listen_queues(&counters.listeners));
+        let clock = missing.keep(&["host.clock"], clock::read(&names));
+        let kills = kills::read(&self.kmsg, &self.sys, &mut missing);
+        let load = self.load.read().map(|text| load(&text)).unwrap_or_else(|_| load(""));
         let mut host = HostMetrics {
-            hostname: named(&mut self.hostname),
-            kernel: named(&mut self.kernel),
+            hostname: named(&mut self.hostname, |uname| uname.nodename()),
+            kernel: named(&mut self.kernel, |uname| uname.release()),
             uptime_seconds: uptime.map(|uptime| uptime as u64),
-            cpu: cpu::rates(&before.cpu, &counters.cpu, load(&optional(&mut self.load)), seconds),
-            memory,
+            cpu: cpu::metrics(before.cpu.as_ref(), counters.cpu.as_ref(), &self.sys, load, seconds),
+            memory: MemoryMetrics { oom_kills: counters.kills, ..memory },
             swap: memory::swap_rates(
                 swap_space,
-                &optional(&mut self.swaps),
+                in_memory,
                 before.swap.as_ref(),
                 counters.swap.as_ref(),
                 seconds,
@@ -225,38 +285,45 @@ impl Reader {
             unanswered_mounts: counters.unanswered_mounts.clone(),
             devices: devices::rates(&before.devices, &counters.devices, seconds),
             networks: networks::rates(&before.networks, &counters.networks, seconds),
-            processes: processes::summary(
-                [&self.proc, &self.sys],
-                processes,
-                &before.processes,
-                uptime,
-                seconds,
-            ),
-            temperatures: sensors::temperatures(&self.sys),
-            files: self.files.read().ok().and_then(|text| sensors::files(&text)),
-            clock: clock::read(&names),
-            kills: kills::read(&self.kmsg, &self.sys),
+            processes: processes.map(|processes| {
+                let roots = [&*self.proc, &*self.sys];
+                processes::summary(roots, processes, &before.processes, uptime, seconds)
+            }),
+            temperatures: self.sensors.finish(&mut sensors_missing),
+            files: files.and_then(|text| sensors::files(&text)),
+            clock,
+            kills,
             tcp: counters.tcp.clone(),
             limits,
             earlier: Vec::new(),
+            missing: Vec::new(),
         };
+        if is_empty(&host)
+            && let Some(reason) = missing.first_reason()
+        {
+            return Err(Error::unavailable(reason));
+        }
         host.earlier = earlier(&host, &self.baseline.readings(now));
+        host.missing = [missing, sensors_missing].into_iter().flat_map(Missing::into_figures).collect();
         self.baseline.push(now, counters);
         Ok(host)
     }
 }
 
-/// Reads a file; an unreadable one counts as empty.
-fn optional(file: &mut ProcFile) -> String {
-    file.read().map(|text| text.into_owned()).unwrap_or_default()
+/// Returns whether nothing of the machine was measured. The rest comes from calls that need no file.
+fn is_empty(host: &HostMetrics) -> bool {
+    host.cpu.used_percent.is_none()
+        && host.memory.total_bytes.is_none()
+        && host.processes.is_none()
+        && host.disks.is_empty()
+        && host.devices.is_empty()
+        && host.networks.is_empty()
 }
 
-/// Reads a file with a single line; `unknown` if it is empty or unreadable.
-fn named(file: &mut ProcFile) -> String {
-    match optional(file).trim() {
-        "" => "unknown".to_owned(),
-        name => name.to_owned(),
-    }
+/// Reads a file with a single line. If it is empty or unreadable, the kernel is asked (`uname(2)`).
+fn named(file: &mut ProcFile, ask: impl Fn(&Uname) -> &CStr) -> String {
+    let text = file.read().map(|text| text.trim().to_owned()).unwrap_or_default();
+    if text.is_empty() { ask(&uname()).to_string_lossy().into_owned() } else { text }
 }
 
 fn first_number(text: &str) -> Option<f64> {

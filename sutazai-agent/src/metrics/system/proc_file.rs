@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use sutazai_core::{Error, Result};
 
+use super::super::missing::unreadable;
+
 /// File whose content the kernel generates on each read from its start.
 #[derive(Debug)]
 pub(super) struct ProcFile {
@@ -30,9 +32,20 @@ impl ProcFile {
             Ok(()) => Ok(String::from_utf8_lossy(&self.content)),
             Err(e) => {
                 self.file = None;
-                Err(Error::unavailable(format!("{} cannot be read: {e}", self.path.display())))
+                Err(Error::unavailable(unreadable(&self.path, &e)))
             }
         }
+    }
+
+    /// Reads the current content of a file that a kernel without a feature does not have; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`ProcFile::read`].
+    pub(super) fn read_if_exists(&mut self) -> Result<Option<Cow<'_, str>>> {
+        if self.file.is_none() && !self.path.exists() {
+            return Ok(None);
+        }
+        self.read().map(Some)
     }
 
     fn read_again(&mut self) -> io::Result<()> {

@@ -56,6 +56,9 @@ pub(super) struct Process {
 }
 
 /// Lists every process that can be read; those that end during the reading are left out.
+///
+/// # Errors
+/// `Unavailable` if none can be read: this process is one of them.
 pub(super) fn list(proc: &Path) -> Result<Vec<Process>> {
     let unreadable = |e| Error::unavailable(format!("{} cannot be listed: {e}", proc.display()));
     // One read suffices for `stat`, which has 52 numbers and a name of at most 64 bytes. `status` is longer, but the
@@ -75,6 +78,9 @@ pub(super) fn list(proc: &Path) -> Result<Vec<Process>> {
             }
         }
         found.push(process);
+    }
+    if found.is_empty() {
+        return Err(Error::unavailable(format!("{} lists no process that can be read", proc.display())));
     }
     Ok(found)
 }

@@ -2,13 +2,13 @@
 //! local ports (sock_diag(7)).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use rustix::net::netlink::SOCK_DIAG;
 use sutazai_core::domain::{KernelLimit, LimitUse, TcpMetrics};
 
+use super::super::missing::Missing;
 use super::limits::{number, over_half};
 use super::netlink::{dump, u16_at, u32_at};
 
@@ -22,15 +22,18 @@ const HOLDING: u32 = !(LISTEN | 1 << 7) & 0x1fff;
 /// Waiting connections and accept-queue limit, by listening port.
 pub(super) type Listeners = BTreeMap<u16, (u32, u32)>;
 
-/// Reads the counters; `None` if the kernel has no such files.
-pub(super) fn count(proc: &Path) -> Option<TcpMetrics> {
-    let snmp = fs::read_to_string(proc.join("net/snmp")).ok()?;
-    let netstat = fs::read_to_string(proc.join("net/netstat")).unwrap_or_default();
-    Some(TcpMetrics {
-        segments_sent: named(&snmp, "Tcp:", "OutSegs")?,
-        retransmitted: named(&snmp, "Tcp:", "RetransSegs")?,
-        listen_overflows: named(&netstat, "TcpExt:", "ListenOverflows"),
-    })
+/// Reads the counters; `None` if none of them can be read.
+pub(super) fn count(proc: &Path, missing: &mut Missing) -> Option<TcpMetrics> {
+    let snmp = missing.read(&["host.tcp.segments_sent", "host.tcp.retransmitted"], &proc.join("net/snmp"));
+    let netstat = missing.read(&["host.tcp.listen_overflows"], &proc.join("net/netstat"));
+    let of_protocol = |name| named(snmp.as_deref()?, "Tcp:", name);
+    let metrics = TcpMetrics {
+        segments_sent: of_protocol("OutSegs"),
+        retransmitted: of_protocol("RetransSegs"),
+        listen_overflows: netstat.and_then(|netstat| named(&netstat, "TcpExt:", "ListenOverflows")),
+    };
+    let is_known = metrics.segments_sent.or(metrics.retransmitted).or(metrics.listen_overflows).is_some();
+    is_known.then_some(metrics)
 }
 
 /// Finds a number in a file that has a line of names and a line of numbers for each protocol.
@@ -42,11 +45,10 @@ fn named(text: &str, protocol: &str, name: &str) -> Option<u64> {
 }
 
 /// Lists the ports with waiting connections; of several sockets on one port, the one with the fullest queue.
-pub(super) fn listeners() -> Listeners {
+pub(super) fn listeners(missing: &mut Missing) -> Listeners {
     let mut found = Listeners::new();
     for family in FAMILIES {
-        // A kernel without this interface lists nothing.
-        let _ = sockets(family, LISTEN, |socket| {
+        let listed = sockets(family, LISTEN, |socket| {
             if socket.queued > 0 {
                 let own = (socket.queued, socket.limit);
                 let kept = found.entry(socket.port).or_insert(own);
@@ -55,8 +57,18 @@ pub(super) fn listeners() -> Listeners {
                 }
             }
         });
+        note_unlisted("host.limits[listen_queue]", family, listed, missing);
     }
     found
+}
+
+/// Adds a limit whose sockets could not be listed. A kernel without IPv6 refuses to list its sockets, and has none.
+fn note_unlisted(figure: &str, family: u8, listed: std::io::Result<()>, missing: &mut Missing) {
+    if let Err(e) = listed
+        && family == FAMILIES[0]
+    {
+        missing.add(&[figure], format!("the sockets cannot be listed (sock_diag): {e}"));
+    }
 }
 
 /// Lists the accept queues that are at least half full.
@@ -69,44 +81,50 @@ pub(super) fn listen_queues(listeners: &Listeners) -> Vec<LimitUse> {
 
 /// Returns the use of TIME_WAIT slots and of local ports for outgoing connections. All sockets are listed only if there
 /// are enough of them to use half of the ports.
-pub(super) fn ports(proc: &Path) -> Vec<LimitUse> {
-    let stat = |file: &str, name: &str, figure: &str| {
-        let text = fs::read_to_string(proc.join(file)).ok()?;
-        let words: Vec<String> =
-            text.lines().find_map(|line| line.strip_prefix(name))?.split(' ').map(str::to_owned).collect();
-        let at = words.iter().position(|word| word == figure)?;
-        words.get(at + 1)?.parse::<u64>().ok()
+pub(super) fn ports(proc: &Path, missing: &mut Missing) -> Vec<LimitUse> {
+    const TIME_WAIT: &str = "host.limits[time_wait_connections]";
+    const PORTS: &str = "host.limits[ephemeral_ports]";
+    let stat = |text: &str, name: &str, figure: &str| {
+        let mut words = text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace();
+        words.find(|word| *word == figure)?;
+        words.next()?.parse::<u64>().ok()
     };
-    let waiting = stat("net/sockstat", "TCP:", "tw").unwrap_or(0);
-    let in_use = stat("net/sockstat", "TCP:", "inuse").unwrap_or(0)
-        + stat("net/sockstat6", "TCP6:", "inuse").unwrap_or(0);
+    let Some(sockets) = missing.read(&[TIME_WAIT, PORTS], &proc.join("net/sockstat")) else {
+        return Vec::new();
+    };
+    // A kernel without IPv6 has no such file.
+    let sockets_6 = missing.read_if_exists(&[PORTS], &proc.join("net/sockstat6")).unwrap_or_default();
+    let waiting = stat(&sockets, "TCP:", "tw").unwrap_or(0);
+    let in_use =
+        stat(&sockets, "TCP:", "inuse").unwrap_or(0) + stat(&sockets_6, "TCP6:", "inuse").unwrap_or(0);
     let mut found = Vec::new();
-    if let Some(most) = number(&proc.join("sys/net/ipv4/tcp_max_tw_buckets")) {
+    let most = missing.read(&[TIME_WAIT], &proc.join("sys/net/ipv4/tcp_max_tw_buckets"));
+    if let Some(most) = most.as_deref().and_then(number) {
         found.extend(over_half(KernelLimit::TimeWaitConnections, None, waiting, most));
     }
-    let range = fs::read_to_string(proc.join("sys/net/ipv4/ip_local_port_range")).unwrap_or_default();
+    let range = missing.read(&[PORTS], &proc.join("sys/net/ipv4/ip_local_port_range")).unwrap_or_default();
     let mut ends = range.split_whitespace().filter_map(|end| end.parse::<u16>().ok());
     if let (Some(first), Some(last)) = (ends.next(), ends.next())
         && first <= last
     {
         let ports = u64::from(last - first) + 1;
         if (waiting + in_use) * 2 >= ports {
-            found.extend(used_ports(first, last, ports));
+            found.extend(used_ports(first, last, ports, missing));
         }
     }
     found
 }
 
 /// Returns the remote end to which most local ports are in use.
-fn used_ports(first: u16, last: u16, ports: u64) -> Option<LimitUse> {
+fn used_ports(first: u16, last: u16, ports: u64, missing: &mut Missing) -> Option<LimitUse> {
     let mut by_remote: HashMap<(IpAddr, u16), HashSet<u16>> = HashMap::new();
     for family in FAMILIES {
-        // A kernel without this interface lists nothing.
-        let _ = sockets(family, HOLDING, |socket| {
+        let listed = sockets(family, HOLDING, |socket| {
             if (first..=last).contains(&socket.port) {
                 by_remote.entry(socket.remote).or_default().insert(socket.port);
             }
         });
+        note_unlisted("host.limits[ephemeral_ports]", family, listed, missing);
     }
     let ((address, port), used) = by_remote.into_iter().max_by_key(|(_, used)| used.len())?;
     let of = match address {
@@ -161,14 +179,15 @@ mod tests {
         assert_eq!(named(text, "Tcp:", "RetransSegs"), Some(7));
         assert_eq!(named(text, "Tcp:", "Other"), None);
         assert_eq!(named("Tcp: OutSegs\n", "Tcp:", "OutSegs"), None);
-        assert!(count(Path::new("/proc")).is_some());
-        assert_eq!(count(Path::new("/no/such/place")), None);
+        assert!(count(Path::new("/proc"), &mut Missing::default()).is_some());
+        assert_eq!(count(Path::new("/no/such/place"), &mut Missing::default()), None);
     }
 
     #[test]
     fn waiting_connections_are_counted_by_port() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let listeners = || listeners(&mut Missing::default());
         assert_eq!(listeners().get(&port), None);
         let _waiting = [(); 3].map(|()| TcpStream::connect(("127.0.0.1", port)).unwrap());
         assert_eq!(listeners().get(&port).map(|(waiting, _)| *waiting), Some(3));
@@ -179,9 +198,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let remote = listener.local_addr().unwrap();
         let _open = [(); 4].map(|()| TcpStream::connect(remote).unwrap());
-        let used = used_ports(1, u16::MAX, 4).unwrap();
+        let used_ports = |ports| used_ports(1, u16::MAX, ports, &mut Missing::default());
+        let used = used_ports(4).unwrap();
         assert!(used.used >= 4, "{used:?}");
-        assert_eq!(used_ports(1, u16::MAX, u64::MAX), None, "less than half");
+        assert_eq!(used_ports(u64::MAX), None, "less than half");
     }
 
     #[test]

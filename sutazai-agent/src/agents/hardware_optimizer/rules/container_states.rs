@@ -58,7 +58,7 @@ fn each(
 fn oom_killed(container: &ContainerInfo) -> Option<Found> {
     let name = clean_name(&container.name);
     let (severity, statement, effect) = match container.state.as_str() {
-        _ if !container.oom_killed => return None,
+        _ if container.oom_killed != Some(true) => return None,
         "restarting" => (
             Severity::Critical,
             format!("Container {name} ran out of memory, was killed and is being restarted."),
@@ -105,39 +105,47 @@ fn oom_killed(container: &ContainerInfo) -> Option<Found> {
 
 fn restarting(container: &ContainerInfo) -> Option<Found> {
     let now = container.state == "restarting";
-    if !now && (container.restarts <= MAX_NORMAL_RESTARTS || container.state != "running") {
+    let often = container.restarts.filter(|restarts| *restarts > MAX_NORMAL_RESTARTS);
+    if !now && (often.is_none() || container.state != "running") {
         return None;
     }
     let name = clean_name(&container.name);
-    let (times, restarts) =
-        (count(container.restarts, "time", "times"), count(container.restarts, "restart", "restarts"));
-    let (severity, statement, effect, headline) = if now {
+    let (severity, effect, headline) = if now {
         (
             Severity::Critical,
-            format!("Container {name} is being restarted now, with {restarts} counted so far."),
             "The service does not answer until the container runs again.",
             format!("container {name} is being restarted"),
         )
     } else {
-        (
-            Severity::Warning,
-            format!("Container {name} is running but has been restarted {times}."),
-            INTERRUPTED,
-            format!("container {name} has restarted repeatedly"),
-        )
+        (Severity::Warning, INTERRUPTED, format!("container {name} has restarted repeatedly"))
     };
-    let draft = about(&CONTAINER_RESTARTING, severity, container)
-        .judged(path(container, "restarts"), container.restarts as f64, "count", MAX_NORMAL_RESTARTS as f64)
-        .statements([
-            statement,
-            format!("The container engine counts {restarts} of container {name}."),
-            format!("So far, container {name} has been restarted {times}."),
-        ])
-        .consequences(&[
-            effect,
-            "A wrong setting, a missing dependency or an error at start is the usual cause.",
-            "Work that is in progress can be lost at each restart.",
-        ]);
+    let draft = about(&CONTAINER_RESTARTING, severity, container);
+    let draft = match container.restarts {
+        Some(number) => {
+            let (times, restarts) = (count(number, "time", "times"), count(number, "restart", "restarts"));
+            let statement = if now {
+                format!("Container {name} is being restarted now, with {restarts} counted so far.")
+            } else {
+                format!("Container {name} is running but has been restarted {times}.")
+            };
+            draft
+                .judged(path(container, "restarts"), number as f64, "count", MAX_NORMAL_RESTARTS as f64)
+                .statements([
+                    statement,
+                    format!("The container engine counts {restarts} of container {name}."),
+                    format!("So far, container {name} has been restarted {times}."),
+                ])
+        }
+        None => draft.judged(path(container, "restarting"), 1.0, "flag", 0.0).statements([
+            format!("Container {name} is being restarted now."),
+            format!("The container engine is restarting container {name}."),
+        ]),
+    };
+    let draft = draft.consequences(&[
+        effect,
+        "A wrong setting, a missing dependency or an error at start is the usual cause.",
+        "Work that is in progress can be lost at each restart.",
+    ]);
     let found = shown(
         draft,
         container,
@@ -183,7 +191,7 @@ fn exited(container: &ContainerInfo) -> Option<Found> {
     let code = container.exit_code.filter(|code| !STOP_EXIT_CODES.contains(code))?;
     // Podman reports `stopped` where Docker reports `exited`.
     let ended = matches!(container.state.as_str(), "exited" | "stopped" | "dead");
-    if !ended || container.oom_killed {
+    if !ended || container.oom_killed == Some(true) {
         return None;
     }
     let name = clean_name(&container.name);
@@ -248,8 +256,9 @@ mod tests {
             ("exited", true, Some(Warning)),
             ("restarting", true, Some(Critical)),
         ] {
-            let found =
-                grade_of(&CONTAINER_OOM_KILLED, |one| (one.state, one.oom_killed) = (state.into(), killed));
+            let found = grade_of(&CONTAINER_OOM_KILLED, |one| {
+                (one.state, one.oom_killed) = (state.into(), Some(killed))
+            });
             assert_eq!(found, expected, "{state} {killed}");
         }
     }
@@ -257,14 +266,16 @@ mod tests {
     #[test]
     fn restarts_are_judged_while_running() {
         for (state, restarts, expected) in [
-            ("running", 3, None),
-            ("running", 4, Some(Warning)),
-            ("exited", 9, None),
-            ("restarting", 0, Some(Critical)),
+            ("running", Some(3), None),
+            ("running", Some(4), Some(Warning)),
+            ("running", None, None),
+            ("exited", Some(9), None),
+            ("restarting", Some(0), Some(Critical)),
+            ("restarting", None, Some(Critical)),
         ] {
             let found =
                 grade_of(&CONTAINER_RESTARTING, |one| (one.state, one.restarts) = (state.into(), restarts));
-            assert_eq!(found, expected, "{state} {restarts}");
+            assert_eq!(found, expected, "{state} {restarts:?}");
         }
     }
 
@@ -299,7 +310,7 @@ mod tests {
             ("exited", None, false, None),
         ] {
             let found = grade_of(&CONTAINER_EXITED, |one| {
-                (one.state, one.exit_code, one.oom_killed) = (state.into(), code, killed);
+                (one.state, one.exit_code, one.oom_killed) = (state.into(), code, Some(killed));
             });
             assert_eq!(found, expected, "{state} {code:?} {killed}");
         }

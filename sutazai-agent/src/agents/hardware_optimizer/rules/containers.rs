@@ -55,15 +55,21 @@ pub(super) fn path(container: &ContainerInfo, figure: &str) -> String {
 }
 
 fn no_limit(facts: &Facts<'_>) -> Option<Found> {
-    // A container without limit and without use did not report its statistics, so its limit is unknown.
-    let unlimited =
-        |one: &&ContainerInfo| one.memory_limit_bytes.is_none() && one.memory_used_bytes.is_some();
+    let engine = facts.snapshot.containers.value()?;
+    let is_known = |one: &ContainerInfo| {
+        let limit = format!("containers[{}].memory_limit_bytes", one.name);
+        engine.missing.iter().all(|missing| !missing.figures.contains(&limit))
+    };
+    // A container without use did not report its statistics: it may have ended meanwhile.
+    let unlimited = |one: &&ContainerInfo| {
+        one.memory_limit_bytes.is_none() && one.memory_used_bytes.is_some() && is_known(one)
+    };
     let without: Vec<&ContainerInfo> = running(facts).filter(unlimited).collect();
     let largest = without.iter().max_by_key(|container| container.memory_used_bytes)?;
     let number = without.len() as u64;
     let all = running(facts).count();
     let used = largest.memory_used_bytes? as f64;
-    let machine = facts.snapshot.host.value().map(|host| host.memory.total_bytes);
+    let machine = facts.snapshot.host.value().and_then(|host| host.memory.total_bytes);
     let share = machine.map(|all| bounds::percent(used, all as f64));
     let large = share.is_some_and(|share| share > LARGE_UNLIMITED_PERCENT);
     let severity = if large { Severity::Warning } else { Severity::Info };
@@ -232,6 +238,7 @@ pub(super) fn rest(are: &'static str, consequence: &'static str) -> Rest {
 #[cfg(test)]
 mod tests {
     use sutazai_core::domain::Severity::{Critical, Info, Warning};
+    use sutazai_core::domain::{MissingFigures, Section};
 
     use super::super::rule::tests::grade;
     use super::super::sample::{around, containers, healthy, host};
@@ -242,13 +249,20 @@ mod tests {
     fn containers_without_limit_share_one_finding() {
         let mut snapshot = healthy();
         assert_eq!(grade(&CONTAINER_NO_LIMIT, &snapshot), None, "all have a limit");
-        let total = host(&mut snapshot).memory.total_bytes;
+        let total = host(&mut snapshot).memory.total_bytes.unwrap();
         for (used, expected) in [(total / 4, Info), (total / 4 + 1, Warning)] {
             let container = &mut containers(&mut snapshot)[0];
             (container.memory_limit_bytes, container.memory_used_percent) = (None, None);
             container.memory_used_bytes = Some(used);
             assert_eq!(grade(&CONTAINER_NO_LIMIT, &snapshot), Some(expected), "{used}");
         }
+        let figures = vec!["containers[web].memory_limit_bytes".to_owned()];
+        let missing = vec![MissingFigures { figures, reason: "it was late".into() }];
+        let Section::Present { value } = &mut snapshot.containers else { panic!() };
+        value.missing = missing;
+        assert_eq!(grade(&CONTAINER_NO_LIMIT, &snapshot), None, "its limit is unknown");
+        let Section::Present { value } = &mut snapshot.containers else { panic!() };
+        value.missing.clear();
         containers(&mut snapshot)[0].state = "exited".into();
         assert_eq!(grade(&CONTAINER_NO_LIMIT, &snapshot), None, "it does not run");
 

@@ -58,11 +58,12 @@ pub(super) const IOWAIT: Rule = Rule { name: "iowait", check: |facts| Vec::from_
 fn saturation(facts: &Facts<'_>) -> Option<Found> {
     let cpu = cpu(facts)?;
     let cores = f64::from(cpu.cores);
-    let (busy, bound) = BUSY.grade(cpu.used_percent)?;
+    let used_percent = cpu.used_percent?;
+    let (busy, bound) = BUSY.grade(used_percent)?;
     let (queue, queue_bound) = QUEUE.times(cores).grade(cpu.load[0])?;
-    let (used, load, processors) = (percent(cpu.used_percent), decimal(cpu.load[0]), processors(cpu));
+    let (used, load, processors) = (percent(used_percent), decimal(cpu.load[0]), processors(cpu));
     let found = Draft::new(&CPU_SATURATION, busy.min(queue), RESOURCE)
-        .judged("host.cpu.used_percent", cpu.used_percent, "percent", bound)
+        .judged("host.cpu.used_percent", used_percent, "percent", bound)
         .since(facts.trends.over_since("host.cpu.used_percent", bound))
         .judged("host.cpu.load[1]", cpu.load[0], "tasks", queue_bound)
         .context("host.cpu.cores", cores, "count")
@@ -100,19 +101,30 @@ fn load(facts: &Facts<'_>) -> Option<Found> {
     }
     let cpu = cpu(facts)?;
     let (severity, bound) = LOAD.times(f64::from(cpu.cores)).grade(cpu.load[1])?;
-    let (used, load, processors) = (percent(cpu.used_percent), decimal(cpu.load[1]), processors(cpu));
-    let cause = if cpu.used_percent < LOW_USE_PERCENT {
+    let (load, processors) = (decimal(cpu.load[1]), processors(cpu));
+    let used_percent = cpu.used_percent.filter(|used| used.is_finite());
+    let cause = if used_percent.is_some_and(|used| used < LOW_USE_PERCENT) {
         "A high load while the processors are partly idle often means that tasks wait for disks or network storage."
     } else {
         "Tasks take longer when more of them are active than the processors can run at once."
     };
-    let found = Draft::new(&HIGH_LOAD, severity, RESOURCE)
+    let draft = Draft::new(&HIGH_LOAD, severity, RESOURCE)
         .judged("host.cpu.load[5]", cpu.load[1], "tasks", bound)
-        .context("host.cpu.cores", f64::from(cpu.cores), "count")
-        .context("host.cpu.used_percent", cpu.used_percent, "percent")
-        .context(INTERVAL, cpu.interval_seconds, "seconds")
+        .context("host.cpu.cores", f64::from(cpu.cores), "count");
+    let draft = match used_percent {
+        Some(used_percent) => {
+            let used = percent(used_percent);
+            draft
+                .context("host.cpu.used_percent", used_percent, "percent")
+                .context(INTERVAL, cpu.interval_seconds, "seconds")
+                .statements([format!(
+                    "The load over five minutes is {load} on {processors}, and processor use is at {used} now."
+                )])
+        }
+        None => draft,
+    };
+    let found = draft
         .statements([
-            format!("The load over five minutes is {load} on {processors}, and processor use is at {used} now."),
             format!("Over five minutes, an average of {load} tasks ran or waited on {processors}."),
             format!("A load of {load} over five minutes is more than {processors} can handle at once."),
         ])
@@ -139,7 +151,7 @@ fn load(facts: &Facts<'_>) -> Option<Found> {
 
 fn pressure(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "pressure.cpu.some_avg60";
-    let some = facts.snapshot.pressure.value()?.cpu.some_avg60;
+    let some = facts.snapshot.pressure.value()?.cpu.as_ref()?.some_avg60;
     let (severity, bound) = PRESSURE.grade(some)?;
     let share = percent(some);
     let extent = match severity {
@@ -219,7 +231,7 @@ impl Seen {
 
 fn steal(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.cpu.steal_percent";
-    let steal = cpu(facts)?.steal_percent;
+    let steal = cpu(facts)?.steal_percent?;
     let (seen, bound) = sustained(facts, STEAL_BOUNDS, PATH, steal)?;
     let share = percent(steal);
     let found = seen
@@ -248,7 +260,7 @@ fn steal(facts: &Facts<'_>) -> Option<Found> {
 
 fn iowait(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.cpu.iowait_percent";
-    let waiting = cpu(facts)?.iowait_percent;
+    let waiting = cpu(facts)?.iowait_percent?;
     let (seen, bound) = sustained(facts, IOWAIT_BOUNDS, PATH, waiting)?;
     let share = percent(waiting);
     let found = seen
@@ -311,7 +323,7 @@ mod tests {
             (95.1, 50.0, Some(Critical)),
         ] {
             let mut snapshot = healthy();
-            host(&mut snapshot).cpu.used_percent = used;
+            host(&mut snapshot).cpu.used_percent = Some(used);
             host(&mut snapshot).cpu.load[0] = load;
             assert_eq!(grade(&CPU_SATURATION, &snapshot), expected, "{used} {load}");
         }
@@ -323,8 +335,8 @@ mod tests {
         type Set = fn(&mut CpuMetrics, f64);
         let rules: [(&Rule, Set, &str, [f64; 2]); 3] = [
             (&HIGH_LOAD, |cpu, v| cpu.load[1] = v, "", [6.0, 16.0]),
-            (&STEAL, |cpu, v| cpu.steal_percent = v, "host.cpu.steal_percent", [10.0, 25.0]),
-            (&IOWAIT, |cpu, v| cpu.iowait_percent = v, "host.cpu.iowait_percent", [20.0, 50.0]),
+            (&STEAL, |cpu, v| cpu.steal_percent = Some(v), "host.cpu.steal_percent", [10.0, 25.0]),
+            (&IOWAIT, |cpu, v| cpu.iowait_percent = Some(v), "host.cpu.iowait_percent", [20.0, 50.0]),
         ];
         for (rule, set, series, [warning, critical]) in rules {
             for (value, expected) in around(warning, critical) {
@@ -347,8 +359,8 @@ mod tests {
         const IOWAIT_SERIES: &str = "host.cpu.iowait_percent";
         type Set = fn(&mut CpuMetrics, f64);
         let rules: [(&Rule, Set, &str); 2] = [
-            (&STEAL, |cpu, v| cpu.steal_percent = v, STEAL_SERIES),
-            (&IOWAIT, |cpu, v| cpu.iowait_percent = v, IOWAIT_SERIES),
+            (&STEAL, |cpu, v| cpu.steal_percent = Some(v), STEAL_SERIES),
+            (&IOWAIT, |cpu, v| cpu.iowait_percent = Some(v), IOWAIT_SERIES),
         ];
         for (rule, set, series) in rules {
             for (before, interval, expected) in [
@@ -375,8 +387,8 @@ mod tests {
     fn length_of_the_reading_is_in_the_evidence() {
         let mut snapshot = healthy();
         let machine = host(&mut snapshot);
-        (machine.cpu.used_percent, machine.cpu.load) = (99.0, [40.0, 30.0, 20.0]);
-        (machine.cpu.steal_percent, machine.cpu.iowait_percent) = (50.0, 60.0);
+        (machine.cpu.used_percent, machine.cpu.load) = (Some(99.0), [40.0, 30.0, 20.0]);
+        (machine.cpu.steal_percent, machine.cpu.iowait_percent) = (Some(50.0), Some(60.0));
         machine.cpu.interval_seconds = 0.25;
         machine.earlier =
             ["steal", "iowait"].map(|kind| earlier(&format!("host.cpu.{kind}_percent"), 0.25, 70.0)).into();

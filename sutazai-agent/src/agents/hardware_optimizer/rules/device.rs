@@ -84,7 +84,7 @@ fn slow_device(device: &DeviceMetrics) -> Option<Found> {
 
 fn pressure(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "pressure.io.some_avg60";
-    let io = &facts.snapshot.pressure.value()?.io;
+    let io = facts.snapshot.pressure.value()?.io.as_ref()?;
     let (severity, bound) = PRESSURE.grade(io.some_avg60)?;
     let some = percent(io.some_avg60);
     let mut draft = Draft::new(&IO_PRESSURE, severity, "disks")

@@ -52,7 +52,13 @@ fn machine(facts: &Facts<'_>) -> Option<Found> {
 }
 
 fn processes(facts: &Facts<'_>) -> Vec<Found> {
-    let top = facts.snapshot.host.value().into_iter().flat_map(|host| &host.processes.top);
+    let top = facts
+        .snapshot
+        .host
+        .value()
+        .into_iter()
+        .flat_map(|host| &host.processes)
+        .flat_map(|processes| &processes.top);
     let rest = Rest {
         metric: "host.processes",
         things: "processes",
@@ -125,10 +131,10 @@ mod tests {
             assert_eq!(grade(&OPEN_FILES_MACHINE, &snapshot), expected, "{open} of {limit}");
 
             let mut snapshot = healthy();
-            let process = &mut host(&mut snapshot).processes.top[0];
+            let process = &mut host(&mut snapshot).processes.as_mut().unwrap().top[0];
             (process.open_files, process.open_files_limit) = (Some(open), Some(limit));
             assert_eq!(grade(&OPEN_FILES_PROCESS, &snapshot), expected, "{open} of {limit}");
-            host(&mut snapshot).processes.top[0].open_files_limit = None;
+            host(&mut snapshot).processes.as_mut().unwrap().top[0].open_files_limit = None;
             assert_eq!(grade(&OPEN_FILES_PROCESS, &snapshot), None);
         }
     }

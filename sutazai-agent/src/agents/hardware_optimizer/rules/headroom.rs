@@ -25,11 +25,11 @@ fn headroom(facts: &Facts<'_>) -> Option<Found> {
     }
     let disks = host.disks.iter().filter(|disk| disk.used_percent.is_finite());
     let fullest = disks.max_by(|one, other| one.used_percent.total_cmp(&other.used_percent));
-    let share = |resource: &str, name: &str, path: &str, percent| Share {
+    let share = |resource: &str, name: &str, path: &str, percent: Option<f64>| Share {
         resource: resource.to_owned(),
         name: name.to_owned(),
         path: path.to_owned(),
-        percent,
+        percent: percent.unwrap_or(f64::NAN),
     };
     let mut shares = vec![
         share("processor", "the processors", "host.cpu.used_percent", host.cpu.used_percent),
@@ -38,7 +38,7 @@ fn headroom(facts: &Facts<'_>) -> Option<Found> {
     if let Some(disk) = fullest {
         let mount = clean_name(&disk.mount);
         let (name, path) = (format!("disk {mount}"), format!("host.disks[{mount}].used_percent"));
-        shares.push(share(&name, &name, &path, disk.used_percent));
+        shares.push(share(&name, &name, &path, Some(disk.used_percent)));
     }
     shares.retain(|share| share.percent.is_finite());
     shares.sort_by(|one, other| other.percent.total_cmp(&one.percent));
@@ -101,7 +101,7 @@ mod tests {
     fn any_warning_suppresses_headroom() {
         for (zombies, expected) in [(0, true), (11, true), (101, false)] {
             let mut snapshot = healthy();
-            host(&mut snapshot).processes.zombies = zombies;
+            host(&mut snapshot).processes.as_mut().unwrap().zombies = zombies;
             let found = find(&snapshot, &Trends::default());
             assert_eq!(found.iter().any(|found| found.finding.rule == "headroom"), expected, "{zombies}");
         }

@@ -484,7 +484,7 @@ mod tests {
     #[test]
     fn queue_is_critical_if_long_twice_and_rejecting_connections() {
         let tcp = |listen_overflows| {
-            let (segments_sent, retransmitted) = (1, 0);
+            let (segments_sent, retransmitted) = (Some(1), Some(0));
             Some(sutazai_core::domain::TcpMetrics {
                 segments_sent,
                 retransmitted,

@@ -41,7 +41,7 @@ pub(super) const HUGE_PAGES_UNUSED: Rule =
 
 fn pressure(facts: &Facts<'_>) -> Option<Found> {
     const SOME_PATH: &str = "pressure.memory.some_avg60";
-    let memory = &facts.snapshot.pressure.value()?.memory;
+    let memory = facts.snapshot.pressure.value()?.memory.as_ref()?;
     let some = memory.some_avg60;
     let full = memory.full_avg60.filter(|full| full.is_finite() && *full > PRESSURE_FULL);
     let (draft, headline) = match full {
@@ -106,28 +106,27 @@ fn pressure(facts: &Facts<'_>) -> Option<Found> {
 
 fn low(facts: &Facts<'_>) -> Option<Found> {
     let memory = &facts.snapshot.host.value()?.memory;
-    let (severity, bound) = USED.grade(memory.used_percent)?;
-    let waiting = facts.snapshot.pressure.value().map(|pressure| pressure.memory.some_avg10);
+    let used_percent = memory.used_percent?;
+    let (available_bytes, total_bytes) = (memory.available_bytes? as f64, memory.total_bytes? as f64);
+    let (severity, bound) = USED.grade(used_percent)?;
+    let waiting = facts.snapshot.pressure.value().and_then(|pressure| pressure.memory.as_ref());
+    let waiting = waiting.map(|memory| memory.some_avg10);
     let calm = waiting.is_some_and(|some| some <= PRESSURE_SOME);
-    let (used, available, total) = (
-        percent(memory.used_percent),
-        bytes(memory.available_bytes as f64),
-        bytes(memory.total_bytes as f64),
-    );
+    let (used, available, total) = (percent(used_percent), bytes(available_bytes), bytes(total_bytes));
     let headline = match severity {
         Severity::Critical => "memory is nearly used up",
         _ => "memory is running low",
     };
     let severity = if calm { Severity::Warning } else { severity };
     let mut draft = Draft::new(&MEMORY_LOW, severity, RESOURCE)
-        .judged("host.memory.used_percent", memory.used_percent, "percent", bound)
+        .judged("host.memory.used_percent", used_percent, "percent", bound)
         .since(facts.trends.over_since("host.memory.used_percent", bound))
-        .context("host.memory.available_bytes", memory.available_bytes as f64, "bytes")
-        .context("host.memory.total_bytes", memory.total_bytes as f64, "bytes");
+        .context("host.memory.available_bytes", available_bytes, "bytes")
+        .context("host.memory.total_bytes", total_bytes, "bytes");
     let huge = memory
         .huge_pages_bytes
         .map(|huge| huge as f64)
-        .filter(|huge| bounds::percent(*huge, memory.total_bytes as f64) > HUGE_PAGES_NAMED);
+        .filter(|huge| bounds::percent(*huge, total_bytes) > HUGE_PAGES_NAMED);
     draft = match huge {
         Some(huge) => {
             let reserved = bytes(huge);
@@ -180,7 +179,7 @@ fn low(facts: &Facts<'_>) -> Option<Found> {
 fn unused_huge_pages(facts: &Facts<'_>) -> Option<Found> {
     let memory = &facts.snapshot.host.value()?.memory;
     let free = memory.huge_pages_free_bytes? as f64;
-    let share = bounds::percent(free, memory.total_bytes as f64);
+    let share = bounds::percent(free, memory.total_bytes? as f64);
     let (severity, bound) = HUGE_PAGES.grade(share)?;
     let all = memory.huge_pages_bytes.map_or(free, |all| all as f64);
     let (part, unused, reserved) = (percent(share), bytes(free), bytes(all));
@@ -243,7 +242,7 @@ mod tests {
             (95.1, None, Some(Critical)),
         ] {
             let mut snapshot = healthy();
-            host(&mut snapshot).memory.used_percent = used;
+            host(&mut snapshot).memory.used_percent = Some(used);
             match waiting {
                 Some(some) => pressure(&mut snapshot).memory.some_avg10 = some,
                 None => snapshot.pressure = Default::default(),
@@ -257,7 +256,7 @@ mod tests {
         for (free, expected) in around(10.0, 25.0) {
             let mut snapshot = healthy();
             let memory = &mut host(&mut snapshot).memory;
-            memory.total_bytes = 100_000_000;
+            memory.total_bytes = Some(100_000_000);
             memory.huge_pages_free_bytes = Some((free * 1e6) as u64);
             let milder = expected.map(|severity| if severity == Critical { Warning } else { Info });
             assert_eq!(grade(&HUGE_PAGES_UNUSED, &snapshot), milder, "{free}");
@@ -269,11 +268,11 @@ mod tests {
         let summary = |reserved: Option<u64>| {
             let mut snapshot = healthy();
             let memory = &mut host(&mut snapshot).memory;
-            (memory.used_percent, memory.huge_pages_bytes) = (96.0, reserved);
+            (memory.used_percent, memory.huge_pages_bytes) = (Some(96.0), reserved);
             let found = (MEMORY_LOW.check)(&Facts::new(&snapshot, &Trends::default()));
             found[0].finding.summary.clone()
         };
-        let total = host(&mut healthy()).memory.total_bytes;
+        let total = host(&mut healthy()).memory.total_bytes.unwrap();
         assert!(!summary(None).contains("huge"), "{}", summary(None));
         assert!(!summary(Some(total / 10)).contains("huge"), "{}", summary(Some(total / 10)));
         let told = summary(Some(total / 2));

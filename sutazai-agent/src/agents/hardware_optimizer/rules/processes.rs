@@ -81,7 +81,8 @@ fn each(
     judge: Judge,
 ) -> Vec<Found> {
     let Some(host) = host(facts) else { return Vec::new() };
-    let found = host.processes.top.iter().filter_map(|process| judge(facts, host, process));
+    let top = host.processes.iter().flat_map(|processes| &processes.top);
+    let found = top.filter_map(|process| judge(facts, host, process));
     let rest = Rest {
         metric: "host.processes",
         things: "processes",
@@ -99,7 +100,8 @@ fn host<'a>(facts: &Facts<'a>) -> Option<&'a HostMetrics> {
 }
 
 fn zombies(host: &HostMetrics) -> Option<Found> {
-    let zombies = host.processes.zombies;
+    let processes = host.processes.as_ref()?;
+    let zombies = processes.zombies;
     let (severity, bound) = ZOMBIES_BOUNDS.grade(f64::from(zombies))?;
     let mut draft = Draft::new(&ZOMBIES, severity, "processes").judged(
         "host.processes.zombies",
@@ -107,7 +109,7 @@ fn zombies(host: &HostMetrics) -> Option<Found> {
         "count",
         bound,
     );
-    draft = match host.processes.zombie_parents.first() {
+    draft = match processes.zombie_parents.first() {
         Some(parent) => {
             let (name, pid) = (clean_name(&parent.name), parent.pid);
             let own = parent.zombies;
@@ -149,7 +151,7 @@ fn zombies(host: &HostMetrics) -> Option<Found> {
 }
 
 fn blocked(host: &HostMetrics) -> Option<Found> {
-    let blocked = host.processes.blocked;
+    let blocked = host.processes.as_ref()?.blocked;
     let (severity, bound) = BLOCKED.grade(f64::from(blocked))?;
     let found = Draft::new(&BLOCKED_PROCESSES, severity, "processes")
         .judged("host.processes.blocked", f64::from(blocked), "count", bound)
@@ -186,7 +188,9 @@ fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option
         None => ("memory_bytes", process.memory_bytes),
     };
     let series = format!("host.processes[{}:{}].{figure}", process.name, process.pid);
-    let left = |growth: &Growth| host.memory.available_bytes as f64 / growth.per_hour;
+    // How long unknown memory lasts is unknown: then only growth over hours is reported.
+    let available = host.memory.available_bytes.map_or(f64::INFINITY, |bytes| bytes as f64);
+    let left = |growth: &Growth| available / growth.per_hour;
     let growth = facts.growth(&series, value as f64, SPAN, |growth| match growth.hours {
         hours if hours >= LONG_HOURS => {
             let enough = growth.last - growth.first > GROWN_BYTES.max(growth.first * GROWN_SHARE);
@@ -268,7 +272,7 @@ fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option
 }
 
 fn hogs_memory(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
-    let share = bounds::percent(process.memory_bytes as f64, host.memory.total_bytes as f64);
+    let share = bounds::percent(process.memory_bytes as f64, host.memory.total_bytes? as f64);
     if !share.is_finite() || share <= HOG {
         return None;
     }
@@ -360,14 +364,14 @@ mod tests {
             [(0, None), (10, None), (11, Some(Info)), (100, Some(Info)), (101, Some(Warning))]
         {
             let mut snapshot = healthy();
-            host(&mut snapshot).processes.zombies = zombies;
+            host(&mut snapshot).processes.as_mut().unwrap().zombies = zombies;
             assert_eq!(grade(&ZOMBIES, &snapshot), expected, "{zombies}");
         }
         for (blocked, expected) in
             [(0, None), (5, None), (6, Some(Warning)), (20, Some(Warning)), (21, Some(Critical))]
         {
             let mut snapshot = healthy();
-            host(&mut snapshot).processes.blocked = blocked;
+            host(&mut snapshot).processes.as_mut().unwrap().blocked = blocked;
             assert_eq!(grade(&BLOCKED_PROCESSES, &snapshot), expected, "{blocked}");
         }
     }
@@ -375,8 +379,8 @@ mod tests {
     /// Grades a process whose memory in MiB was read every five minutes, the last time now.
     async fn growing(readings: u32, mib: impl Fn(u32) -> f64, available_mib: u64) -> Option<Severity> {
         let mut snapshot: Snapshot = healthy();
-        host(&mut snapshot).memory.available_bytes = available_mib << 20;
-        let process = &mut host(&mut snapshot).processes.top[0];
+        host(&mut snapshot).memory.available_bytes = Some(available_mib << 20);
+        let process = &mut host(&mut snapshot).processes.as_mut().unwrap().top[0];
         process.own_memory_bytes = Some((mib(readings - 1) * 1_048_576.0) as u64);
         let series = format!("host.processes[{}:{}].own_memory_bytes", process.name, process.pid);
         let values: Vec<f64> = (0..readings - 1).map(|n| mib(n) * 1_048_576.0).collect();
@@ -421,8 +425,8 @@ mod tests {
         let mut snapshot = healthy();
         let machine = host(&mut snapshot);
         let per_hour = (readings[2] - readings[0]) * 7200.0;
-        machine.memory.available_bytes = (per_hour * hours_left * 1_048_576.0) as u64;
-        let process = &mut machine.processes.top[0];
+        machine.memory.available_bytes = Some((per_hour * hours_left * 1_048_576.0) as u64);
+        let process = &mut machine.processes.as_mut().unwrap().top[0];
         process.age_seconds = Some(age);
         process.own_memory_bytes = Some((readings[2] * 1_048_576.0) as u64);
         let series = format!("host.processes[{}:{}].own_memory_bytes", process.name, process.pid);
@@ -465,7 +469,7 @@ mod tests {
     #[test]
     fn zombies_are_reported_with_their_parent() {
         let mut snapshot = healthy();
-        let processes = &mut host(&mut snapshot).processes;
+        let processes = host(&mut snapshot).processes.as_mut().unwrap();
         processes.zombies = 150;
         processes.zombie_parents = vec![ZombieParent { pid: 4711, name: "rm -rf /".into(), zombies: 149 }];
         let no_trends = Trends::default();
@@ -483,8 +487,8 @@ mod tests {
     fn process_named_like_a_command_is_never_run() {
         for name in ["reboot", "rm -rf /", "$(reboot)", "`free -h`"] {
             let mut snapshot = healthy();
-            let total = host(&mut snapshot).memory.total_bytes;
-            let process = &mut host(&mut snapshot).processes.top[0];
+            let total = host(&mut snapshot).memory.total_bytes.unwrap();
+            let process = &mut host(&mut snapshot).processes.as_mut().unwrap().top[0];
             (process.name, process.memory_bytes) = (name.into(), total / 10 * 9);
             let no_trends = Trends::default();
             let facts = Facts::new(&snapshot, &no_trends);
@@ -501,14 +505,14 @@ mod tests {
     fn one_process_is_reported_over_half_of_the_machine() {
         for (percent, expected) in [(50, None), (51, Some(Info))] {
             let mut snapshot = healthy();
-            let total = host(&mut snapshot).memory.total_bytes;
-            host(&mut snapshot).processes.top[0].memory_bytes = total / 100 * percent;
+            let total = host(&mut snapshot).memory.total_bytes.unwrap();
+            host(&mut snapshot).processes.as_mut().unwrap().top[0].memory_bytes = total / 100 * percent;
             assert_eq!(grade(&PROCESS_HOGS_MEMORY, &snapshot), expected, "{percent}");
         }
         // The healthy snapshot has four processors.
         for (percent, expected) in [(200.0, None), (200.4, Some(Info)), (f64::NAN, None)] {
             let mut snapshot = healthy();
-            host(&mut snapshot).processes.top[0].cpu_percent = percent;
+            host(&mut snapshot).processes.as_mut().unwrap().top[0].cpu_percent = percent;
             assert_eq!(grade(&PROCESS_HOGS_CPU, &snapshot), expected, "{percent}");
         }
     }

@@ -30,8 +30,8 @@ pub(super) const SWAP_FULL: Rule = Rule { name: "swap_full", check: |facts| Vec:
 pub(super) const NO_SWAP: Rule = Rule { name: "no_swap", check: |facts| Vec::from_iter(none(facts)) };
 
 fn traffic(facts: &Facts<'_>) -> Option<Found> {
-    // Compressed swap in memory causes no disk traffic; its cost is processor time.
-    let swap = Some(&facts.snapshot.host.value()?.swap).filter(|swap| !swap.in_memory)?;
+    // Compressed swap in memory causes no disk traffic; its cost is processor time. Swap of an unknown kind may be it.
+    let swap = Some(&facts.snapshot.host.value()?.swap).filter(|swap| swap.in_memory == Some(false))?;
     let (read, written) = (swap.in_bytes_per_second?, swap.out_bytes_per_second?);
     let paths = ("host.swap.in_bytes_per_second", "host.swap.out_bytes_per_second");
     let (metric, value, other_metric, other) =
@@ -88,25 +88,34 @@ fn traffic(facts: &Facts<'_>) -> Option<Found> {
 fn full(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
     let swap = &host.swap;
-    let (severity, bound) = SWAP_USED.grade(swap.used_percent).filter(|_| swap.total_bytes > 0)?;
+    let (swap_used, swap_total) = (swap.used_percent?, swap.total_bytes?);
+    let (severity, bound) = SWAP_USED.grade(swap_used).filter(|_| swap_total > 0)?;
     let headline = match severity {
         Severity::Critical => "swap is nearly full",
         _ => "most of the swap space is used",
     };
-    let short = USED.grade(host.memory.used_percent).is_some();
+    let memory_used = host.memory.used_percent.filter(|used| used.is_finite());
+    let short = memory_used.is_some_and(|used| USED.grade(used).is_some());
     let severity = if short { severity } else { Severity::Warning };
-    let (used, total, memory) =
-        (percent(swap.used_percent), bytes(swap.total_bytes as f64), percent(host.memory.used_percent));
+    let (used, total) = (percent(swap_used), bytes(swap_total as f64));
     let draft = Draft::new(&SWAP_FULL, severity, RESOURCE)
-        .judged("host.swap.used_percent", swap.used_percent, "percent", bound)
+        .judged("host.swap.used_percent", swap_used, "percent", bound)
         .since(facts.trends.over_since("host.swap.used_percent", bound))
-        .context("host.swap.total_bytes", swap.total_bytes as f64, "bytes")
-        .context("host.memory.used_percent", host.memory.used_percent, "percent")
-        .statements([
-            format!("Swap is {used} used ({total} in total), and memory is {memory} used."),
-            format!("Of the {total} of swap space, {used} is used while memory is {memory} used."),
-            format!("Swap space of {total} is {used} full, with {memory} of memory in use."),
-        ]);
+        .context("host.swap.total_bytes", swap_total as f64, "bytes");
+    let draft = match memory_used {
+        Some(memory_used) => {
+            let memory = percent(memory_used);
+            draft.context("host.memory.used_percent", memory_used, "percent").statements([
+                format!("Swap is {used} used ({total} in total), and memory is {memory} used."),
+                format!("Of the {total} of swap space, {used} is used while memory is {memory} used."),
+                format!("Swap space of {total} is {used} full, with {memory} of memory in use."),
+            ])
+        }
+        None => draft.statements([
+            format!("Swap is {used} used ({total} in total)."),
+            format!("Of the {total} of swap space, {used} is used."),
+        ]),
+    };
     let draft = if short {
         draft.consequences(&[
             "When both memory and swap are used up, the kernel kills processes to free memory.",
@@ -140,8 +149,8 @@ fn full(facts: &Facts<'_>) -> Option<Found> {
 
 fn none(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
-    let used = host.memory.used_percent;
-    if host.swap.total_bytes > 0 || !used.is_finite() || used <= NO_SWAP_USED {
+    let used = host.memory.used_percent?;
+    if host.swap.total_bytes? > 0 || !used.is_finite() || used <= NO_SWAP_USED {
         return None;
     }
     let share = percent(used);
@@ -186,7 +195,7 @@ mod tests {
             host(&mut writes).swap.out_bytes_per_second = Some(value);
             assert_eq!(grade(&SWAP_TRAFFIC, &reads), expected, "{value}");
             assert_eq!(grade(&SWAP_TRAFFIC, &writes), expected, "{value}");
-            host(&mut reads).swap.in_memory = true;
+            host(&mut reads).swap.in_memory = Some(true);
             assert_eq!(grade(&SWAP_TRAFFIC, &reads), None, "compressed memory is no disk");
             host(&mut writes).swap.in_bytes_per_second = None;
             assert_eq!(grade(&SWAP_TRAFFIC, &writes), None, "what was not counted is not judged");
@@ -197,11 +206,11 @@ mod tests {
     fn full_swap_is_critical_only_with_short_memory() {
         for (value, expected) in around(80.0, 95.0) {
             let mut snapshot = healthy();
-            host(&mut snapshot).swap.used_percent = value;
+            host(&mut snapshot).swap.used_percent = Some(value);
             assert_eq!(grade(&SWAP_FULL, &snapshot), expected.map(|_| Warning), "{value}");
-            host(&mut snapshot).memory.used_percent = 90.1;
+            host(&mut snapshot).memory.used_percent = Some(90.1);
             assert_eq!(grade(&SWAP_FULL, &snapshot), expected, "{value}");
-            host(&mut snapshot).swap.total_bytes = 0;
+            host(&mut snapshot).swap.total_bytes = Some(0);
             assert_eq!(grade(&SWAP_FULL, &snapshot), None, "{value}");
         }
     }
@@ -212,8 +221,8 @@ mod tests {
             [(75.0, 0, None), (75.1, 0, Some(Info)), (75.1, 1, None), (f64::NAN, 0, None)]
         {
             let mut snapshot = healthy();
-            host(&mut snapshot).memory.used_percent = used;
-            host(&mut snapshot).swap.total_bytes = total;
+            host(&mut snapshot).memory.used_percent = Some(used);
+            host(&mut snapshot).swap.total_bytes = Some(total);
             assert_eq!(grade(&NO_SWAP, &snapshot), expected, "{used} {total}");
         }
     }

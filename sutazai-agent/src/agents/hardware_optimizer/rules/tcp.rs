@@ -48,8 +48,8 @@ fn tcp<'a>(facts: &Facts<'a>) -> Option<&'a TcpMetrics> {
 }
 
 fn retransmissions(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
-    let sent = ("host.tcp.segments_sent".to_owned(), tcp.segments_sent as f64);
-    let again = ("host.tcp.retransmitted".to_owned(), tcp.retransmitted as f64);
+    let sent = ("host.tcp.segments_sent".to_owned(), tcp.segments_sent? as f64);
+    let again = ("host.tcp.retransmitted".to_owned(), tcp.retransmitted? as f64);
     let Verdict::Lately(share) = lately::judge(facts, &sent, &[again], MIN_RECENT_SEGMENTS) else {
         return None;
     };
@@ -147,8 +147,8 @@ mod tests {
             }
         }
         machine.tcp = Some(TcpMetrics {
-            segments_sent: 1_000_000 + segments,
-            retransmitted: 50 + again[0] + again[1],
+            segments_sent: Some(1_000_000 + segments),
+            retransmitted: Some(50 + again[0] + again[1]),
             listen_overflows: Some(0),
         });
         snapshot
@@ -180,8 +180,8 @@ mod tests {
         {
             let mut snapshot = healthy();
             host(&mut snapshot).tcp = Some(TcpMetrics {
-                segments_sent: 9,
-                retransmitted: 0,
+                segments_sent: Some(9),
+                retransmitted: Some(0),
                 listen_overflows: Some(5000 + refused),
             });
             assert_eq!(grade(&LISTEN_OVERFLOWS, &snapshot), None, "nobody knows when");

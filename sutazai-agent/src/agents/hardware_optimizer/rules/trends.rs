@@ -293,7 +293,7 @@ fn needed_series(snapshot: &Snapshot) -> Vec<String> {
             let figures = ["used_percent", "used_bytes", "inodes_used_percent"];
             names.extend(figures.map(|figure| format!("host.disks[{}].{figure}", disk.mount)));
         }
-        for process in &host.processes.top {
+        for process in host.processes.iter().flat_map(|processes| &processes.top) {
             let figures = ["memory_bytes", "own_memory_bytes"];
             names.extend(figures.map(|f| format!("host.processes[{}:{}].{f}", process.name, process.pid)));
         }

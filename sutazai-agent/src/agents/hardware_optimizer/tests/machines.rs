@@ -109,8 +109,8 @@ fn restrict(snapshot: &mut Snapshot, rule: &str) {
 
 fn spoil_container(container: &mut ContainerInfo, rule: &str) {
     match rule {
-        "container_oom_killed" => (container.state, container.oom_killed) = ("exited".into(), true),
-        "container_restarting" => container.restarts = 7,
+        "container_oom_killed" => (container.state, container.oom_killed) = ("exited".into(), Some(true)),
+        "container_restarting" => container.restarts = Some(7),
         "container_unhealthy" => container.health = Some("unhealthy".into()),
         "container_pids_near_limit" => container.pids = Some(470),
         "container_cpu_near_limit" => container.cpu_percent = Some(97.0),
@@ -155,16 +155,16 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
             host.swap.in_bytes_per_second = Some(20.0 * MIB);
             host.swap.out_bytes_per_second = Some(5.0 * MIB);
         }
-        "swap_full" => host.swap.used_percent = 90.0,
-        "no_swap" => (host.swap.total_bytes, host.memory.used_percent) = (0, 80.0),
-        "cpu_saturation" => (host.cpu.used_percent, host.cpu.load[0]) = (97.4, 14.2),
+        "swap_full" => host.swap.used_percent = Some(90.0),
+        "no_swap" => (host.swap.total_bytes, host.memory.used_percent) = (Some(0), Some(80.0)),
+        "cpu_saturation" => (host.cpu.used_percent, host.cpu.load[0]) = (Some(97.4), 14.2),
         "high_load" => host.cpu.load[1] = 9.5,
         "steal" => {
-            host.cpu.steal_percent = 17.5;
+            host.cpu.steal_percent = Some(17.5);
             read_before(host, "host.cpu.steal_percent", [17.5, 17.5]);
         }
         "iowait" => {
-            host.cpu.iowait_percent = 33.3;
+            host.cpu.iowait_percent = Some(33.3);
             read_before(host, "host.cpu.iowait_percent", [33.3, 33.3]);
         }
         "disk_trend_full" => {
@@ -178,8 +178,8 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
             host.disks.push(disk);
         }
         "disk_slow" => host.devices[0].latency_ms = Some(240.0),
-        "zombies" => host.processes.zombies = 150,
-        "blocked_processes" => host.processes.blocked = 12,
+        "zombies" => host.processes.as_mut().unwrap().zombies = 150,
+        "blocked_processes" => host.processes.as_mut().unwrap().blocked = 12,
         "open_files_machine" => host.files = Some(FileMetrics { open: 900_000, limit: 1_000_000 }),
         "network_errors" => spoil_network(host, "errors"),
         "network_drops" => spoil_network(host, "drops"),
@@ -223,12 +223,12 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
             host.clock = Some(ClockMetrics { synchronized: true, max_error_ms: 9000.0, service: None });
         }
         "process_hogs_memory" => {
-            host.memory.used_percent = 70.0;
-            host.processes.top[0].memory_bytes = 9 << 30;
+            host.memory.used_percent = Some(70.0);
+            host.processes.as_mut().unwrap().top[0].memory_bytes = 9 << 30;
         }
-        "process_hogs_cpu" => host.processes.top[0].cpu_percent = 300.0,
-        "process_grows" => host.processes.top[1].memory_bytes = 290 << 20,
-        "open_files_process" => spoil_files(&mut host.processes.top[0]),
+        "process_hogs_cpu" => host.processes.as_mut().unwrap().top[0].cpu_percent = 300.0,
+        "process_grows" => host.processes.as_mut().unwrap().top[1].memory_bytes = 290 << 20,
+        "open_files_process" => spoil_files(&mut host.processes.as_mut().unwrap().top[0]),
         rule => panic!("no machine for {rule}"),
     }
 }
@@ -249,12 +249,12 @@ fn spoil_network(host: &mut HostMetrics, figure: &str) {
 /// Adds four hundred segments within two seconds, and a counter that rose by forty to `now`.
 fn spoil_tcp(host: &mut HostMetrics, figure: &str, now: u64) {
     let Some(tcp) = &mut host.tcp else { return };
-    let (sent, before) = (tcp.segments_sent as f64, now as f64);
+    let (sent, before) = (tcp.segments_sent.unwrap() as f64, now as f64);
     match figure {
-        "retransmitted" => tcp.retransmitted = now,
+        "retransmitted" => tcp.retransmitted = Some(now),
         _ => tcp.listen_overflows = Some(now),
     }
-    let (again, overflows) = (tcp.retransmitted as f64, tcp.listen_overflows.unwrap_or(0) as f64);
+    let (again, overflows) = (tcp.retransmitted.unwrap() as f64, tcp.listen_overflows.unwrap_or(0) as f64);
     let rising =
         |of: &str, value: f64| if of == figure { [before - 40.0, before - 20.0] } else { [value; 2] };
     let (again, overflows) = (rising("retransmitted", again), rising("listen_overflows", overflows));

@@ -58,10 +58,9 @@ async fn told_plainly(snapshot: &Snapshot, text: &str) -> Analysis {
 fn full_memory() -> Snapshot {
     let mut snapshot = healthy();
     let memory = &mut host(&mut snapshot).memory;
-    memory.total_bytes = 16 << 30;
-    memory.available_bytes = (16 << 30) / 1000 * 68;
-    memory.used_bytes = memory.total_bytes - memory.available_bytes;
-    memory.used_percent = 93.2;
+    let (total, available) = (16 << 30, (16 << 30) / 1000 * 68);
+    (memory.total_bytes, memory.available_bytes) = (Some(total), Some(available));
+    (memory.used_bytes, memory.used_percent) = (Some(total - available), Some(93.2));
     snapshot
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use sutazai_core::domain::{DeletedFiles, EarlierValue, Finding, Severity, Snapshot, TcpMetrics};
+use sutazai_core::domain::{
+    DeletedFiles, EarlierValue, Finding, PressureMetrics, Section, Severity, Snapshot, TcpMetrics,
+};
 
 use super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
 use super::*;
@@ -11,6 +13,13 @@ use super::*;
 mod texts;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
+
+fn of_pressure(snapshot: &mut Snapshot) -> &mut PressureMetrics {
+    match &mut snapshot.pressure {
+        Section::Present { value } => value,
+        Section::Missing { reason } => panic!("the section is missing: {reason}"),
+    }
+}
 
 fn found(snapshot: &Snapshot) -> Vec<Finding> {
     find(snapshot, &Trends::default()).into_iter().map(|found| found.finding).collect()
@@ -34,6 +43,44 @@ fn every_rule_is_documented() {
 #[test]
 fn missing_sections_are_not_judged() {
     assert_eq!(found(&Snapshot::empty(healthy().taken_at)), []);
+}
+
+#[test]
+fn unknown_figures_are_not_judged_and_the_others_are() {
+    type Forget = fn(&mut Snapshot);
+    let cases: [(&str, Forget); 12] = [
+        ("host.cpu.used_percent", |snapshot| host(snapshot).cpu.used_percent = None),
+        ("host.cpu.iowait_percent", |snapshot| host(snapshot).cpu.iowait_percent = None),
+        ("host.cpu.steal_percent", |snapshot| host(snapshot).cpu.steal_percent = None),
+        ("host.memory.used_percent", |snapshot| host(snapshot).memory.used_percent = None),
+        ("host.memory.total_bytes", |snapshot| host(snapshot).memory.total_bytes = None),
+        ("host.swap.used_percent", |snapshot| host(snapshot).swap.used_percent = None),
+        ("host.swap.in_bytes_per_second", |snapshot| host(snapshot).swap.in_memory = None),
+        ("host.processes", |snapshot| host(snapshot).processes = None),
+        ("host.tcp.retransmitted", |snapshot| host(snapshot).tcp.as_mut().unwrap().retransmitted = None),
+        ("pressure.cpu", |snapshot| of_pressure(snapshot).cpu = None),
+        ("pressure.memory", |snapshot| of_pressure(snapshot).memory = None),
+        ("pressure.io", |snapshot| of_pressure(snapshot).io = None),
+    ];
+    let uses = |finding: &Finding, path: &str| {
+        finding.evidence.iter().any(|evidence| evidence.metric.starts_with(path))
+    };
+    let whole = found(&sick());
+    for (path, forget) in cases {
+        let mut snapshot = sick();
+        forget(&mut snapshot);
+        let left = found(&snapshot);
+        sound(&left);
+        assert!(whole.iter().any(|finding| uses(finding, path)), "{path} is in no evidence");
+        assert!(!left.iter().any(|finding| uses(finding, path)), "{path} was judged");
+        for finding in whole.iter().filter(|finding| !uses(finding, path)) {
+            let is_left = left.iter().any(|other| other.id == finding.id);
+            // How much of an unknown total a part is cannot be told.
+            let of_total = path == "host.memory.total_bytes"
+                && ["huge_pages_unused", "process_hogs_memory"].contains(&&*finding.rule);
+            assert!(is_left || of_total, "without {path} there is no {}", finding.id);
+        }
+    }
 }
 
 #[test]
@@ -163,10 +210,10 @@ proptest! {
         let (n, w) = (&numbers, &wholes);
         let machine = host(&mut snapshot);
         machine.cpu.cores = w[0] as u32;
-        (machine.cpu.used_percent, machine.cpu.load) = (n[0], [n[1], n[2], n[3]]);
-        (machine.cpu.iowait_percent, machine.cpu.steal_percent) = (n[4], n[5]);
+        (machine.cpu.used_percent, machine.cpu.load) = (Some(n[0]), [n[1], n[2], n[3]]);
+        (machine.cpu.iowait_percent, machine.cpu.steal_percent) = (Some(n[4]), Some(n[5]));
         let memory = &mut machine.memory;
-        (memory.total_bytes, memory.available_bytes, memory.used_percent) = (w[1], w[2], n[6]);
+        (memory.total_bytes, memory.available_bytes, memory.used_percent) = (Some(w[1]), Some(w[2]), Some(n[6]));
         memory.oom_kills = Some(w[3]);
         (memory.huge_pages_bytes, memory.huge_pages_free_bytes) = (Some(w[21]), Some(w[22]));
         machine.unanswered_mounts[0].waited_seconds = n[21];
@@ -175,7 +222,7 @@ proptest! {
             (kill.seconds_ago, kill.group, kill.process) = (w[23], Some(name.clone()), name.clone());
         }
         let swap = &mut machine.swap;
-        (swap.total_bytes, swap.used_percent, swap.in_bytes_per_second) = (w[4], n[7], Some(n[8]));
+        (swap.total_bytes, swap.used_percent, swap.in_bytes_per_second) = (Some(w[4]), Some(n[7]), Some(n[8]));
         let mut disk = machine.disks[0].clone();
         (disk.mount, disk.used_percent, disk.inodes_used_percent) = (name.clone(), n[9], Some(n[10]));
         (disk.available_bytes, disk.total_bytes) = (w[5], w[6]);
@@ -187,10 +234,10 @@ proptest! {
         let network = &mut machine.networks[0];
         (network.interface, network.packets) = (name.clone(), w[7]);
         (network.errors, network.drops, network.queue_drops) = (w[8], w[9], Some(w[21]));
-        let mut process = machine.processes.top[0].clone();
+        let mut process = machine.processes.as_mut().unwrap().top[0].clone();
         (process.name, process.memory_bytes, process.cpu_percent) = (name.clone(), w[10], n[13]);
         (process.open_files, process.open_files_limit) = (Some(w[11]), Some(w[12]));
-        machine.processes.top = vec![process; copies];
+        machine.processes.as_mut().unwrap().top = vec![process; copies];
         for (at, series) in ["host.cpu.steal_percent", "host.cpu.iowait_percent", "host.disks[/].used_bytes"].into_iter().enumerate() {
             let (seconds_ago, value) = (n[at], n[at + 4]);
             machine.earlier.push(EarlierValue { series: series.into(), seconds_ago, value });
@@ -198,7 +245,7 @@ proptest! {
         for limit in &mut machine.limits {
             (limit.used, limit.allowed, limit.of) = (w[19], w[20], Some(name.clone()));
         }
-        machine.tcp = Some(TcpMetrics { segments_sent: w[21], retransmitted: w[22], listen_overflows: Some(w[23]) });
+        machine.tcp = Some(TcpMetrics { segments_sent: Some(w[21]), retransmitted: Some(w[22]), listen_overflows: Some(w[23]) });
         let sensor = &mut machine.temperatures[0];
         (sensor.label, sensor.celsius, sensor.critical_celsius) = (name.clone(), n[14], Some(n[15]));
         machine.clock.as_mut().unwrap().max_error_ms = n[16];

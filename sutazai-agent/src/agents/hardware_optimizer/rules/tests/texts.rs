@@ -24,8 +24,8 @@ pub(super) async fn every_kind() -> Vec<Found> {
         let mut snapshot = healthy();
         let machine = host(&mut snapshot);
         (machine.disks[0].used_percent, machine.disks[0].available_bytes) = (70.0, available);
-        machine.memory.available_bytes = available;
-        (machine.disks[0].used_bytes, machine.processes.top[0].memory_bytes) =
+        machine.memory.available_bytes = Some(available);
+        (machine.disks[0].used_bytes, machine.processes.as_mut().unwrap().top[0].memory_bytes) =
             (50_000_000_000, 50_000_000_000);
         let rising: Vec<f64> = (0..20).map(|n| 1e9 * f64::from(30 + n)).collect();
         for series in ["host.disks[/].used_bytes", "host.processes[postgres:812].memory_bytes"] {
@@ -61,8 +61,8 @@ fn crowded() -> Snapshot {
     let base = containers(&mut snapshot)[0].clone();
     let faults: [fn(&mut ContainerInfo); 7] = [
         |one| one.pids = Some(450),
-        |one| one.oom_killed = true,
-        |one| one.restarts = 12,
+        |one| one.oom_killed = Some(true),
+        |one| one.restarts = Some(12),
         |one| one.health = Some("unhealthy".into()),
         |one| one.memory_used_percent = Some(90.0),
         |one| one.cpu_percent = Some(90.0),
@@ -92,37 +92,40 @@ fn crowded() -> Snapshot {
             limit(KernelLimit::ListenQueue, Some(&port), 9, 10),
         ]);
     }
-    let process = ProcessInfo { open_files: Some(900), ..machine.processes.top[0].clone() };
+    let process = ProcessInfo { open_files: Some(900), ..machine.processes.as_mut().unwrap().top[0].clone() };
     let sensor = TemperatureMetrics { celsius: 92.0, ..machine.temperatures[0].clone() };
     machine.devices = vec![device; 6];
     machine.networks = vec![network; 6];
-    machine.processes.top = vec![process; 6];
+    machine.processes.as_mut().unwrap().top = vec![process; 6];
     machine.temperatures = vec![sensor; 6];
-    (machine.processes.zombies, machine.processes.blocked) = (20, 8);
+    let processes = machine.processes.as_mut().unwrap();
+    (processes.zombies, processes.blocked) = (20, 8);
     machine.files = Some(FileMetrics { open: 850, limit: 1000 });
     snapshot
 }
 
 /// Changes with one fault each, to reach the cases that a rule words differently.
-const CHANGES: [fn(&mut Snapshot); 42] = [
-    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (99.0, 20.0),
-    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, 70.0),
+const CHANGES: [fn(&mut Snapshot); 45] = [
+    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (99.0, Some(20.0)),
+    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, Some(70.0)),
+    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, None),
     |snapshot| {
         let cpu = &mut host(snapshot).cpu;
-        (cpu.cores, cpu.used_percent, cpu.load[0]) = (1, 93.0, 2.5);
+        (cpu.cores, cpu.used_percent, cpu.load[0]) = (1, Some(93.0), 2.5);
     },
     |snapshot| host(snapshot).clock.as_mut().unwrap().max_error_ms = 9000.0,
     |snapshot| {
         let clock = host(snapshot).clock.as_mut().unwrap();
         (clock.synchronized, clock.max_error_ms) = (false, 300.0);
     },
-    |snapshot| (host(snapshot).swap.total_bytes, host(snapshot).memory.used_percent) = (0, 80.0),
-    |snapshot| host(snapshot).swap.used_percent = 85.0,
+    |snapshot| (host(snapshot).swap.total_bytes, host(snapshot).memory.used_percent) = (Some(0), Some(80.0)),
+    |snapshot| host(snapshot).swap.used_percent = Some(85.0),
+    |snapshot| (host(snapshot).swap.used_percent, host(snapshot).memory.used_percent) = (Some(85.0), None),
     |snapshot| host(snapshot).swap.out_bytes_per_second = Some(2e6),
-    |snapshot| host(snapshot).memory.used_percent = 93.2,
-    |snapshot| host(snapshot).memory.used_percent = 98.0,
+    |snapshot| host(snapshot).memory.used_percent = Some(93.2),
+    |snapshot| host(snapshot).memory.used_percent = Some(98.0),
     |snapshot| {
-        host(snapshot).memory.used_percent = 98.0;
+        host(snapshot).memory.used_percent = Some(98.0);
         snapshot.pressure = Default::default();
     },
     |snapshot| host(snapshot).memory.oom_kills = Some(1),
@@ -139,7 +142,7 @@ const CHANGES: [fn(&mut Snapshot); 42] = [
     },
     |snapshot| host(snapshot).devices[0].latency_ms = Some(150.0),
     |snapshot| (host(snapshot).networks[0].errors, host(snapshot).networks[0].drops) = (20_000, 50_000),
-    |snapshot| host(snapshot).processes.zombies = 12,
+    |snapshot| host(snapshot).processes.as_mut().unwrap().zombies = 12,
     // Read within two seconds: a disk and a process that grow by 50 MiB and by 5 MiB a second.
     |snapshot| {
         let machine = host(snapshot);
@@ -150,7 +153,7 @@ const CHANGES: [fn(&mut Snapshot); 42] = [
     },
     |snapshot| {
         let machine = host(snapshot);
-        machine.processes.top[0].own_memory_bytes = Some(100 << 20);
+        machine.processes.as_mut().unwrap().top[0].own_memory_bytes = Some(100 << 20);
         let mib = 1_048_576.0;
         let series = "host.processes[postgres:812].own_memory_bytes";
         read_before(machine, series, [90.0 * mib, 95.0 * mib]);
@@ -161,10 +164,15 @@ const CHANGES: [fn(&mut Snapshot); 42] = [
     },
     |snapshot| gpus(snapshot)[0].celsius = Some(85.0),
     |snapshot| {
-        (containers(snapshot)[0].oom_killed, containers(snapshot)[0].memory_limit_bytes) = (true, None)
+        (containers(snapshot)[0].oom_killed, containers(snapshot)[0].memory_limit_bytes) = (Some(true), None)
     },
-    |snapshot| (containers(snapshot)[0].oom_killed, containers(snapshot)[0].state) = (true, "exited".into()),
-    |snapshot| containers(snapshot)[0].restarts = 9,
+    |snapshot| {
+        (containers(snapshot)[0].oom_killed, containers(snapshot)[0].state) = (Some(true), "exited".into())
+    },
+    |snapshot| containers(snapshot)[0].restarts = Some(9),
+    |snapshot| {
+        (containers(snapshot)[0].restarts, containers(snapshot)[0].state) = (None, "restarting".into())
+    },
     |snapshot| containers(snapshot)[0].state = "restarting".into(),
     |snapshot| {
         let container = &mut containers(snapshot)[0];
@@ -180,7 +188,7 @@ const CHANGES: [fn(&mut Snapshot); 42] = [
     },
     |snapshot| {
         let memory = &mut host(snapshot).memory;
-        (memory.used_percent, memory.huge_pages_bytes) = (96.0, Some(8 * GIB));
+        (memory.used_percent, memory.huge_pages_bytes) = (Some(96.0), Some(8 * GIB));
         memory.huge_pages_free_bytes = Some(3 * GIB);
     },
     |snapshot| {
