@@ -56,7 +56,7 @@ impl Agent for ModelPuller {
             let mut latest = (String::new(), None);
             while let Some(progress) = stream.next().await.transpose()? {
                 let (status, at) = &latest;
-                let now = context.clock.steady();
+                let now = context.clock.monotonic();
                 let soon = at.is_some_and(|at| now.saturating_sub(at) < MIN_EVENT_INTERVAL);
                 if *status != progress.status || !soon {
                     context.progress(progress.fraction(), progress.status.clone());

@@ -68,7 +68,7 @@ impl<'a> Author<'a> {
         clock: &'a dyn Clock,
         budget: Duration,
     ) -> Self {
-        let begun = clock.steady();
+        let begun = clock.monotonic();
         Self { model, permissions, name: None, clock, begun, budget, log: Mutex::default() }
     }
 
@@ -333,7 +333,7 @@ impl<'a> Author<'a> {
     }
 
     fn elapsed(&self) -> Duration {
-        self.clock.steady().saturating_sub(self.begun)
+        self.clock.monotonic().saturating_sub(self.begun)
     }
 
     fn add(&self, usage: &ModelUsage) {
