@@ -7,13 +7,17 @@
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use rustix::time::{ClockId, clock_gettime};
 use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
-use sutazai_core::domain::{CgroupMetrics, SnapshotPart};
-use sutazai_core::ports::MetricSource;
+use sutazai_core::domain::{CgroupMetrics, EarlierValue, SnapshotPart};
+use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
+use tokio::sync::Mutex;
 
+use super::baseline::{Baseline, FIRST_INTERVAL};
 use super::missing::{Missing, unreadable};
 use super::own_thread::{Deadline, on_own_thread};
 
@@ -21,8 +25,15 @@ use super::own_thread::{Deadline, on_own_thread};
 const UNLIMITED: u64 = 1 << 60;
 
 /// Metric source for the control group of this process.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct CgroupMetricSource {
+    reader: Reader,
+    baseline: Mutex<Baseline<CgroupMetrics>>,
+}
+
+/// Paths of the files to read.
+#[derive(Debug, Clone)]
+struct Reader {
     membership: PathBuf,
     mount: PathBuf,
 }
@@ -35,9 +46,18 @@ impl CgroupMetricSource {
 
     /// Creates a source that reads trees laid out like `/proc` and `/sys/fs/cgroup`.
     pub fn with_roots(proc: impl AsRef<Path>, cgroup: impl AsRef<Path>) -> Self {
-        Self { membership: proc.as_ref().join("self/cgroup"), mount: cgroup.as_ref().to_owned() }
+        let membership = proc.as_ref().join("self/cgroup");
+        let reader = Reader { membership, mount: cgroup.as_ref().to_owned() };
+        Self { reader, baseline: Mutex::default() }
     }
 
+    async fn read(&self, deadline: Deadline) -> Result<CgroupMetrics> {
+        let reader = self.reader.clone();
+        on_own_thread("cgroup", deadline, move || reader.read()).await
+    }
+}
+
+impl Reader {
     fn read(&self) -> Result<CgroupMetrics> {
         let path = self.membership.display();
         let membership = fs::read_to_string(&self.membership)
@@ -51,7 +71,8 @@ impl CgroupMetricSource {
         ) {
             (Some(first), _) => {
                 let chain = |controller| v1(controller).map_or_else(Vec::new, |group| self.chain_v1(group));
-                version_1(&files, first.path, &chain("cpu"), &chain("memory"), &chain("pids"))
+                let [cpu, accounting] = ["cpu", "cpuacct"].map(chain);
+                version_1(&files, first.path, &cpu, &accounting, &chain("memory"), &chain("pids"))
             }
             (None, Some(group)) => version_2(&files, group.path, &chain(&self.mount, group.path)),
             (None, None) => None,
@@ -85,11 +106,47 @@ impl MetricSource for CgroupMetricSource {
     }
 
     async fn collect(&self) -> Result<SnapshotPart> {
-        let source = self.clone();
-        on_own_thread("cgroup", Deadline::after(SOURCE_TIMEOUT), move || source.read())
-            .await
-            .map(SnapshotPart::Cgroup)
+        let deadline = Deadline::after(SOURCE_TIMEOUT);
+        let mut baseline = self.baseline.lock().await;
+        if baseline.at(Instant::now()).is_none() {
+            // As many readings as of the host, at the same time: they show whether the group is throttled now. A group
+            // without a processor limit never is.
+            for _ in 0..2 {
+                let (now, group) = (Instant::now(), self.read(deadline).await?);
+                if group.cpu_limit_cores.is_none() {
+                    return Ok(SnapshotPart::Cgroup(group));
+                }
+                baseline.push(now, group);
+                SystemClock.sleep(FIRST_INTERVAL).await;
+            }
+        }
+        let (now, mut group) = (Instant::now(), self.read(deadline).await?);
+        let counted = group.clone();
+        for (seconds_ago, before) in baseline.readings(now) {
+            group.earlier.extend(counters(before, seconds_ago));
+        }
+        baseline.push(now, counted);
+        Ok(SnapshotPart::Cgroup(group))
     }
+}
+
+/// Returns the counters of a reading that was taken `seconds_ago`.
+fn counters(group: &CgroupMetrics, seconds_ago: f64) -> impl Iterator<Item = EarlierValue> {
+    let figures = [
+        ("periods", group.periods.map(|count| count as f64)),
+        ("throttled_periods", group.throttled_periods.map(|count| count as f64)),
+        ("other_cpu_seconds", group.other_cpu_seconds),
+    ];
+    figures.into_iter().filter_map(move |(figure, value)| {
+        let series = format!("cgroup[{}].{figure}", group.path);
+        Some(EarlierValue { series, seconds_ago, value: value? })
+    })
+}
+
+/// Returns the processor time of a group without that of this process, which measures and is no load.
+fn without_this_process(group: Duration) -> f64 {
+    let own = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
+    group.as_secs_f64() - own.as_secs_f64()
 }
 
 /// One line of `/proc/self/cgroup`: `4:memory:/a/b` in version 1, `0::/a/b` in version 2.
@@ -119,9 +176,20 @@ fn version_1(
     files: &GroupFiles,
     path: &str,
     cpu: &[PathBuf],
+    accounting: &[PathBuf],
     memory: &[PathBuf],
     pids: &[PathBuf],
 ) -> Option<CgroupMetrics> {
+    // Another controller counts the time, in the folder at the same depth where both have the same groups.
+    let other_time = |group: &Path| {
+        let depth = cpu.iter().position(|folder| folder == group)?;
+        let folder = accounting.get(depth).filter(|_| accounting.len() == cpu.len())?;
+        Some(without_this_process(Duration::from_nanos(files.number(
+            OTHER_TIME.0,
+            folder,
+            "cpuacct.usage",
+        )?)))
+    };
     let cpu = tightest(cpu, |group| {
         let quota = files.number(CPU_LIMIT, group, "cpu.cfs_quota_us")?;
         let period = files.number(CPU_LIMIT, group, "cpu.cfs_period_us").filter(|period| *period > 0)?;
@@ -151,6 +219,8 @@ fn version_1(
         pids_limit: pids.and_then(|(limit, _)| limit),
         pids: pids.and_then(|(_, group)| files.number(PIDS, group, "pids.current")),
         missing: Vec::new(),
+        other_cpu_seconds: cpu_group.and_then(other_time),
+        earlier: Vec::new(),
     })
 }
 
@@ -187,6 +257,10 @@ fn version_2(files: &GroupFiles, path: &str, groups: &[PathBuf]) -> Option<Cgrou
         oom_kills: files.keyed(OOM_KILLS, limit_group, "memory.events"),
         pids_limit,
         pids: files.number(PIDS, pids_group, "pids.current"),
+        other_cpu_seconds: files
+            .keyed(OTHER_TIME, cpu_group, "cpu.stat")
+            .map(|microseconds| without_this_process(Duration::from_micros(microseconds))),
+        earlier: Vec::new(),
         missing: Vec::new(),
     };
     files.any_was_read.get().then_some(figures)
@@ -220,6 +294,7 @@ type Keyed = (&'static str, &'static str);
 
 const THROTTLED: Keyed = ("cgroup.throttled_periods", "nr_throttled");
 const PERIODS: Keyed = ("cgroup.periods", "nr_periods");
+const OTHER_TIME: Keyed = ("cgroup.other_cpu_seconds", "usage_usec");
 const OOM_KILLS: Keyed = ("cgroup.oom_kills", "oom_kill");
 
 /// Reader of the groups' files. A group has only the files of its own controllers, so a file that does not exist is no
@@ -293,10 +368,16 @@ mod tests {
             ("cgroup/app.slice/web.service/memory.max", "max\n"),
             ("cgroup/app.slice/web.service/memory.current", "1\n"),
             ("cgroup/app.slice/web.service/cpu.max", "150000 100000\n"),
-            ("cgroup/app.slice/web.service/cpu.stat", "usage_usec 1\nnr_periods 50\nnr_throttled 7\n"),
+            (
+                "cgroup/app.slice/web.service/cpu.stat",
+                "usage_usec 1000000000000\nnr_periods 50\nnr_throttled 7\n",
+            ),
             ("cgroup/app.slice/web.service/pids.max", "100\n"),
             ("cgroup/app.slice/web.service/pids.current", "12\n"),
         ]);
+        let group = source.reader.read().unwrap();
+        let used = 1e6 - group.other_cpu_seconds.unwrap();
+        assert!((0.0..1e5).contains(&used), "the time of this process is left out: {group:?}");
         let expected = CgroupMetrics {
             version: 2,
             path: "/app.slice/web.service".into(),
@@ -309,9 +390,11 @@ mod tests {
             oom_kills: Some(3),
             pids_limit: Some(100),
             pids: Some(12),
+            other_cpu_seconds: group.other_cpu_seconds,
+            earlier: Vec::new(),
             missing: Vec::new(),
         };
-        assert_eq!(source.read().unwrap(), expected);
+        assert_eq!(group, expected);
     }
 
     #[test]
@@ -343,9 +426,11 @@ mod tests {
             oom_kills: Some(2),
             pids_limit: None,
             pids: None,
+            other_cpu_seconds: None,
+            earlier: Vec::new(),
             missing: Vec::new(),
         };
-        assert_eq!(source.read().unwrap(), expected);
+        assert_eq!(source.reader.read().unwrap(), expected);
     }
 
     #[test]
@@ -362,7 +447,7 @@ mod tests {
         ];
         for (files, cores, limit) in [(cpu, Some(0.5), None), (pids, None, Some(9))] {
             let (_root, source) = machine(&files);
-            let group = source.read().unwrap();
+            let group = source.reader.read().unwrap();
             assert_eq!((group.cpu_limit_cores, group.pids_limit), (cores, limit), "{files:?}");
             assert_eq!((group.memory_limit_bytes, group.memory_used_bytes), (None, None));
         }
@@ -382,7 +467,7 @@ mod tests {
             ("cgroup/a/b/memory.stat", "inactive_file 0\n"),
             ("cgroup/a/b/cpu.max", "1 0\n"),
         ]);
-        let group = source.read().unwrap();
+        let group = source.reader.read().unwrap();
         assert_eq!((group.memory_limit_bytes, group.memory_high_bytes), (Some(9000), Some(5000)));
         assert_eq!((group.memory_used_bytes, group.oom_kills), (Some(4900), Some(2)));
         assert_eq!(group.cpu_limit_cores, None, "a period of nothing");
@@ -397,7 +482,7 @@ mod tests {
             ("cgroup/memory/memory.usage_in_bytes", "5\n"),
             ("cgroup/memory/memory.stat", "total_inactive_file 0\n"),
         ]);
-        let group = source.read().unwrap();
+        let group = source.reader.read().unwrap();
         assert_eq!(
             (group.cpu_limit_cores, group.memory_limit_bytes, group.memory_used_bytes),
             (None, None, Some(5))
@@ -409,7 +494,7 @@ mod tests {
             vec![("proc/self/cgroup", "0::/\n"), ("cgroup/cgroup.controllers", "\n")],
         ] {
             let (_root, source) = machine(&files);
-            let e = source.read().unwrap_err();
+            let e = source.reader.read().unwrap_err();
             assert!(e.message().starts_with("no control group"), "{e}");
         }
     }
@@ -444,13 +529,13 @@ mod tests {
         ];
         for files in [&version_1[..], &version_2] {
             let (_root, source) = machine(files);
-            let whole = serde_json::to_value(source.read().unwrap()).unwrap();
+            let whole = serde_json::to_value(source.reader.read().unwrap()).unwrap();
             assert_eq!(whole["missing"], serde_json::json!([]));
             for (hidden, _) in &files[1..] {
                 let (root, source) = machine(files);
                 fs::remove_file(root.path().join(hidden)).unwrap();
                 fs::create_dir(root.path().join(hidden)).unwrap();
-                let group = source.read().unwrap();
+                let group = source.reader.read().unwrap();
                 let lost: Vec<String> = group.missing.iter().flat_map(|one| one.figures.clone()).collect();
                 for missing in &group.missing {
                     assert!(missing.reason.contains(hidden), "{missing:?}");
@@ -465,5 +550,45 @@ mod tests {
                 assert_eq!(lost.is_empty(), none_depends, "{hidden}: {lost:?}");
             }
         }
+    }
+
+    #[test]
+    fn version_1_counts_time_beside_the_group_that_limits_it() {
+        let (_root, source) = machine(&[
+            ("proc/self/cgroup", "3:cpu:/a/b\n2:cpuacct:/a/b\n"),
+            ("cgroup/cpu/a/cpu.cfs_quota_us", "50000\n"),
+            ("cgroup/cpu/a/cpu.cfs_period_us", "100000\n"),
+            ("cgroup/cpu/a/b/cpu.cfs_quota_us", "-1\n"),
+            ("cgroup/cpuacct/a/cpuacct.usage", "1000000000000000\n"),
+            ("cgroup/cpuacct/a/b/cpuacct.usage", "1\n"),
+        ]);
+        let used = 1e6 - source.reader.read().unwrap().other_cpu_seconds.unwrap();
+        assert!((0.0..1e5).contains(&used), "{used}");
+    }
+
+    #[tokio::test]
+    async fn limited_group_is_read_three_times_and_then_once_each() {
+        let (root, source) = machine(&[
+            ("proc/self/cgroup", "0::/\n"),
+            ("cgroup/cgroup.controllers", "cpu memory pids\n"),
+            ("cgroup/cpu.max", "50000 100000\n"),
+            ("cgroup/cpu.stat", "usage_usec 7\nnr_periods 50\nnr_throttled 7\n"),
+        ]);
+        let earlier = async || match source.collect().await.unwrap() {
+            SnapshotPart::Cgroup(group) => group.earlier,
+            other => panic!("{other:?} is not the section `cgroup`"),
+        };
+        let first = earlier().await;
+        let periods: Vec<_> = first.iter().filter(|one| one.series == "cgroup[/].periods").collect();
+        assert_eq!(periods.iter().map(|one| one.value).collect::<Vec<_>>(), [50.0; 2]);
+        assert!(periods[0].seconds_ago > periods[1].seconds_ago, "the oldest one is first: {first:?}");
+        assert_eq!(first.len(), 6, "periods, throttled ones and time: {first:?}");
+        assert_eq!(earlier().await.len(), 6);
+
+        fs::write(root.path().join("cgroup/cpu.max"), "max 100000\n").unwrap();
+        let unlimited = CgroupMetricSource::with_roots(root.path().join("proc"), root.path().join("cgroup"));
+        assert!(
+            matches!(unlimited.collect().await.unwrap(), SnapshotPart::Cgroup(group) if group.earlier.is_empty())
+        );
     }
 }

@@ -9,7 +9,10 @@
 //! | `host.memory.used_percent`, `host.memory.used_bytes` | percent, bytes |
 //! | `host.memory.oom_kills` | count since boot |
 //! | `host.swap.used_percent`, `host.swap.used_bytes` | percent, bytes |
+//! | `host.swap.in_bytes_per_second`, `host.swap.out_bytes_per_second` | bytes/s |
 //! | `host.disks[<mount>].used_percent`, `.used_bytes`, `.inodes_used_percent` | percent, bytes, percent |
+//! | `host.devices[<name>].operations_per_second`, `.latency_ms` | 1/s, milliseconds |
+//! | `host.processes.blocked` | count |
 //! | `host.processes[<name>:<pid>].memory_bytes`, `.own_memory_bytes`, for the processes that stand out | bytes |
 //! | `host.networks[<interface>].packets`, `.errors`, `.drops`, `.queue_drops`, `.carrier_changes` | count since boot |
 //! | `host.tcp.segments_sent`, `host.tcp.retransmitted`, `host.tcp.listen_overflows` | count since boot |
@@ -18,6 +21,8 @@
 //! | `cgroup[<path>].memory_used_bytes` | bytes |
 //! | `cgroup[<path>].oom_kills`, `.periods`, `.throttled_periods` | count since the group was created |
 //! | `containers[<name>].memory_used_bytes`, `containers[<name>].cpu_percent` | bytes, percent |
+//! | `containers[<name>].restarts` | count since it was created or started by hand |
+//! | `containers[<name>].oom_killed` | 1 if its latest run was killed for lack of memory, else 0 |
 //! | `gpus[<index>].memory_used_bytes` | bytes |
 //!
 //! Values that are missing in a snapshot give no sample.
@@ -146,11 +151,16 @@ impl History {
             }
         }
         for container in snapshot.containers.value().iter().flat_map(|engine| &engine.containers) {
-            if let Some(used) = container.memory_used_bytes {
-                add(format!("containers[{}].memory_used_bytes", container.name), used as f64);
-            }
-            if let Some(percent) = container.cpu_percent {
-                add(format!("containers[{}].cpu_percent", container.name), percent);
+            let figures = [
+                ("memory_used_bytes", container.memory_used_bytes.map(|used| used as f64)),
+                ("cpu_percent", container.cpu_percent),
+                ("restarts", container.restarts.map(|restarts| restarts as f64)),
+                ("oom_killed", container.oom_killed.map(f64::from)),
+            ];
+            for (figure, value) in figures {
+                if let Some(value) = value {
+                    add(format!("containers[{}].{figure}", container.name), value);
+                }
             }
         }
         for gpu in snapshot.gpus.value().into_iter().flatten() {
@@ -184,6 +194,9 @@ fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
         ("memory.oom_kills", number(host.memory.oom_kills)),
         ("swap.used_percent", host.swap.used_percent),
         ("swap.used_bytes", number(host.swap.used_bytes)),
+        ("swap.in_bytes_per_second", host.swap.in_bytes_per_second),
+        ("swap.out_bytes_per_second", host.swap.out_bytes_per_second),
+        ("processes.blocked", host.processes.as_ref().map(|processes| f64::from(processes.blocked))),
         ("tcp.segments_sent", number(host.tcp.as_ref().and_then(|tcp| tcp.segments_sent))),
         ("tcp.retransmitted", number(host.tcp.as_ref().and_then(|tcp| tcp.retransmitted))),
         ("tcp.listen_overflows", number(host.tcp.as_ref().and_then(|tcp| tcp.listen_overflows))),
@@ -191,6 +204,12 @@ fn host_samples(host: &HostMetrics, add: &mut impl FnMut(String, f64)) {
     for (path, value) in single {
         if let Some(value) = value {
             add(format!("host.{path}"), value);
+        }
+    }
+    for device in &host.devices {
+        add(format!("host.devices[{}].operations_per_second", device.name), device.operations_per_second);
+        if let Some(latency) = device.latency_ms {
+            add(format!("host.devices[{}].latency_ms", device.name), latency);
         }
     }
     for disk in &host.disks {

@@ -136,6 +136,19 @@ async fn states(engine: &Engine, source: &DockerMetricSource) {
         let counted = ours.memory_used_bytes.is_some() && ours.cpu_percent.is_some();
         assert_eq!(state["Running"], counted, "{ours:?}");
     }
+    for ours in metrics.containers.iter().filter(|one| one.name != "again") {
+        let (started, finished) = (ours.started_seconds_ago, ours.finished_seconds_ago);
+        assert_eq!(started.is_some(), ours.state != "created", "{ours:?}");
+        assert_eq!(finished.is_some(), ours.state == "exited", "{ours:?}");
+        assert!(started.max(finished).is_none_or(|seconds| seconds < 600), "{ours:?}");
+        assert!(started.is_none_or(|started| started >= finished.unwrap_or(0)), "{ours:?}");
+    }
+    let earlier = |name: &str| {
+        let series = format!("containers[{name}].cpu_percent");
+        metrics.earlier.iter().find(|one| one.series == series)
+    };
+    assert!(earlier("burning").is_some_and(|one| one.value > 5.0), "{:?}", metrics.earlier);
+    assert!(earlier("ended").is_none(), "{:?}", metrics.earlier);
     let killed = named(&metrics, "killed");
     assert!(killed.oom_killed == Some(true) && killed.exit_code == Some(137), "{killed:?}");
     assert_eq!(killed.memory_limit_bytes, Some(32 << 20));

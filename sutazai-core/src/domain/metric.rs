@@ -439,7 +439,10 @@ pub struct ProcessMetrics {
     pub count: u32,
     /// Number of zombies: processes that have exited but were not waited for.
     pub zombies: u32,
-    /// Parents of zombies, those with most zombies first, at most 5.
+    /// Number of zombies that were zombies at the last two earlier readings as well; `None` without an earlier reading.
+    #[serde(default)]
+    pub lasting_zombies: Option<u32>,
+    /// Parents of zombies, those with most lasting zombies first, at most 5.
     #[serde(default)]
     pub zombie_parents: Vec<ZombieParent>,
     /// Number of processes in uninterruptible sleep (state D), those in frozen control groups excluded.
@@ -461,6 +464,10 @@ pub struct ZombieParent {
     pub name: String,
     /// Number of its zombies.
     pub zombies: u32,
+    /// Number of its zombies that were zombies at the last two earlier readings as well; `None` without an earlier
+    /// reading.
+    #[serde(default)]
+    pub lasting_zombies: Option<u32>,
 }
 
 /// Resource usage of one process.
@@ -570,6 +577,13 @@ pub struct CgroupMetrics {
     pub pids_limit: Option<u64>,
     /// Number of processes and threads in the group.
     pub pids: Option<u64>,
+    /// Processor time in seconds that the group used since its creation, without that of this process. Only its change
+    /// has a meaning, because this process may have joined the group later.
+    #[serde(default)]
+    pub other_cpu_seconds: Option<f64>,
+    /// Earlier readings of values that rules judge by their change.
+    #[serde(default)]
+    pub earlier: Vec<EarlierValue>,
     /// Figures that could not be read.
     #[serde(default)]
     pub missing: Vec<MissingFigures>,
@@ -586,6 +600,9 @@ pub struct ContainerMetrics {
     pub total: u32,
     /// All containers, running ones first.
     pub containers: Vec<ContainerInfo>,
+    /// Earlier readings of values that rules judge by their change.
+    #[serde(default)]
+    pub earlier: Vec<EarlierValue>,
     /// Figures that the engine did not provide.
     #[serde(default)]
     pub missing: Vec<MissingFigures>,
@@ -626,6 +643,12 @@ pub struct ContainerInfo {
     pub oom_killed: Option<bool>,
     /// Exit code of its latest run, once it has exited.
     pub exit_code: Option<i64>,
+    /// Seconds since its latest run began, if the engine reports it.
+    #[serde(default)]
+    pub started_seconds_ago: Option<u64>,
+    /// Seconds since a run of it last ended; `None` if none has ended or the engine does not report it.
+    #[serde(default)]
+    pub finished_seconds_ago: Option<u64>,
 }
 
 /// Utilization of one GPU. Values that the driver does not report are `None`.

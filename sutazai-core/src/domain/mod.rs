@@ -52,7 +52,7 @@ pub use cron::CronTimes;
 pub use document::{
     Chunk, Document, DocumentPage, DocumentQuery, MediaType, NewDocument, Passage, PassageQuery, UploadKey,
 };
-pub use event::{EventKind, EventLogEntry, EventOffset, EventLogPage, NewEvent, TaskEvent};
+pub use event::{EventKind, EventLogEntry, EventLogPage, EventOffset, NewEvent, TaskEvent};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use id::{
     AgentMessageId, ApiKeyId, ConversationId, DocumentId, InstanceId, InvitationId, MessageId, ScheduleId,

@@ -149,6 +149,8 @@ pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clo
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::SnapshotPart;
     use crate::testing::ManualClock;

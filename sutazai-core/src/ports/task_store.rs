@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, ConcurrencyLimits, EventOffset, EventLogPage, InstanceId,
+    AgentMessagePage, Backlog, Claim, ClaimKey, ConcurrencyLimits, EventLogPage, EventOffset, InstanceId,
     NewEvent, OutcomeRecord, Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery,
     TaskStatistics, UserId,
 };

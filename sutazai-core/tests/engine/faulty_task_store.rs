@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventOffset, EventLogPage, NewEvent, Outcome, OutcomeRecord,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogPage, EventOffset, NewEvent, Outcome, OutcomeRecord,
     Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;

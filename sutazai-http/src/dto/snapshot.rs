@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::metric_schemas::{Kind, SECTIONS, TYPES};
+use super::metric_schemas::{Kind, SECTIONS, types};
 
 /// Schema of `Snapshot` in the OpenAPI description.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl ToSchema for SnapshotView {
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        for (name, description, fields) in TYPES {
+        for (name, description, fields) in types() {
             let object = ObjectBuilder::new().description(Some(*description));
             let object = fields.iter().fold(object, |object, (field, kind, description)| {
                 object.property(*field, described(kind.schema(), description)).required(*field)

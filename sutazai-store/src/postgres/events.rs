@@ -14,8 +14,8 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use sutazai_core::Error;
 use sutazai_core::domain::{
-    ClaimKey, EventKind, EventLogEntry, EventOffset, EventLogPage, NewEvent, PageBounds, TaskError, TaskEvent,
-    TaskId, TaskStatus, UserId,
+    ClaimKey, EventKind, EventLogEntry, EventLogPage, EventOffset, NewEvent, PageBounds, TaskError,
+    TaskEvent, TaskId, TaskStatus, UserId,
 };
 use uuid::Uuid;
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventOffset, EventLogPage, NewEvent, OutcomeRecord, Pruned,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogPage, EventOffset, NewEvent, OutcomeRecord, Pruned,
     RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus,
     UserId,
 };

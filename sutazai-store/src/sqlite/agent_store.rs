@@ -29,7 +29,10 @@ impl SqliteAgentStore {
 impl AgentStore for SqliteAgentStore {
     async fn record_heartbeats(&self, agents: &[String], at: DateTime<Utc>) -> Result<()> {
         let agents = agents.to_vec();
-        self.database.writer().run(AGENTS.insert(), move |tx| Box::pin(record_heartbeats(tx, agents, at))).await
+        self.database
+            .writer()
+            .run(AGENTS.insert(), move |tx| Box::pin(record_heartbeats(tx, agents, at)))
+            .await
     }
 
     async fn last_heartbeats(&self, agents: &[String]) -> Result<Vec<Option<DateTime<Utc>>>> {

@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::Result;
 use sutazai_core::domain::page::fill_page;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, EventLogPage, MAX_PAGE_BYTES,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventLogPage, EventOffset, MAX_PAGE_BYTES,
     NewEvent, OutcomeRecord, PageBounds, Pruned, RetentionBatch, Task, TaskCount, TaskEvent, TaskId,
     TaskPage, TaskQuery, TaskStatistics, UserId,
 };

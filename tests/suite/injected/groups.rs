@@ -46,8 +46,64 @@ done
     };
 }
 
+/// Creates a control group with this limit of processors, in thousandths, and a function that joins it.
+macro_rules! limited {
+    ($limit:literal) => {
+        concat!(
+            "limit=",
+            $limit,
+            r#"
+if [ -e /sys/fs/cgroup/cpu/cpu.cfs_quota_us ]; then
+    groups="/sys/fs/cgroup/cpu/$NAME /sys/fs/cgroup/cpuacct/$NAME"
+    for group in $groups; do [ -d "$group" ] || need mkdir "$group"; done
+    echo "${limit}00" >"/sys/fs/cgroup/cpu/$NAME/cpu.cfs_quota_us"
+    # On a busy machine the group gets the time that it may use.
+    echo 100000 >"/sys/fs/cgroup/cpu/$NAME/cpu.shares"
+else
+    groups=/sys/fs/cgroup/$NAME
+    need mkdir "$groups"
+    [ -e "$groups/cpu.max" ] || { rmdir "$groups"; cannot "the controller cpu is not there"; }
+    echo "${limit}00 100000" >"$groups/cpu.max"
+    echo 10000 >"$groups/cpu.weight"
+fi
+join() { for group in $groups; do echo "$BASHPID" >"$group/cgroup.procs"; done; }
+# A group can be removed once its processes have been waited for.
+trap 'kill $(jobs -p) 2>/dev/null; wait; for group in $groups; do [ ! -d "$group" ] || rmdir "$group"; done' EXIT
+"#
+        )
+    };
+}
+
 /// Scenarios about control groups.
 pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a control group that is throttled now, without history",
+        usual: false,
+        script: concat!(
+            limited!("500"),
+            r#"
+for _ in 1 2 3 4; do ( join; exec nice -n 5 timeout 40 sh -c 'while :; do :; done' ) & done
+sleep 0.5
+# On a busy machine a reading may be late.
+for _ in 1 2 3 4; do
+    rm -rf "$PLACE/data"
+    mkdir "$PLACE/data"
+    ( join; analyze )
+    ! grep -q '"cpu_throttled"' "$PLACE/report" || break
+done
+"#
+        ),
+        expect: |report| {
+            let found = report.finding("cpu_throttled", &["0.5 cores", "in the last"])?;
+            if found["severity"] == "warning" { Ok(()) } else { Err(format!("no warning: {found}")) }
+        },
+    },
+    Scenario {
+        name: "an idle control group with a low limit of processors",
+        usual: false,
+        script: concat!(limited!("300"), "( join; analyze )\n"),
+        expect: |report| report.lacks("cpu_throttled", ""),
+    },
     Scenario {
         name: "process killed at the memory limit of a control group",
         usual: false,

@@ -312,6 +312,44 @@ analyze
         expect: |report| report.finding("zombies", &["15", "process rm -rf / ("]).map(|_| ()),
     },
     Scenario {
+        name: "zombies that their parent collects at once",
+        usual: true,
+        script: r#"
+timeout 40 python3 -c '
+import os, time
+while True:
+    children = [os.fork() or os._exit(0) for _ in range(30)]
+    time.sleep(0.02)
+    for child in children:
+        os.waitpid(child, 0)
+' &
+sleep 0.5
+# On a busy machine the parent may not run between two readings.
+for _ in 1 2 3 4; do
+    analyze
+    grep -q '"zombies": *[1-9]' "$PLACE/report" && ! grep -q '"rule": *"zombies"' "$PLACE/report" && break
+done
+"#,
+        expect: |report| report.lacks("zombies", ""),
+    },
+    Scenario {
+        name: "processes that a mount without answers blocks",
+        usual: false,
+        script: r#"
+hang /dev/fuse
+for number in $(seq 8); do stat "$PLACE/hung/$number" >/dev/null 2>&1 3>&- & blocked+=($!); done
+sleep 0.5
+# A process that waits for an answer is not interrupted; one that was killed waits in state D.
+kill -KILL "${blocked[@]}"
+sleep 0.2
+analyze
+"#,
+        expect: |report| {
+            let found = report.finding("blocked_processes", &["processes are blocked in the kernel"])?;
+            if found["severity"] == "warning" { Ok(()) } else { Err(format!("no warning: {found}")) }
+        },
+    },
+    Scenario {
         name: "a process that grows",
         usual: true,
         script: r#"

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
 use sutazai_core::domain::analysis_budget::{CONTAINER_TIMEOUT, SOURCE_TIMEOUT};
-use sutazai_core::domain::{ContainerInfo, ContainerMetrics, SnapshotPart};
+use sutazai_core::domain::{ContainerInfo, ContainerMetrics, EarlierValue, SnapshotPart};
 use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
 use tokio::sync::Mutex;
@@ -61,19 +62,29 @@ impl DockerMetricSource {
         let version = missing.keep(&["containers.engine"], version).unwrap_or_default();
         let mut baseline = self.baseline.lock().await;
         if baseline.at(Instant::now()).is_none() {
-            let (now, counters) = (Instant::now(), engine.counters(&listed).await);
-            baseline.push(now, counters);
-            SystemClock.sleep(FIRST_INTERVAL.saturating_sub(now.elapsed())).await;
+            for _ in 0..2 {
+                let (now, counters) = (Instant::now(), engine.counters(&listed).await);
+                baseline.push(now, counters);
+                let left = FIRST_INTERVAL.saturating_sub(now.elapsed());
+                SystemClock.sleep(left).await;
+                if left.is_zero() {
+                    // Another reading of an engine this slow would delay the report.
+                    break;
+                }
+            }
         }
         // The lock is released, so that concurrent collections query the engine concurrently.
         drop(baseline);
         let now = Instant::now();
         let asking = stream::iter(listed).map(|one| engine.ask(one)).buffer_unordered(AT_ONCE);
         let asked: Vec<Asked> = asking.filter_map(|one| async { one }).collect().await;
+        let time = SystemClock.now();
         let mut baseline = self.baseline.lock().await;
-        let before = baseline.at(now).map(|(counters, _)| counters);
+        let readings = baseline.readings(now);
+        let before = readings.last().map(|(_, counters)| *counters);
         let mut containers: Vec<ContainerInfo> =
-            asked.iter().map(|one| one.info(before.and_then(|before| before.get(&one.id)))).collect();
+            asked.iter().map(|one| one.info(before.and_then(|before| before.get(&one.id)), time)).collect();
+        let earlier = asked.iter().filter_map(|one| one.earlier_share(&readings)).collect();
         let counted = asked
             .iter()
             .filter_map(|one| Some((one.id.clone(), stats::cpu(one.stats.as_ref().ok()?.as_ref()?)?)));
@@ -87,6 +98,7 @@ impl DockerMetricSource {
             running: containers.iter().filter(|one| one.state == "running").count() as u32,
             total: containers.len() as u32,
             containers,
+            earlier,
             missing: missing.into_figures(),
         })
     }
@@ -200,8 +212,17 @@ struct Asked {
 }
 
 /// Figures that come from the description of a container, and from its statistics.
-const DESCRIBED: [&str; 7] =
-    ["cpu_limit_cores", "exit_code", "health", "memory_limit_bytes", "oom_killed", "pids_limit", "restarts"];
+const DESCRIBED: [&str; 9] = [
+    "cpu_limit_cores",
+    "exit_code",
+    "finished_seconds_ago",
+    "health",
+    "memory_limit_bytes",
+    "oom_killed",
+    "pids_limit",
+    "restarts",
+    "started_seconds_ago",
+];
 const COUNTED: [&str; 3] = ["cpu_percent", "memory_used_bytes", "pids"];
 
 impl Asked {
@@ -220,17 +241,29 @@ impl Asked {
         }
     }
 
-    fn name(&self) -> &str {
-        let described = self.inspected.as_ref().ok().and_then(|inspected| text(inspected, "Name"));
-        let listed = || self.listed.pointer("/Names/0").and_then(Value::as_str);
-        let name = described.filter(|name| !name.is_empty()).or_else(listed);
-        name.unwrap_or_default().trim_start_matches('/')
+    fn words(&self, path: &str) -> Option<&str> {
+        let words = self.inspected.as_ref().ok()?.pointer(path)?.as_str();
+        words.filter(|words| !words.is_empty())
     }
 
-    fn info(&self, before: Option<&CpuCounters>) -> ContainerInfo {
+    fn name(&self) -> &str {
+        let listed = || self.listed.pointer("/Names/0").and_then(Value::as_str);
+        self.words("/Name").or_else(listed).unwrap_or_default().trim_start_matches('/')
+    }
+
+    /// Returns the use of processors between the two readings before this one.
+    fn earlier_share(&self, readings: &[(f64, &HashMap<String, CpuCounters>)]) -> Option<EarlierValue> {
+        let [(_, first), (seconds_ago, then)] = readings else { return None };
+        let value = then.get(&self.id)?.percent_since(first.get(&self.id)?);
+        let series = format!("containers[{}].cpu_percent", self.name());
+        Some(EarlierValue { series, seconds_ago: *seconds_ago, value })
+    }
+
+    fn info(&self, before: Option<&CpuCounters>, now: DateTime<Utc>) -> ContainerInfo {
         let inspected = |path: &str| self.inspected.as_ref().ok()?.pointer(path);
         let stats = self.stats.as_ref().ok().and_then(Option::as_ref);
-        let words = |path: &str| inspected(path).and_then(Value::as_str).filter(|words| !words.is_empty());
+        let words = |path: &str| self.words(path);
+        let ago = |path: &str| seconds_ago(words(path)?, now);
         let host = inspected("/HostConfig");
         let positive = |path: &str| inspected(path).and_then(Value::as_u64).filter(|number| *number > 0);
         let state = words("/State/Status").or_else(|| text(&self.listed, "State")).unwrap_or_default();
@@ -254,9 +287,17 @@ impl Asked {
             restarts: inspected("/RestartCount").and_then(Value::as_u64),
             oom_killed: inspected("/State/OOMKilled").and_then(Value::as_bool),
             exit_code: inspected("/State/ExitCode").and_then(Value::as_i64).filter(|_| has_ended),
+            started_seconds_ago: ago("/State/StartedAt"),
+            finished_seconds_ago: ago("/State/FinishedAt"),
             state: state.to_owned(),
         }
     }
+}
+
+/// Returns the age of a time in the engine's form; `None` for the year 1, which means never, and for a time in the future.
+fn seconds_ago(time: &str, now: DateTime<Utc>) -> Option<u64> {
+    let time = DateTime::parse_from_rfc3339(time).ok().filter(|time| time.timestamp() > 0)?;
+    Some((now - time.to_utc()).to_std().ok()?.as_secs())
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
@@ -280,12 +321,12 @@ mod tests {
         // Values in Podman's form.
         let podman =
             json!({ "Name": "web", "State": { "Status": "stopped", "ExitCode": 3, "Running": false } });
-        let info = asked(Ok(podman), None).info(None);
+        let info = asked(Ok(podman), None).info(None, SystemClock.now());
         assert_eq!((&*info.id, &*info.name, &*info.state), ("0123456789ab", "web", "stopped"));
         assert_eq!((info.exit_code, info.pids_limit), (Some(3), None));
         // Only the list: the engine did not respond for this container.
         let unknown = asked(Err("it is late".into()), None);
-        let info = unknown.info(None);
+        let info = unknown.info(None, SystemClock.now());
         assert_eq!((&*info.name, &*info.state, info.exit_code), ("listed", "stopped", None));
         assert_eq!((info.restarts, info.oom_killed), (None, None));
         let mut missing = Missing::default();
@@ -295,8 +336,53 @@ mod tests {
         assert_eq!((one.figures.len(), &*one.reason), (DESCRIBED.len(), "it is late"));
         let limited = json!({ "HostConfig": { "PidsLimit": 50, "Memory": -1 }, "State": { "Health": null } });
         let stats = json!({ "pids_stats": { "current": 48 }, "memory_stats": { "usage": "much" } });
-        let info = asked(Ok(limited), Some(stats)).info(None);
+        let info = asked(Ok(limited), Some(stats)).info(None, SystemClock.now());
         assert_eq!((info.pids, info.pids_limit, info.memory_limit_bytes), (Some(48), Some(50), None));
         assert_eq!((info.memory_used_bytes, info.health), (None, None));
+    }
+
+    #[test]
+    fn times_of_the_engine_are_ages() {
+        let now = DateTime::parse_from_rfc3339("2026-11-21T12:00:00Z").unwrap().to_utc();
+        for (time, expected) in [
+            ("2026-11-21T11:59:00.987654321Z", Some(59)),
+            ("2026-11-21T12:59:00+01:00", Some(60)),
+            ("2026-11-21T12:00:00Z", Some(0)),
+            ("2026-11-21T12:00:01Z", None),
+            ("0001-01-01T00:00:00Z", None),
+            ("yesterday", None),
+        ] {
+            assert_eq!(seconds_ago(time, now), expected, "{time}");
+        }
+        let state = json!({ "StartedAt": "2026-11-21T11:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z" });
+        let asked = Asked {
+            id: "0123456789abcdef".into(),
+            listed: Value::Null,
+            inspected: Ok(json!({ "Name": "/web", "State": state })),
+            stats: Ok(None),
+        };
+        let info = asked.info(None, now);
+        assert_eq!((info.started_seconds_ago, info.finished_seconds_ago), (Some(3600), None));
+    }
+
+    #[test]
+    fn share_before_the_current_one_is_that_between_the_earlier_readings() {
+        let asked = Asked {
+            id: "0123456789abcdef".into(),
+            listed: json!({ "Names": ["/web"] }),
+            inspected: Err("it is late".into()),
+            stats: Ok(None),
+        };
+        let counters = |container: u64, machine: u64| {
+            let usage = json!({ "total_usage": container });
+            let cpu = json!({ "cpu_usage": usage, "system_cpu_usage": machine, "online_cpus": 2 });
+            HashMap::from([(asked.id.clone(), stats::cpu(&json!({ "cpu_stats": cpu })).unwrap())])
+        };
+        let (first, then) = (counters(0, 0), counters(50, 100));
+        let series = "containers[web].cpu_percent".to_owned();
+        let expected = EarlierValue { series, seconds_ago: 0.25, value: 100.0 };
+        assert_eq!(asked.earlier_share(&[(0.5, &first), (0.25, &then)]), Some(expected));
+        assert_eq!(asked.earlier_share(&[(0.25, &then)]), None, "one reading has no share");
+        assert_eq!(asked.earlier_share(&[(0.5, &HashMap::new()), (0.25, &then)]), None, "it has just begun");
     }
 }

@@ -2,7 +2,7 @@
 
 use sutazai_core::domain::{EarlierValue, HostMetrics, KernelLimit, ProcessInfo, TcpMetrics};
 
-use super::{Counters, cpu};
+use super::{Counters, cpu, devices, memory, processes};
 
 /// Maximum age of a reading in seconds: a server that was suspended has older ones, which say nothing about now.
 const MAX_AGE_SECONDS: f64 = 900.0;
@@ -13,22 +13,57 @@ pub(super) fn earlier(host: &HostMetrics, readings: &[(f64, &Counters)]) -> Vec<
     let mut add = |series: String, seconds_ago: f64, value: f64| {
         values.push(EarlierValue { series, seconds_ago, value });
     };
-    let mut before: Option<&Counters> = None;
+    let mut before: Option<(f64, &Counters)> = None;
     for (seconds_ago, counters) in readings.iter().filter(|(seconds_ago, _)| *seconds_ago <= MAX_AGE_SECONDS)
     {
         let ago = *seconds_ago;
-        if let Some(first) = before.and_then(|first| first.cpu.as_ref())
-            && let Some(now) = &counters.cpu
-        {
-            let shares = cpu::shares(first, now);
-            add("host.cpu.used_percent".into(), ago, shares.used);
-            add("host.cpu.iowait_percent".into(), ago, shares.iowait);
-            add("host.cpu.steal_percent".into(), ago, shares.steal);
+        if let Some((started, first)) = before {
+            between(host, [first, counters], [started, ago], |series, value| add(series, ago, value));
         }
-        before = Some(counters);
+        before = Some((ago, counters));
         of_reading(host, counters, ago, |series, value| add(series, ago, value));
     }
     values
+}
+
+/// Adds the rates between two readings, which were taken these seconds ago.
+fn between(
+    host: &HostMetrics,
+    [first, then]: [&Counters; 2],
+    [started, ago]: [f64; 2],
+    mut add: impl FnMut(String, f64),
+) {
+    let seconds = started - ago;
+    if let Some((first, then)) = first.cpu.as_ref().zip(then.cpu.as_ref()) {
+        let shares = cpu::shares(first, then);
+        add("host.cpu.used_percent".into(), shares.used);
+        add("host.cpu.iowait_percent".into(), shares.iowait);
+        add("host.cpu.steal_percent".into(), shares.steal);
+    }
+    if let Some((first, then)) = first.swap.as_ref().zip(then.swap.as_ref()) {
+        let [read, written] = memory::swap_traffic(first, then, seconds);
+        add("host.swap.in_bytes_per_second".into(), read);
+        add("host.swap.out_bytes_per_second".into(), written);
+    }
+    for device in devices::rates(&first.devices, &then.devices, seconds) {
+        if host.devices.iter().any(|one| one.name == device.name) {
+            let path = |figure: &str| format!("host.devices[{}].{figure}", device.name);
+            add(path("operations_per_second"), device.operations_per_second);
+            if let Some(latency) = device.latency_ms {
+                add(path("latency_ms"), latency);
+            }
+        }
+    }
+    // A reading that could not list the processes has none.
+    let listed = !first.processes.is_empty() && !then.processes.is_empty();
+    let top = host.processes.iter().filter(|_| listed).flat_map(|processes| &processes.top);
+    for process in top {
+        // A process that did not run yet has used nothing, even if another one had its number.
+        let ran = process.age_seconds.is_none_or(|age| age as f64 + 1.0 >= ago);
+        let used = || processes::cpu_percent(&first.processes, &then.processes, process.pid, seconds);
+        let used = if ran { used() } else { 0.0 };
+        add(format!("host.processes[{}:{}].cpu_percent", process.name, process.pid), used);
+    }
 }
 
 fn of_reading(host: &HostMetrics, counters: &Counters, ago: f64, mut add: impl FnMut(String, f64)) {
@@ -36,6 +71,10 @@ fn of_reading(host: &HostMetrics, counters: &Counters, ago: f64, mut add: impl F
         if host.disks.iter().any(|one| one.mount == disk.mount) {
             add(format!("host.disks[{}].used_bytes", disk.mount), disk.used_bytes as f64);
         }
+    }
+    if !counters.processes.is_empty() {
+        let blocked = counters.processes.values().filter(|one| one.blocked).count();
+        add("host.processes.blocked".into(), blocked as f64);
     }
     // This process allocates memory while it measures, and the number of a younger process belonged to another one.
     let comparable = |process: &&ProcessInfo| {

@@ -124,18 +124,22 @@ pub(super) fn swap_rates(
     now: Option<&SwapCounters>,
     seconds: f64,
 ) -> SwapMetrics {
-    let page = rustix::param::page_size() as f64;
-    let rate = |pages: fn(&SwapCounters) -> u64| {
-        before.zip(now).map(|(before, now)| per_second(pages(before), pages(now), seconds) * page)
-    };
+    let traffic = before.zip(now).map(|(before, now)| swap_traffic(before, now, seconds));
     SwapMetrics {
         total_bytes: space.total,
         used_bytes: space.used,
         used_percent: space.used.zip(space.total).map(|(used, total)| percent(used as f64, total as f64)),
-        in_bytes_per_second: rate(|counters| counters.pages_in),
-        out_bytes_per_second: rate(|counters| counters.pages_out),
+        in_bytes_per_second: traffic.map(|[read, _]| read),
+        out_bytes_per_second: traffic.map(|[_, written]| written),
         in_memory,
     }
+}
+
+/// Returns the bytes read from swap and those written to it, per second.
+pub(super) fn swap_traffic(before: &SwapCounters, now: &SwapCounters, seconds: f64) -> [f64; 2] {
+    let page = rustix::param::page_size() as f64;
+    [(before.pages_in, now.pages_in), (before.pages_out, now.pages_out)]
+        .map(|(before, now)| per_second(before, now, seconds) * page)
 }
 
 /// Finds the number after a name at the start of a line.

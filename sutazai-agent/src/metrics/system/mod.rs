@@ -224,7 +224,7 @@ impl Reader {
             kills,
             devices: missing.keep(&["host.devices"], devices).unwrap_or_default(),
             networks: missing.keep(&["host.networks"], networks).unwrap_or_default(),
-            processes: processes::count(processes.as_deref().unwrap_or_default()),
+            processes: processes::count([&*self.proc, &*self.sys], processes.as_deref().unwrap_or_default()),
             tcp: tcp::count(&self.proc, &mut missing),
             listeners: tcp::listeners(&mut missing),
             disks,
@@ -248,10 +248,11 @@ impl Reader {
         let mut disks = counters.disks.clone();
         let names = processes::names(processes.as_deref().unwrap_or_default());
         deleted_files::add(&self.proc, &mut disks, &mounts, &names);
-        let (before, seconds) = self
-            .baseline
-            .at(now)
-            .ok_or_else(|| Error::internal("expected a baseline reading before the first collection"))?;
+        let readings = self.baseline.readings(now);
+        let Some(((seconds, before), older)) = readings.split_last() else {
+            return Err(Error::internal("expected a baseline reading before the first collection"));
+        };
+        let seconds = *seconds;
         let (memory, swap_space) =
             memory::parse(self.meminfo.read(), self.arcstats.read_if_exists(), &mut missing);
         let in_memory = match swap_space.total {
@@ -286,8 +287,15 @@ impl Reader {
             devices: devices::rates(&before.devices, &counters.devices, seconds),
             networks: networks::rates(&before.networks, &counters.networks, seconds),
             processes: processes.map(|processes| {
-                let roots = [&*self.proc, &*self.sys];
-                processes::summary(roots, processes, &before.processes, uptime, seconds)
+                processes::summary(
+                    &self.proc,
+                    processes,
+                    &counters.processes,
+                    &before.processes,
+                    older.last().map(|(_, counters)| &counters.processes),
+                    uptime,
+                    seconds,
+                )
             }),
             temperatures: self.sensors.finish(&mut sensors_missing),
             files: files.and_then(|text| sensors::files(&text)),
@@ -303,7 +311,7 @@ impl Reader {
         {
             return Err(Error::unavailable(reason));
         }
-        host.earlier = earlier(&host, &self.baseline.readings(now));
+        host.earlier = earlier(&host, &readings);
         host.missing = [missing, sensors_missing].into_iter().flat_map(Missing::into_figures).collect();
         self.baseline.push(now, counters);
         Ok(host)

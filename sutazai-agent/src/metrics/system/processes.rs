@@ -1,6 +1,7 @@
 //! Processes: `/proc/<pid>/stat` and, for those with memory of their own, `/proc/<pid>/status` (proc_pid_stat(5),
 //! proc_pid_status(5)); open files only of the few that are listed.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
@@ -33,6 +34,10 @@ pub(super) struct Used {
     ticks: u64,
     /// Anonymous and shared memory in bytes.
     pub(super) own_memory_bytes: Option<u64>,
+    /// Indicates that it has ended and was not waited for.
+    zombie: bool,
+    /// Indicates uninterruptible sleep outside a frozen control group.
+    pub(super) blocked: bool,
 }
 
 /// State of one process at a reading.
@@ -90,35 +95,65 @@ pub(super) fn names(processes: &[Process]) -> Vec<(u32, String)> {
     processes.iter().map(|process| (process.pid, process.name.clone())).collect()
 }
 
-/// Returns the counters of these processes.
-pub(super) fn count(processes: &[Process]) -> ProcessCounters {
-    let used = |process: &Process| Used { ticks: process.ticks, own_memory_bytes: process.own_memory_bytes };
+/// Returns the counters and states of these processes.
+pub(super) fn count([proc, sys]: [&Path; 2], processes: &[Process]) -> ProcessCounters {
+    let used = |process: &Process| Used {
+        ticks: process.ticks,
+        own_memory_bytes: process.own_memory_bytes,
+        zombie: process.state == 'Z',
+        blocked: process.state == 'D' && !is_frozen(proc, sys, process.pid),
+    };
     processes.iter().map(|process| ((process.pid, process.began), used(process))).collect()
 }
 
-/// Summarizes the processes, with details of those with high use.
+/// Returns the share of one processor that process `pid` used between two readings, in percent; 0 if it did not run at
+/// the second one.
+pub(super) fn cpu_percent(before: &ProcessCounters, then: &ProcessCounters, pid: u32, seconds: f64) -> f64 {
+    let Some((key, used)) = then.iter().find(|((number, _), _)| *number == pid) else { return 0.0 };
+    let ticks = used.ticks.saturating_sub(before.get(key).map_or(0, |before| before.ticks));
+    percent_of_one(ticks, seconds)
+}
+
+fn percent_of_one(ticks: u64, seconds: f64) -> f64 {
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64 / seconds * 100.0
+}
+
+/// Summarizes the processes, with details of those with high use. `counters` are theirs, `before` those of the reading
+/// `seconds` ago, and `before_last` those of the one before it.
 ///
 /// `uptime` is in seconds. If it is that of a container while processes count from the boot of the machine (LXC), some
 /// appear to have started in the future: their age is unknown.
 pub(super) fn summary(
-    [proc, sys]: [&Path; 2],
+    proc: &Path,
     processes: Vec<Process>,
+    counters: &ProcessCounters,
     before: &ProcessCounters,
+    before_last: Option<&ProcessCounters>,
     uptime: Option<f64>,
     seconds: f64,
 ) -> ProcessMetrics {
     let in_state =
         |states: &[char]| processes.iter().filter(|one| states.contains(&one.state)).count() as u32;
-    let waiting: Vec<u32> = processes.iter().filter(|one| one.state == 'D').map(|one| one.pid).collect();
-    let held = waiting.iter().filter(|pid| is_frozen(proc, sys, **pid)).count() as u32;
+    let blocked = counters.values().filter(|one| one.blocked).count() as u32;
+    let zombies: Vec<&Process> = processes.iter().filter(|one| one.state == 'Z').collect();
+    // A zombie that exists only between the end of a process and its parent's `wait` is no fault.
+    let was_zombie =
+        |then: &ProcessCounters, one: &Process| then.get(&(one.pid, one.began)).is_some_and(|one| one.zombie);
+    // A reading that could not list the processes has none, and shows nothing.
+    let before_last = before_last.filter(|then| !then.is_empty());
+    let lasts =
+        |one: &Process| was_zombie(before, one) && before_last.is_none_or(|then| was_zombie(then, one));
+    let lasting: Option<Vec<&Process>> =
+        (!before.is_empty()).then(|| zombies.iter().copied().filter(|one| lasts(one)).collect());
     let ticks_per_second = rustix::param::clock_ticks_per_second() as f64;
     let page = rustix::param::page_size() as u64;
     let mut metrics = ProcessMetrics {
         count: processes.len() as u32,
-        zombies: in_state(&['Z']),
-        zombie_parents: zombie_parents(&processes),
-        blocked: waiting.len() as u32 - held,
-        frozen: in_state(&['T', 't']) + held,
+        zombies: zombies.len() as u32,
+        lasting_zombies: lasting.as_ref().map(|lasting| lasting.len() as u32),
+        zombie_parents: zombie_parents(&processes, &zombies, lasting.as_deref()),
+        blocked,
+        frozen: in_state(&['T', 't', 'D']).saturating_sub(blocked),
         top: Vec::new(),
     };
     let near_limit = near_file_limit(proc, &processes);
@@ -127,7 +162,7 @@ pub(super) fn summary(
         open_files_limit: soft_limit(proc, process.pid, OPEN_FILES),
         pid: process.pid,
         name: process.name,
-        cpu_percent: ticks as f64 / ticks_per_second / seconds * 100.0,
+        cpu_percent: percent_of_one(ticks, seconds),
         memory_bytes: resident_pages(proc, process.pid).unwrap_or(process.resident_pages) * page,
         own_memory_bytes: process.own_memory_bytes,
         age_seconds: age(uptime, process.began as f64 / ticks_per_second),
@@ -145,7 +180,7 @@ fn stand_out(processes: Vec<Process>, before: &ProcessCounters, near_limit: &[u3
         |process: &Process| process.ticks.saturating_sub(then(process).map_or(0, |before| before.ticks));
     let mut all: Vec<(Process, u64)> =
         processes.into_iter().map(|p| (spent(&p), p)).map(|(t, p)| (p, t)).collect();
-    all.sort_by_key(|(process, ticks)| std::cmp::Reverse((*ticks, process.resident_pages)));
+    all.sort_by_key(|(process, ticks)| Reverse((*ticks, process.resident_pages)));
     let busiest = all.iter().take(TOP_BY_CPU).filter(|(_, ticks)| *ticks > 0).map(|(process, _)| process.pid);
     let grown = |process: &Process| {
         let before = then(process)?.own_memory_bytes?;
@@ -153,13 +188,13 @@ fn stand_out(processes: Vec<Process>, before: &ProcessCounters, near_limit: &[u3
     };
     let mut growing: Vec<(u64, u32)> =
         all.iter().filter_map(|(process, _)| Some((grown(process)?, process.pid))).collect();
-    growing.sort_unstable_by_key(|one| std::cmp::Reverse(*one));
+    growing.sort_unstable_by_key(|one| Reverse(*one));
     let growing = growing.iter().take(TOP_BY_GROWTH).map(|(_, pid)| *pid);
     let chosen: HashSet<u32> = busiest.chain(growing).chain(near_limit.iter().copied()).collect();
     let is_chosen = |process: &Process| chosen.contains(&process.pid);
-    all.sort_by_key(|(process, _)| std::cmp::Reverse((is_chosen(process), process.resident_pages)));
+    all.sort_by_key(|(process, _)| Reverse((is_chosen(process), process.resident_pages)));
     all.truncate(TOP.max(chosen.len() + TOP_BY_MEMORY));
-    all.sort_by_key(|(process, _)| std::cmp::Reverse((process.resident_pages, process.pid)));
+    all.sort_by_key(|(process, _)| Reverse((process.resident_pages, process.pid)));
     all
 }
 
@@ -191,19 +226,33 @@ fn file_count(proc: &Path, pid: u32) -> Option<u64> {
     if size > 0 { Some(size) } else { open_files(proc, pid) }
 }
 
-fn zombie_parents(processes: &[Process]) -> Vec<ZombieParent> {
-    let mut counts: HashMap<u32, u32> = HashMap::new();
-    for zombie in processes.iter().filter(|process| process.state == 'Z') {
-        *counts.entry(zombie.parent).or_default() += 1;
-    }
+/// Lists the parents of these zombies, those with most lasting ones first.
+fn zombie_parents(
+    processes: &[Process],
+    zombies: &[&Process],
+    lasting: Option<&[&Process]>,
+) -> Vec<ZombieParent> {
+    let (zombies, lasting) = (by_parent(zombies), lasting.map(by_parent));
     let parents = processes.iter().filter_map(|process| {
-        let zombies = *counts.get(&process.pid)?;
-        Some(ZombieParent { pid: process.pid, name: process.name.clone(), zombies })
+        Some(ZombieParent {
+            pid: process.pid,
+            name: process.name.clone(),
+            zombies: *zombies.get(&process.pid)?,
+            lasting_zombies: lasting.as_ref().map(|lasting| lasting.get(&process.pid).copied().unwrap_or(0)),
+        })
     });
     let mut parents: Vec<ZombieParent> = parents.collect();
-    parents.sort_by_key(|parent| (std::cmp::Reverse(parent.zombies), parent.pid));
+    parents.sort_by_key(|parent| (Reverse((parent.lasting_zombies, parent.zombies)), parent.pid));
     parents.truncate(MOST_PARENTS);
     parents
+}
+
+fn by_parent(zombies: &[&Process]) -> HashMap<u32, u32> {
+    let mut counts = HashMap::new();
+    for zombie in zombies {
+        *counts.entry(zombie.parent).or_default() += 1;
+    }
+    counts
 }
 
 /// Returns whether the control group of the process, of version 1 or 2, is frozen; a frozen process otherwise looks
@@ -333,7 +382,7 @@ pub(super) mod tests {
         let mut processes: Vec<Process> =
             (1..=12).map(|pid| process(pid, 100, 1000 + u64::from(pid))).collect();
         processes.extend([process(20, 150, 1), process(21, 30, 2)]);
-        let used = |ticks| Used { ticks, own_memory_bytes: None };
+        let used = |ticks| Used { ticks, own_memory_bytes: None, zombie: false, blocked: false };
         let mut before: ProcessCounters = (1..=12).map(|pid| ((pid, 5), used(100))).collect();
         before.extend([((20, 5), used(100)), ((21, 1), used(9999))]);
         let top = stand_out(processes, &before, &[]);
@@ -353,7 +402,7 @@ pub(super) mod tests {
         let before = processes.iter().map(|one| {
             let own_memory_bytes =
                 one.own_memory_bytes.map(|bytes| if one.pid == 40 { bytes } else { bytes / 2 });
-            ((one.pid, 5), Used { ticks: 1, own_memory_bytes })
+            ((one.pid, 5), Used { ticks: 1, own_memory_bytes, zombie: false, blocked: false })
         });
         let top = stand_out(processes.clone(), &before.collect(), &[40]);
         let small: Vec<u32> = top.iter().map(|(one, _)| one.pid).filter(|pid| *pid >= 30).collect();
@@ -361,15 +410,59 @@ pub(super) mod tests {
         assert_eq!(top.len(), TOP);
     }
 
+    fn zombie(pid: u32, parent: u32) -> Process {
+        Process { state: 'Z', parent, ..process(pid, 0, 0) }
+    }
+
+    /// Counts processes as a machine does that has no control groups.
+    fn counted(processes: &[Process]) -> ProcessCounters {
+        count([Path::new("/nonexistent"); 2], processes)
+    }
+
     #[test]
     fn zombies_are_counted_by_parent() {
-        let zombie = |pid, parent| Process { state: 'Z', parent, ..process(pid, 0, 0) };
         let named = Process { name: "rm -rf /".into(), ..process(7, 0, 1) };
-        let processes =
-            [zombie(10, 7), zombie(11, 8), zombie(12, 7), zombie(13, 99), named, process(8, 0, 1)];
-        let parents = zombie_parents(&processes);
-        let seen: Vec<_> = parents.iter().map(|one| (one.pid, one.name.as_str(), one.zombies)).collect();
-        assert_eq!(seen, [(7, "rm -rf /", 2), (8, "p8", 1)]);
+        let zombies =
+            [zombie(10, 7), zombie(11, 8), zombie(12, 7), zombie(13, 99), zombie(14, 8), zombie(15, 8)];
+        let processes = [&zombies[..], &[named, process(8, 0, 1)]].concat();
+        let all: Vec<&Process> = zombies.iter().collect();
+        let parents = zombie_parents(&processes, &all, Some(&all[..3]));
+        let seen: Vec<_> = parents
+            .iter()
+            .map(|one| (one.pid, one.name.as_str(), one.zombies, one.lasting_zombies))
+            .collect();
+        assert_eq!(seen, [(7, "rm -rf /", 2, Some(2)), (8, "p8", 3, Some(1))]);
+    }
+
+    #[test]
+    fn zombie_lasts_if_all_readings_show_it() {
+        let runs = |pid| process(pid, 0, 1);
+        // Of these five, the first is waited for soon, the second one just ended, and the number of the third one was
+        // reused.
+        let before_last =
+            [runs(1), runs(2), Process { began: 1, ..zombie(3, 9) }, zombie(4, 9), zombie(5, 9)];
+        let before =
+            [zombie(1, 9), runs(2), Process { began: 1, ..zombie(3, 9) }, zombie(4, 9), zombie(5, 9)];
+        let now = [zombie(1, 9), zombie(2, 9), zombie(3, 9), zombie(4, 9), zombie(5, 9), runs(9)];
+        let [before_last, before] = [&before_last, &before].map(|one| counted(one));
+        for (before_last, lasting) in [(Some(&before_last), 2), (None, 3)] {
+            let counters = counted(&now);
+            let nowhere = Path::new("/nonexistent");
+            let summary = summary(nowhere, now.to_vec(), &counters, &before, before_last, None, 1.0);
+            assert_eq!((summary.zombies, summary.lasting_zombies), (5, Some(lasting)));
+            let [parent] = summary.zombie_parents.as_slice() else { panic!("{summary:?}") };
+            assert_eq!((parent.pid, parent.zombies, parent.lasting_zombies), (9, 5, Some(lasting)));
+        }
+    }
+
+    #[test]
+    fn processor_time_between_two_readings_is_of_the_same_process() {
+        let ticks = rustix::param::clock_ticks_per_second();
+        let before = counted(&[process(1, 100, 1), process(2, 9999, 1)]);
+        let reused = Process { began: 6, ..process(2, ticks, 1) };
+        let then = counted(&[process(1, 100 + ticks, 1), reused]);
+        let used = |pid| cpu_percent(&before, &then, pid, 0.5);
+        assert_eq!((used(1), used(2), used(3)), (200.0, 200.0, 0.0));
     }
 
     #[test]
@@ -391,7 +484,9 @@ pub(super) mod tests {
         let (proc, sys) = (root.path().join("proc"), root.path().join("sys"));
         let states = [(1, 'D'), (2, 'D'), (3, 'D'), (4, 'D'), (5, 'D'), (6, 'T'), (7, 'S')];
         let processes = states.map(|(pid, state)| Process { state, ..process(pid, 1, 1) }).to_vec();
-        let summary = summary([&proc, &sys], processes, &ProcessCounters::new(), Some(100.0), 1.0);
+        let counters = count([&proc, &sys], &processes);
+        let none = ProcessCounters::new();
+        let summary = summary(&proc, processes, &counters, &none, None, Some(100.0), 1.0);
         assert_eq!((summary.blocked, summary.frozen), (3, 3));
     }
 

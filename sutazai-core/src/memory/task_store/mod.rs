@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use super::outbox::Outbox;
 use super::relay_store::MemoryRelayStore;
 use crate::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventOffset, EventLogPage, NewEvent, OutcomeRecord, Pruned,
+    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogPage, EventOffset, NewEvent, OutcomeRecord, Pruned,
     RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
 };
 use crate::error::{Error, Result};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::stage::{at, claim, claimed, enqueue, events, record_outcomes, task, task_with};
-use crate::domain::{EventKind, EventLogEntry, EventOffset, EventLogPage, NewEvent, Outcome, TaskId, UserId};
+use crate::domain::{EventKind, EventLogEntry, EventLogPage, EventOffset, NewEvent, Outcome, TaskId, UserId};
 use crate::ports::{Clock, SystemClock, TaskStore};
 use crate::testing::real_time;
 

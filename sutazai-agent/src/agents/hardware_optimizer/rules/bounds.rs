@@ -27,9 +27,9 @@ impl Bounds {
         [self.grave, self.mild].into_iter().find(|(_, bound)| value.is_finite() && value > *bound)
     }
 
-    /// Returns the milder bound.
-    pub(super) fn mildest(self) -> f64 {
-        self.mild.1
+    /// Returns the milder bound with its severity.
+    pub(super) fn milder(self) -> (Severity, f64) {
+        self.mild
     }
 
     /// Converts bounds of a share into bounds of an amount, by multiplying with the whole.

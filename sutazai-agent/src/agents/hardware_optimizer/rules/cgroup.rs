@@ -6,14 +6,22 @@ use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, count, decimal, hours, percent};
 use super::kills::{CURRENT_WINDOW, RECENT_WINDOW, logged, within};
-use super::lately::{self, Verdict};
+use super::lately::{self, Counter, Share, Verdict};
 use super::rule::{Facts, Rule};
+use super::trends::{Points, risen, seconds};
 
 /// Throttled periods in percent of all: the Kubernetes monitoring mixin alerts at 25 %.
 const THROTTLED: Bounds = Bounds::new(25.0, 75.0);
 /// Minimum number of periods (a tenth of a second each) for a share to be judged: under a low limit, the start of a program
 /// alone is throttled.
 const MIN_PERIODS: u64 = 100;
+/// Minimum number of periods in the last part of the recent ones: in fewer, a group that is often throttled may not be.
+const MIN_LAST_PERIODS: f64 = 20.0;
+/// Minimum number of periods between the readings of one snapshot, half a second apart, for a warning without history.
+const MIN_OBSERVED_PERIODS: f64 = 4.0;
+/// Minimum share of the processor limit, in percent, that other processes use for such a warning: under a low limit,
+/// the measurement itself is throttled. Our choice.
+const MIN_OTHER_USE_PERCENT: f64 = 50.0;
 /// Used share of the memory limit in percent; our choice, a little before the usual 90 %.
 const MEMORY: Bounds = Bounds::new(85.0, 95.0);
 /// Used share of the process limit in percent; usual thresholds of monitoring checks.
@@ -59,25 +67,31 @@ fn group<'a>(facts: &Facts<'a>) -> Option<&'a CgroupMetrics> {
     facts.snapshot.cgroup.value()
 }
 
-/// By the periods of the last minutes where there is history: what ended long ago is informational.
+/// By the periods of the last minutes where there is history, or else by the readings of the snapshot: what ended long ago
+/// is informational.
 fn throttled(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     let (periods, throttled) = (group.periods? as f64, group.throttled_periods? as f64);
     let all = (series(group, "periods"), periods);
-    let faults = [(series(group, "throttled_periods"), throttled)];
+    let faults = (series(group, "throttled_periods"), throttled);
     let least = MIN_PERIODS as f64;
-    let (severity, share, bound, lately) = match lately::judge(facts, &all, &faults, least) {
-        Verdict::Lately(seen) => {
-            let share = bounds::percent(seen.faults, seen.events);
-            let (severity, bound) = THROTTLED.grade(share).filter(|_| seen.lasts)?;
-            (severity, share, bound, Some(seen))
-        }
-        Verdict::Unknown if periods >= least => {
-            let share = bounds::percent(throttled, periods);
-            let (_, bound) = THROTTLED.grade(share)?;
-            (Severity::Info, share, bound, None)
-        }
-        Verdict::Quiet | Verdict::Unknown => return None,
+    let graded = |seen: Share, most: Severity| {
+        let share = bounds::percent(seen.faults, seen.events);
+        let (severity, bound) = THROTTLED.grade(share).filter(|_| seen.lasts)?;
+        Some((severity.min(most), share, bound, Some(seen)))
     };
+    let since_start = || {
+        let share = bounds::percent(throttled, periods);
+        let (_, bound) = THROTTLED.grade(share).filter(|_| periods >= least)?;
+        Some((Severity::Info, share, bound, None))
+    };
+    // Less than a second is not critical.
+    let now = || graded(throttled_now(facts, group, &all, &faults)?, Severity::Warning);
+    let (severity, share, bound, lately) =
+        match lately::judge(facts, &all, std::slice::from_ref(&faults), [least, MIN_LAST_PERIODS]) {
+            Verdict::Lately(seen) => graded(seen, Severity::Critical)?,
+            Verdict::Quiet => now()?,
+            Verdict::Unknown => now().or_else(since_start)?,
+        };
     let (counted, of) = lately.map_or((throttled, periods), |seen| (seen.faults, seen.events));
     let mut draft = Draft::new(&CPU_THROTTLED, severity, RESOURCE)
         .judged("cgroup.throttled_percent", share, "percent", bound)
@@ -119,6 +133,38 @@ fn throttled(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
         .advice("Set the number of worker threads to the number of processors that the limit allows.")
         .finish("the control group is throttled by its processor limit");
     Some(found)
+}
+
+/// Returns the share of throttled periods over the readings of this snapshot, if the other processes of the group use
+/// much of its limit.
+fn throttled_now(
+    facts: &Facts<'_>,
+    group: &CgroupMetrics,
+    periods: &Counter,
+    throttled: &Counter,
+) -> Option<Share> {
+    let cores = group.cpu_limit_cores?;
+    // Only readings of this snapshot have this series: another process leaves out its own time instead.
+    let used = facts.readings(&series(group, "other_cpu_seconds"), group.other_cpu_seconds?);
+    let [(first, used_first), .., (last, used_last)] = used.as_slice() else { return None };
+    let seconds = seconds(*last - *first);
+    if bounds::percent(used_last - used_first, cores * seconds) <= MIN_OTHER_USE_PERCENT {
+        return None;
+    }
+    let at_those_times = |counter: &Counter| -> Points {
+        let readings = facts.readings(&counter.0, counter.1).into_iter();
+        readings.filter(|(at, _)| used.iter().any(|(time, _)| time == at)).collect()
+    };
+    let (periods, throttled) = (at_those_times(periods), at_those_times(throttled));
+    let events = risen(&periods);
+    let steps: Vec<f64> = throttled.windows(2).map(risen).collect();
+    let complete = periods.len() == used.len() && throttled.len() == used.len();
+    (complete && steps.len() >= 2 && events >= MIN_OBSERVED_PERIODS).then(|| Share {
+        faults: steps.iter().sum(),
+        events,
+        seconds,
+        lasts: steps.iter().all(|step| *step > 0.0),
+    })
 }
 
 fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
@@ -248,10 +294,11 @@ fn pids(group: &CgroupMetrics) -> Option<Found> {
 #[cfg(test)]
 mod tests {
     use sutazai_core::domain::Severity::{Critical, Info, Warning};
-    use sutazai_core::domain::{KillInfo, Snapshot};
+    use sutazai_core::domain::{EarlierValue, KillInfo, Snapshot};
 
     use super::super::rule::tests::{grade, grade_with};
     use super::super::sample::{cgroup, healthy, host};
+    use super::super::trends::Trends;
     use super::super::trends::tests::trends;
     use super::*;
 
@@ -307,6 +354,76 @@ mod tests {
             cgroup(&mut snapshot).periods = None;
             assert_eq!(grade(&CPU_THROTTLED, &snapshot), None);
         }
+    }
+
+    /// Returns a machine whose group, limited to two processors, had these periods, throttled periods and seconds of other
+    /// processes in each of two steps of a quarter of a second.
+    fn read_now(steps: [(u64, u64, f64); 2]) -> Snapshot {
+        let mut snapshot = healthy();
+        let group = cgroup(&mut snapshot);
+        let mut counted = (1_000_000, 10, 500.0);
+        for (step, seconds_ago) in steps.into_iter().zip([0.5, 0.25]) {
+            let (periods, throttled, used) = counted;
+            for (figure, value) in [
+                ("periods", periods as f64),
+                ("throttled_periods", throttled as f64),
+                ("other_cpu_seconds", used),
+            ] {
+                let series = series(group, figure);
+                group.earlier.push(EarlierValue { series, seconds_ago, value });
+            }
+            counted = (periods + step.0, throttled + step.1, used + step.2);
+        }
+        (group.periods, group.throttled_periods) = (Some(counted.0), Some(counted.1));
+        (group.cpu_limit_cores, group.other_cpu_seconds) = (Some(2.0), Some(counted.2));
+        snapshot
+    }
+
+    #[test]
+    fn throttling_now_is_a_warning_without_history() {
+        for (steps, expected) in [
+            ([(3, 3, 0.5), (2, 2, 0.5)], Some(Warning)),
+            ([(2, 1, 0.5), (2, 1, 0.5)], Some(Warning)),
+            // A quarter of the periods, and a little more.
+            ([(4, 1, 0.5), (4, 1, 0.5)], None),
+            ([(4, 1, 0.5), (3, 1, 0.5)], Some(Warning)),
+            // Too few periods, and all of it in one step.
+            ([(2, 2, 0.5), (1, 1, 0.5)], None),
+            ([(3, 3, 0.5), (2, 0, 0.5)], None),
+            ([(3, 0, 0.5), (2, 2, 0.5)], None),
+            // Other processes use half of the limit and a little more.
+            ([(3, 3, 0.25), (2, 2, 0.25)], None),
+            ([(3, 3, 0.25), (2, 2, 0.26)], Some(Warning)),
+            ([(3, 3, 0.0), (2, 2, 0.0)], None),
+            ([(3, 3, -0.01), (2, 2, -0.01)], None),
+        ] {
+            let mut snapshot = read_now(steps);
+            assert_eq!(grade(&CPU_THROTTLED, &snapshot), expected, "{steps:?}");
+            cgroup(&mut snapshot).other_cpu_seconds = None;
+            assert_eq!(grade(&CPU_THROTTLED, &snapshot), None, "{steps:?}, by an unknown process");
+        }
+        let mut snapshot = read_now([(3, 3, 0.5), (2, 2, 0.5)]);
+        let no_trends = Trends::default();
+        let facts = Facts::new(&snapshot, &no_trends);
+        assert_eq!(
+            (CPU_THROTTLED.check)(&facts)[0].finding.summary,
+            "The processor limit of 2 cores stopped the control group in 100 % of its scheduling periods in the last \
+             0.5 seconds."
+        );
+        cgroup(&mut snapshot).earlier.drain(..3);
+        assert_eq!(grade(&CPU_THROTTLED, &snapshot), None, "one step");
+    }
+
+    #[tokio::test]
+    async fn throttling_now_is_found_after_quiet_minutes() {
+        let mut snapshot = read_now([(3, 3, 0.5), (2, 2, 0.5)]);
+        let mut history = trends(&snapshot, &series_of(&mut snapshot.clone(), "periods"), &[1e6; 3]).await;
+        history.join(
+            trends(&snapshot, &series_of(&mut snapshot.clone(), "throttled_periods"), &[10.0; 3]).await,
+        );
+        assert_eq!(grade_with(&CPU_THROTTLED, &snapshot, &history), Some(Warning));
+        cgroup(&mut snapshot).earlier.clear();
+        assert_eq!(grade_with(&CPU_THROTTLED, &snapshot, &history), None);
     }
 
     #[test]

@@ -1,15 +1,25 @@
 //! Rules about the states of containers: killed, restarting, unhealthy, or ended with an error.
+//!
+//! The engine's counter of restarts and its flag of a kill have no time. Their time comes from the history, from the
+//! kernel's log, or from the engine's times of the latest run: what is longer ago is informational.
 
+use chrono::TimeDelta;
 use sutazai_core::domain::{ContainerInfo, Severity};
 
 use super::containers::{about, path, rest};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, count};
+use super::kills::{CURRENT_WINDOW, RECENT_WINDOW, logged, within};
 use super::names::{clean_name, id_argument};
 use super::rule::{Facts, Rule};
 
 /// Number of restarts that deployments still explain; our choice.
 const MAX_NORMAL_RESTARTS: u64 = 3;
+/// Period in which a container ends at least twice if it is restarted again and again; our choice. Engines wait for up to
+/// a minute before they start it again.
+const LOOP_WINDOW: TimeDelta = TimeDelta::minutes(10);
+/// Length of the identifiers in [`ContainerInfo::id`].
+const ID_LENGTH: usize = 12;
 /// Exit codes of a container that was stopped on purpose: interrupt, kill and termination signal (128 + number).
 const STOP_EXIT_CODES: [i64; 4] = [0, 130, 137, 143];
 
@@ -49,38 +59,98 @@ fn each(
     rule: &Rule,
     are: &'static str,
     consequence: &'static str,
-    judge: fn(&ContainerInfo) -> Option<Found>,
+    judge: fn(&Facts<'_>, &ContainerInfo) -> Option<Found>,
 ) -> Vec<Found> {
     let all = facts.snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
-    rule.worst(all.filter_map(judge).collect(), &rest(are, consequence))
+    let found = all.filter_map(|container| judge(facts, container));
+    rule.worst(found.collect(), &rest(are, consequence))
 }
 
-fn oom_killed(container: &ContainerInfo) -> Option<Found> {
+/// Indicates that its program does not run. Podman reports `stopped` where Docker reports `exited`.
+fn has_ended(container: &ContainerInfo) -> bool {
+    matches!(container.state.as_str(), "exited" | "stopped" | "dead")
+}
+
+fn is_restarting(container: &ContainerInfo) -> bool {
+    container.state == "restarting"
+}
+
+/// Returns the name of a figure's series, as in the metric history.
+fn series(container: &ContainerInfo, figure: &str) -> String {
+    format!("containers[{}].{figure}", container.name)
+}
+
+fn is_recent(seconds_ago: Option<u64>, window: TimeDelta) -> bool {
+    seconds_ago.is_some_and(|seconds| seconds <= window.num_seconds().unsigned_abs())
+}
+
+/// Returns whether a container that is being restarted has ended twice or more within ten minutes: by its history, or
+/// because its latest run was a restart too. The engine counts the restart that it is about to make.
+fn ends_again(facts: &Facts<'_>, container: &ContainerInfo) -> bool {
+    let Some(restarts) = container.restarts else { return false };
+    let risen = facts.trends.rise(&series(container, "restarts"), LOOP_WINDOW, restarts as f64);
+    let restarted = restarts >= 2 && is_recent(container.started_seconds_ago, LOOP_WINDOW);
+    is_restarting(container) && (restarted || risen.is_some_and(|risen| risen >= 2.0))
+}
+
+/// Returns whether a container that is reported to have run out of memory did so within this time.
+fn killed_within(facts: &Facts<'_>, container: &ContainerInfo, window: TimeDelta) -> bool {
+    let id = container.id.as_str();
+    // The path of a container's group contains its whole identifier.
+    let is_it = |group: &str| id.len() >= ID_LENGTH && group.contains(id);
+    let mut in_log = logged(facts, true).filter(|kill| kill.group.as_deref().is_some_and(is_it));
+    // The flag belongs to the latest run.
+    let by_engine = if has_ended(container) || is_restarting(container) {
+        container.finished_seconds_ago
+    } else {
+        container.started_seconds_ago
+    };
+    let risen = facts.trends.rise(&series(container, "oom_killed"), window, 1.0);
+    in_log.any(|kill| within(kill, window))
+        || is_recent(by_engine, window)
+        || risen.is_some_and(|risen| risen >= 1.0)
+}
+
+fn oom_killed(facts: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
+    if container.oom_killed != Some(true) {
+        return None;
+    }
     let name = clean_name(&container.name);
-    let (severity, statement, effect) = match container.state.as_str() {
-        _ if container.oom_killed != Some(true) => return None,
-        "restarting" => (
-            Severity::Critical,
-            format!("Container {name} ran out of memory, was killed and is being restarted."),
+    let (now, ended) = (is_restarting(container), has_ended(container));
+    let [current, recent] =
+        [CURRENT_WINDOW, RECENT_WINDOW].map(|window| killed_within(facts, container, window));
+    let severity = match (current, recent) {
+        (true, _) if ends_again(facts, container) => Severity::Critical,
+        (true, _) | (_, true) => Severity::Warning,
+        _ => Severity::Info,
+    };
+    let when = match (current, recent) {
+        (true, _) => "within the last hour",
+        (_, true) => "within the last day",
+        _ if !now && !ended => "since the container was started",
+        _ if container.finished_seconds_ago.is_some() => "more than a day ago",
+        _ => "at a time that the engine does not report",
+    };
+    let (statement, effect) = if now {
+        (
+            format!("Container {name} ran out of memory and was killed {when}, and is being restarted."),
             "The service is interrupted each time the container is killed.",
-        ),
-        "exited" | "stopped" | "dead" => (
-            Severity::Warning,
-            format!("Container {name} ended after it ran out of memory and was killed."),
-            UNAVAILABLE,
-        ),
-        _ => (
-            Severity::Warning,
-            format!("In container {name}, at least one process was killed because memory ran out."),
+        )
+    } else if ended {
+        (format!("Container {name} ran out of memory and was killed {when}."), UNAVAILABLE)
+    } else {
+        (
+            format!("In container {name}, at least one process has been killed for lack of memory {when}."),
             "A part of the service may not work until that process runs again.",
-        ),
+        )
     };
     let mut draft = about(&CONTAINER_OOM_KILLED, severity, container)
         .judged(path(container, "oom_killed"), 1.0, "flag", 0.0)
         .statements([
             statement,
-            format!("The container engine reports an out-of-memory kill in container {name}."),
+            format!("The container engine reports an out-of-memory kill in container {name} {when}."),
         ]);
+    draft = times(draft, container);
     if let Some(limit) = container.memory_limit_bytes {
         let figure = bytes(limit as f64);
         draft = draft
@@ -103,43 +173,91 @@ fn oom_killed(container: &ContainerInfo) -> Option<Found> {
     Some(found)
 }
 
-fn restarting(container: &ContainerInfo) -> Option<Found> {
-    let now = container.state == "restarting";
-    let often = container.restarts.filter(|restarts| *restarts > MAX_NORMAL_RESTARTS);
-    if !now && (often.is_none() || container.state != "running") {
+/// Adds the times of the latest run to the evidence.
+fn times(draft: Draft, container: &ContainerInfo) -> Draft {
+    let figures = [
+        ("started_seconds_ago", container.started_seconds_ago),
+        ("finished_seconds_ago", container.finished_seconds_ago),
+    ];
+    figures.into_iter().fold(draft, |draft, (figure, seconds)| match seconds {
+        Some(seconds) => draft.context(path(container, figure), seconds as f64, "seconds"),
+        None => draft,
+    })
+}
+
+/// Begins the finding about a container that is being restarted, or has been more often than deployments explain.
+fn restarted(facts: &Facts<'_>, container: &ContainerInfo, number: u64) -> Draft {
+    let (now, many) = (is_restarting(container), number > MAX_NORMAL_RESTARTS);
+    let name = clean_name(&container.name);
+    let rise = |window| facts.trends.rise(&series(container, "restarts"), window, number as f64);
+    let of_day = rise(RECENT_WINDOW).filter(|risen| *risen > MAX_NORMAL_RESTARTS as f64);
+    let last = if now { container.finished_seconds_ago } else { container.started_seconds_ago };
+    // A start that the counter did not rise at was made by hand.
+    let current = is_recent(last, CURRENT_WINDOW) && rise(CURRENT_WINDOW).is_none_or(|risen| risen >= 1.0);
+    let (times, restarts) = (count(number, "time", "times"), count(number, "restart", "restarts"));
+    let total = [
+        format!("The container engine counts {restarts} of container {name}."),
+        format!("So far, container {name} has been restarted {times}."),
+    ];
+    let begin = |severity, counted: f64| {
+        let draft = about(&CONTAINER_RESTARTING, severity, container);
+        let bound = MAX_NORMAL_RESTARTS as f64;
+        self::times(draft.judged(path(container, "restarts"), counted, "count", bound), container)
+    };
+    let begin_total =
+        |severity, statement| begin(severity, number as f64).statements([statement]).statements(total);
+    if ends_again(facts, container) {
+        let statement = format!("Container {name} is being restarted now, with {restarts} counted so far.");
+        begin_total(Severity::Critical, statement)
+    } else if let Some(of_day) = of_day {
+        let times = count(of_day as u64, "time", "times");
+        begin(Severity::Warning, of_day).statements([
+            format!("Container {name} has been restarted {times} within the last day."),
+            format!("Within the last day, the engine has restarted container {name} {times}."),
+        ])
+    } else if many && current {
+        let statement =
+            format!("Container {name} has been restarted {times}, the last time within the last hour.");
+        begin_total(Severity::Warning, statement)
+    } else if many {
+        let since = match last {
+            Some(_) => "but not repeatedly within the last hour",
+            None => "at times that the engine does not report",
+        };
+        let statement = format!("Container {name} has been restarted {times} since it was created, {since}.");
+        begin_total(Severity::Info, statement)
+    } else {
+        let statement = format!(
+            "At the only reading, container {name} was being restarted, with {restarts} counted so far."
+        );
+        begin_total(Severity::Info, statement)
+    }
+}
+
+fn restarting(facts: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
+    let now = is_restarting(container);
+    let many = container.restarts.is_some_and(|restarts| restarts > MAX_NORMAL_RESTARTS);
+    if !now && (!many || container.state != "running") {
         return None;
     }
     let name = clean_name(&container.name);
-    let (severity, effect, headline) = if now {
+    let draft = match container.restarts {
+        Some(number) => restarted(facts, container, number),
+        // Only the list of the engine tells this, because it did not describe the container.
+        None => about(&CONTAINER_RESTARTING, Severity::Info, container)
+            .judged(path(container, "restarting"), 1.0, "flag", 0.0)
+            .statements([
+                format!("At the only reading, container {name} was being restarted."),
+                format!("By a single reading, the container engine is restarting container {name}."),
+            ]),
+    };
+    let (effect, headline) = if now {
         (
-            Severity::Critical,
             "The service does not answer until the container runs again.",
             format!("container {name} is being restarted"),
         )
     } else {
-        (Severity::Warning, INTERRUPTED, format!("container {name} has restarted repeatedly"))
-    };
-    let draft = about(&CONTAINER_RESTARTING, severity, container);
-    let draft = match container.restarts {
-        Some(number) => {
-            let (times, restarts) = (count(number, "time", "times"), count(number, "restart", "restarts"));
-            let statement = if now {
-                format!("Container {name} is being restarted now, with {restarts} counted so far.")
-            } else {
-                format!("Container {name} is running but has been restarted {times}.")
-            };
-            draft
-                .judged(path(container, "restarts"), number as f64, "count", MAX_NORMAL_RESTARTS as f64)
-                .statements([
-                    statement,
-                    format!("The container engine counts {restarts} of container {name}."),
-                    format!("So far, container {name} has been restarted {times}."),
-                ])
-        }
-        None => draft.judged(path(container, "restarting"), 1.0, "flag", 0.0).statements([
-            format!("Container {name} is being restarted now."),
-            format!("The container engine is restarting container {name}."),
-        ]),
+        (INTERRUPTED, format!("container {name} has restarted repeatedly"))
     };
     let draft = draft.consequences(&[
         effect,
@@ -157,7 +275,7 @@ fn restarting(container: &ContainerInfo) -> Option<Found> {
     Some(found)
 }
 
-fn unhealthy(container: &ContainerInfo) -> Option<Found> {
+fn unhealthy(_: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
     if container.health.as_deref() != Some("unhealthy") || container.state != "running" {
         return None;
     }
@@ -187,11 +305,9 @@ fn unhealthy(container: &ContainerInfo) -> Option<Found> {
     Some(found)
 }
 
-fn exited(container: &ContainerInfo) -> Option<Found> {
+fn exited(_: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
     let code = container.exit_code.filter(|code| !STOP_EXIT_CODES.contains(code))?;
-    // Podman reports `stopped` where Docker reports `exited`.
-    let ended = matches!(container.state.as_str(), "exited" | "stopped" | "dead");
-    if !ended || container.oom_killed == Some(true) {
+    if !has_ended(container) || container.oom_killed == Some(true) {
         return None;
     }
     let name = clean_name(&container.name);
@@ -237,9 +353,12 @@ fn shown(draft: Draft, container: &ContainerInfo, inspect: &str) -> Draft {
 #[cfg(test)]
 mod tests {
     use sutazai_core::domain::Severity::{self, Critical, Info, Warning};
+    use sutazai_core::domain::{KillInfo, Snapshot};
 
-    use super::super::rule::tests::grade;
-    use super::super::sample::{containers, healthy};
+    use super::super::rule::tests::{grade, grade_with};
+    use super::super::sample::{containers, healthy, host};
+    use super::super::trends::Trends;
+    use super::super::trends::tests::trends;
     use super::*;
 
     fn grade_of(rule: &Rule, change: impl Fn(&mut ContainerInfo)) -> Option<Severity> {
@@ -248,35 +367,154 @@ mod tests {
         grade(rule, &snapshot)
     }
 
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
+
     #[test]
-    fn kill_is_critical_while_restarting() {
-        for (state, killed, expected) in [
-            ("running", false, None),
-            ("running", true, Some(Warning)),
-            ("exited", true, Some(Warning)),
-            ("restarting", true, Some(Critical)),
+    fn kill_is_a_warning_for_a_day() {
+        for (state, killed, started, finished, expected) in [
+            ("running", false, Some(5), None, None),
+            // The flag of a running container belongs to its latest run.
+            ("running", true, Some(HOUR), None, Some(Warning)),
+            ("running", true, Some(DAY), None, Some(Warning)),
+            ("running", true, Some(DAY + 1), Some(5), Some(Info)),
+            ("running", true, None, None, Some(Info)),
+            ("exited", true, Some(9 * DAY), Some(HOUR), Some(Warning)),
+            ("exited", true, Some(9 * DAY), Some(DAY), Some(Warning)),
+            ("stopped", true, Some(9 * DAY), Some(DAY + 1), Some(Info)),
+            ("dead", true, Some(5), None, Some(Info)),
         ] {
             let found = grade_of(&CONTAINER_OOM_KILLED, |one| {
-                (one.state, one.oom_killed) = (state.into(), Some(killed))
+                (one.state, one.oom_killed) = (state.into(), Some(killed));
+                (one.started_seconds_ago, one.finished_seconds_ago) = (started, finished);
             });
-            assert_eq!(found, expected, "{state} {killed}");
+            assert_eq!(found, expected, "{state} {killed} {started:?} {finished:?}");
         }
     }
 
     #[test]
-    fn restarts_are_judged_while_running() {
-        for (state, restarts, expected) in [
-            ("running", Some(3), None),
-            ("running", Some(4), Some(Warning)),
-            ("running", None, None),
-            ("exited", Some(9), None),
-            ("restarting", Some(0), Some(Critical)),
-            ("restarting", None, Some(Critical)),
+    fn repeated_kill_is_critical_while_restarting() {
+        for (restarts, started, finished, expected) in [
+            (2, Some(600), Some(5), Some(Critical)),
+            (2, Some(601), Some(5), Some(Warning)),
+            // The first restart, after a run that ended once.
+            (1, Some(60), Some(5), Some(Warning)),
+            (9, None, Some(5), Some(Warning)),
+            (9, None, None, Some(Info)),
         ] {
-            let found =
-                grade_of(&CONTAINER_RESTARTING, |one| (one.state, one.restarts) = (state.into(), restarts));
-            assert_eq!(found, expected, "{state} {restarts:?}");
+            let found = grade_of(&CONTAINER_OOM_KILLED, |one| {
+                (one.state, one.oom_killed, one.restarts) = ("restarting".into(), Some(true), Some(restarts));
+                (one.started_seconds_ago, one.finished_seconds_ago) = (started, finished);
+            });
+            assert_eq!(found, expected, "{restarts} {started:?} {finished:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn log_and_history_date_a_kill_in_a_running_container() {
+        let mut snapshot = healthy();
+        let container = &mut containers(&mut snapshot)[0];
+        (container.oom_killed, container.started_seconds_ago) = (Some(true), Some(9 * DAY));
+        for (values, expected) in [([0.0, 1.0], Warning), ([1.0, 1.0], Info)] {
+            let history = trends(&snapshot, "containers[web].oom_killed", &values).await;
+            assert_eq!(grade_with(&CONTAINER_OOM_KILLED, &snapshot, &history), Some(expected), "{values:?}");
+        }
+        for (group, seconds_ago, expected) in [
+            ("/docker/0123456789abcdef", DAY, Warning),
+            ("/system.slice/docker-0123456789abcdef.scope", DAY, Warning),
+            ("/docker/0123456789abcdef", DAY + 1, Info),
+            ("/docker/0123456789acdef", 5, Info),
+        ] {
+            let (process, group) = ("python".to_owned(), Some(group.to_owned()));
+            let kill = KillInfo { seconds_ago, pid: 7, process, group };
+            host(&mut snapshot).kills.logged = Some(vec![kill]);
+            assert_eq!(grade(&CONTAINER_OOM_KILLED, &snapshot), Some(expected), "{seconds_ago}");
+        }
+    }
+
+    #[test]
+    fn time_of_a_kill_is_in_the_statement() {
+        for (state, started, finished, expected) in [
+            ("running", Some(60), None, "within the last hour."),
+            ("running", Some(2 * HOUR), None, "within the last day."),
+            ("running", Some(2 * DAY), None, "since the container was started."),
+            ("exited", None, Some(2 * DAY), "was killed more than a day ago."),
+            ("exited", None, None, "at a time that the engine does not report."),
+            ("restarting", None, Some(60), "within the last hour, and is being restarted."),
+        ] {
+            let mut snapshot = healthy();
+            let one = &mut containers(&mut snapshot)[0];
+            (one.state, one.oom_killed) = (state.into(), Some(true));
+            (one.started_seconds_ago, one.finished_seconds_ago) = (started, finished);
+            let no_trends = Trends::default();
+            let facts = Facts::new(&snapshot, &no_trends);
+            let summary = (CONTAINER_OOM_KILLED.check)(&facts).remove(0).finding.summary;
+            assert!(summary.ends_with(expected), "{summary}");
+        }
+    }
+
+    #[test]
+    fn many_restarts_are_a_warning_if_the_last_is_recent() {
+        for (state, restarts, started, expected) in [
+            ("running", Some(3), Some(5), None),
+            ("running", Some(4), Some(HOUR), Some(Warning)),
+            ("running", Some(4), Some(HOUR + 1), Some(Info)),
+            ("running", Some(400), Some(9 * DAY), Some(Info)),
+            ("running", Some(400), None, Some(Info)),
+            // The engine did not describe it.
+            ("running", None, None, None),
+            ("restarting", None, None, Some(Info)),
+            ("exited", Some(9), Some(5), None),
+        ] {
+            let found = grade_of(&CONTAINER_RESTARTING, |one| {
+                (one.state, one.restarts, one.started_seconds_ago) = (state.into(), restarts, started);
+            });
+            assert_eq!(found, expected, "{state} {restarts:?} {started:?}");
+        }
+    }
+
+    #[test]
+    fn restart_is_critical_after_another_one() {
+        for (restarts, started, finished, expected) in [
+            (2, Some(600), Some(5), Critical),
+            (2, Some(601), Some(5), Info),
+            (1, Some(5), Some(1), Info),
+            (0, None, None, Info),
+            (4, Some(9 * DAY), Some(HOUR), Warning),
+            (4, Some(9 * DAY), Some(HOUR + 1), Info),
+            (4, None, None, Info),
+        ] {
+            let found = grade_of(&CONTAINER_RESTARTING, |one| {
+                (one.state, one.restarts) = ("restarting".into(), Some(restarts));
+                (one.started_seconds_ago, one.finished_seconds_ago) = (started, finished);
+            });
+            assert_eq!(found, Some(expected), "{restarts} {started:?} {finished:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn history_dates_restarts() {
+        let restarted = |state: &str, started| {
+            let mut snapshot = healthy();
+            let one = &mut containers(&mut snapshot)[0];
+            (one.state, one.restarts, one.started_seconds_ago) = (state.into(), Some(20), started);
+            snapshot
+        };
+        // Readings every five minutes, the last one five minutes ago.
+        let graded = async |snapshot: &Snapshot, readings: &[f64]| {
+            let history = trends(snapshot, "containers[web].restarts", readings).await;
+            grade_with(&CONTAINER_RESTARTING, snapshot, &history)
+        };
+        let rising = |first: f64| [vec![first], vec![20.0; 30]].concat();
+        let running = restarted("running", Some(9 * DAY));
+        assert_eq!(graded(&running, &rising(16.0)).await, Some(Warning), "four within the day");
+        assert_eq!(graded(&running, &rising(17.0)).await, Some(Info), "three within the day");
+        let by_hand = restarted("running", Some(60));
+        assert_eq!(graded(&by_hand, &[20.0, 20.0]).await, Some(Info), "no restart was counted");
+        assert_eq!(graded(&by_hand, &[19.0, 20.0]).await, Some(Warning));
+        let now = restarted("restarting", None);
+        assert_eq!(graded(&now, &[18.0, 18.0]).await, Some(Critical), "two within ten minutes");
+        assert_eq!(graded(&now, &[18.0, 19.0, 19.0]).await, Some(Info), "one within ten minutes");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::draft::{Draft, Found};
 use super::figures::{bytes, decimal, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
+use super::sustained;
 
 /// Used share of a container's memory limit in percent; our choice, a little before the usual 90 %.
 const MEMORY: Bounds = Bounds::new(85.0, 95.0);
@@ -190,25 +191,40 @@ fn cpu_near_limit(facts: &Facts<'_>) -> Vec<Found> {
     let judged = running(facts).filter_map(|container| {
         let (used, cores) = (container.cpu_percent?, container.cpu_limit_cores?);
         let share = bounds::percent(used, cores * 100.0);
-        let (severity, bound) = CPU.grade(share)?;
-        let draft = about(&CONTAINER_CPU_NEAR_LIMIT, severity, container)
-            .judged(path(container, "cpu_of_limit_percent"), share, "percent", bound)
+        let series = format!("containers[{}].cpu_percent", container.name);
+        let mut readings = facts.readings(&series, used);
+        for (_, used) in &mut readings {
+            *used /= cores;
+        }
+        // No bound is critical, so the length of the current reading does not matter.
+        let seen = sustained::judge(facts, CPU, &readings, 0.0)?;
+        let draft = about(&CONTAINER_CPU_NEAR_LIMIT, seen.severity, container)
+            .judged(path(container, "cpu_of_limit_percent"), share, "percent", seen.bound)
             .context(path(container, "cpu_percent"), used, "percent")
-            .context(path(container, "cpu_limit_cores"), cores, "cores");
+            .context(path(container, "cpu_limit_cores"), cores, "cores")
+            .context(path(container, "readings"), seen.readings as f64, "count");
         let name = clean_name(&container.name);
         let share = percent(share);
         let limit =
             if cores == 1.0 { "1 processor".to_owned() } else { format!("{} processors", decimal(cores)) };
-        let found = draft
-            .statements([
+        let draft = if seen.is_single() {
+            draft.statements([
+                format!("At the only reading, container {name} used {share} of its limit of {limit}."),
+                format!("By a single reading, container {name} may use {limit} and is at {share} of that."),
+            ])
+        } else {
+            draft.statements([
                 format!("Container {name} uses {share} of its limit of {limit}."),
                 format!("Processor use of container {name} is at {share} of its limit of {limit}."),
                 format!("Container {name} may use {limit} and is at {share} of that."),
             ])
-            .consequences(&[
-                HELD_BACK,
-                "Requests to the container [take longer|are delayed] while it is held back by the limit.",
-            ])
+        };
+        let draft = draft.consequences(&[
+            HELD_BACK,
+            "Requests to the container [take longer|are delayed] while it is held back by the limit.",
+        ]);
+        let found = seen
+            .consequence(draft)
             .command(
                 STATS.0,
                 STATS.1,
@@ -238,11 +254,12 @@ pub(super) fn rest(are: &'static str, consequence: &'static str) -> Rest {
 #[cfg(test)]
 mod tests {
     use sutazai_core::domain::Severity::{Critical, Info, Warning};
-    use sutazai_core::domain::{MissingFigures, Section};
+    use sutazai_core::domain::{EarlierValue, MissingFigures, Section, Snapshot};
 
-    use super::super::rule::tests::grade;
+    use super::super::rule::tests::{grade, grade_with};
     use super::super::sample::{around, containers, healthy, host};
     use super::super::trends::Trends;
+    use super::super::trends::tests::trends;
     use super::*;
 
     #[test]
@@ -314,14 +331,48 @@ mod tests {
             containers(&mut snapshot)[0].memory_used_percent = Some(value);
             assert_eq!(grade(&CONTAINER_NEAR_LIMIT, &snapshot), expected, "{value}");
         }
+    }
+
+    /// Returns a machine with a container that may use two processors, and uses this share of one now and before.
+    fn busy(now: f64, before: Option<f64>) -> Snapshot {
+        let mut snapshot = healthy();
+        let container = &mut containers(&mut snapshot)[0];
+        (container.cpu_percent, container.cpu_limit_cores) = (Some(now), Some(2.0));
+        if let Section::Present { value: engine } = &mut snapshot.containers {
+            engine.earlier = Vec::from_iter(before.map(|value| EarlierValue {
+                series: "containers[web].cpu_percent".into(),
+                seconds_ago: 0.25,
+                value,
+            }));
+        }
+        snapshot
+    }
+
+    #[tokio::test]
+    async fn use_of_the_processor_limit_must_be_seen_at_two_readings() {
         for (value, expected) in around(160.0, 190.0) {
-            let mut snapshot = healthy();
-            let container = &mut containers(&mut snapshot)[0];
-            (container.cpu_percent, container.cpu_limit_cores) = (Some(value), Some(2.0));
             let milder = expected.map(|severity| if severity == Critical { Warning } else { Info });
+            let snapshot = busy(value, Some(value));
             assert_eq!(grade(&CONTAINER_CPU_NEAR_LIMIT, &snapshot), milder, "{value}");
-            containers(&mut snapshot)[0].cpu_limit_cores = None;
-            assert_eq!(grade(&CONTAINER_CPU_NEAR_LIMIT, &snapshot), None, "{value}");
+            assert_eq!(grade(&CONTAINER_CPU_NEAR_LIMIT, &busy(value, Some(200.0))), milder, "{value}");
+            assert_eq!(grade(&CONTAINER_CPU_NEAR_LIMIT, &busy(value, Some(160.0))), None, "{value}, a burst");
+            let snapshot = busy(value, None);
+            let once = milder.map(|_| Info);
+            assert_eq!(grade(&CONTAINER_CPU_NEAR_LIMIT, &snapshot), once, "{value} at a single reading");
+            let no_trends = Trends::default();
+            let facts = Facts::new(&snapshot, &no_trends);
+            for found in (CONTAINER_CPU_NEAR_LIMIT.check)(&facts) {
+                let summary = found.finding.summary;
+                assert!(summary.starts_with("At the only reading, container web used"), "{summary}");
+            }
+            let mut unlimited = busy(value, Some(value));
+            containers(&mut unlimited)[0].cpu_limit_cores = None;
+            assert_eq!(grade(&CONTAINER_CPU_NEAR_LIMIT, &unlimited), None, "{value}");
+        }
+        let snapshot = busy(195.0, None);
+        for (before, expected) in [(195.0, Some(Warning)), (185.0, Some(Info)), (160.0, None)] {
+            let history = trends(&snapshot, "containers[web].cpu_percent", &[before]).await;
+            assert_eq!(grade_with(&CONTAINER_CPU_NEAR_LIMIT, &snapshot, &history), expected, "{before}");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::bounds::Bounds;
 use super::draft::{Draft, Found};
 use super::figures::{count, decimal, percent};
 use super::rule::{Facts, Rule};
+use super::sustained::{self, Seen};
 
 /// Busy share in percent, judged together with the run queue.
 const BUSY: Bounds = Bounds::new(90.0, 95.0);
@@ -24,10 +25,6 @@ const PRESSURE: Bounds = Bounds::new(30.0, 80.0);
 const STEAL_BOUNDS: Bounds = Bounds::new(10.0, 25.0);
 /// Percent of the time idle with pending disk requests; usual thresholds of monitoring checks.
 const IOWAIT_BOUNDS: Bounds = Bounds::new(20.0, 50.0);
-
-/// Minimum number of readings past a bound for a finding, and minimum seconds that they cover for a critical one; ours.
-const MIN_READINGS: usize = 2;
-const MIN_CRITICAL_SECONDS: f64 = 1.0;
 
 /// Busy share in percent below which a high load points to disks; our choice.
 const LOW_USE_PERCENT: f64 = 50.0;
@@ -187,55 +184,27 @@ fn pressure(facts: &Facts<'_>) -> Option<Found> {
     Some(found)
 }
 
-/// Grades a share of processor time that was seen at each of the last readings, and returns the exceeded bound.
-///
-/// The graver bound counts only if it was exceeded at two readings that cover a second or more together.
-fn sustained(facts: &Facts<'_>, bounds: Bounds, series: &str, share: f64) -> Option<(Seen, f64)> {
+/// Grades a share of processor time that was seen at each of the last readings.
+fn sustained(facts: &Facts<'_>, bounds: Bounds, series: &str, share: f64) -> Option<Seen> {
     let interval = cpu(facts)?.interval_seconds;
-    let over = |bound| {
-        let seen = facts.sustained(series, share, bound)?;
-        let seconds = seen.seconds + interval;
-        (seen.readings >= MIN_READINGS).then_some(Seen {
-            readings: seen.readings,
-            seconds,
-            severity: Severity::Warning,
-        })
-    };
-    let (severity, bound) = bounds.grade(share)?;
-    let grave = || over(bound).filter(|_| severity == Severity::Critical);
-    if let Some(seen) = grave().filter(|seen| seen.seconds >= MIN_CRITICAL_SECONDS) {
-        return Some((Seen { severity, ..seen }, bound));
-    }
-    let mild = bounds.mildest();
-    over(mild).map(|seen| (seen, mild))
+    let seen = sustained::judge(facts, bounds, &facts.readings(series, share), interval)?;
+    Some(seen).filter(|seen| !seen.is_single())
 }
 
-/// Observation over the latest readings.
-struct Seen {
-    readings: usize,
-    /// Seconds that the readings cover.
-    seconds: f64,
-    severity: Severity,
-}
-
-impl Seen {
-    /// Starts a draft with the share, its bound and the number of readings.
-    fn draft(&self, facts: &Facts<'_>, rule: &Rule, path: &str, share: f64, bound: f64) -> Draft {
-        Draft::new(rule, self.severity, RESOURCE)
-            .judged(path, share, "percent", bound)
-            .since(facts.trends.over_since(path, bound))
-            .context("host.cpu.readings", self.readings as f64, "count")
-            .context("host.cpu.observed_seconds", self.seconds, "seconds")
-    }
+/// Starts a draft with the share, its bound and the number of readings.
+fn draft(facts: &Facts<'_>, seen: &Seen, rule: &Rule, path: &str, share: f64) -> Draft {
+    let draft = Draft::new(rule, seen.severity, RESOURCE)
+        .judged(path, share, "percent", seen.bound)
+        .since(facts.trends.over_since(path, seen.bound));
+    seen.context(draft, "host.cpu")
 }
 
 fn steal(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.cpu.steal_percent";
     let steal = cpu(facts)?.steal_percent?;
-    let (seen, bound) = sustained(facts, STEAL_BOUNDS, PATH, steal)?;
+    let seen = sustained(facts, STEAL_BOUNDS, PATH, steal)?;
     let share = percent(steal);
-    let found = seen
-        .draft(facts, &STEAL, PATH, steal, bound)
+    let found = draft(facts, &seen, &STEAL, PATH, steal)
         .statements([
             format!("The hypervisor withheld {share} of the processor time from this machine."),
             format!("This virtual machine was ready to run but had to wait for its host {share} of the time."),
@@ -261,10 +230,9 @@ fn steal(facts: &Facts<'_>) -> Option<Found> {
 fn iowait(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.cpu.iowait_percent";
     let waiting = cpu(facts)?.iowait_percent?;
-    let (seen, bound) = sustained(facts, IOWAIT_BOUNDS, PATH, waiting)?;
+    let seen = sustained(facts, IOWAIT_BOUNDS, PATH, waiting)?;
     let share = percent(waiting);
-    let found = seen
-        .draft(facts, &IOWAIT, PATH, waiting, bound)
+    let found = draft(facts, &seen, &IOWAIT, PATH, waiting)
         .statements([
             format!("The machine spent {share} of its processor time idle, waiting for disks."),
             format!("Disk requests kept the processors waiting for {share} of the time."),

@@ -7,6 +7,7 @@ use super::draft::{Draft, Found};
 use super::figures::{decimal, percent};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
+use super::sustained::{self, Seen};
 
 /// Mean duration of a request in milliseconds: some ten seeks of a spinning disk, and fifty; our choice.
 const LATENCY: Bounds = Bounds::new(100.0, 500.0);
@@ -35,7 +36,7 @@ pub(super) const IO_PRESSURE: Rule =
 
 fn slow(facts: &Facts<'_>) -> Vec<Found> {
     let devices = facts.snapshot.host.value().into_iter().flat_map(|host| &host.devices);
-    let busy = devices.filter(|device| device.operations_per_second > MIN_OPERATIONS_PER_SECOND);
+    let found = devices.filter_map(|device| slow_device(device, &seen_slow(facts, device)?));
     let rest = Rest {
         metric: "host.devices",
         things: "devices",
@@ -45,35 +46,63 @@ fn slow(facts: &Facts<'_>) -> Vec<Found> {
         command: IOSTAT.1,
         advice: IOSTAT.2,
     };
-    DISK_SLOW.worst(busy.filter_map(slow_device).collect(), &rest)
+    DISK_SLOW.worst(found.collect(), &rest)
 }
 
-fn slow_device(device: &DeviceMetrics) -> Option<Found> {
+/// Grades the mean duration of a request at each reading with enough of them.
+fn seen_slow(facts: &Facts<'_>, device: &DeviceMetrics) -> Option<Seen> {
+    let series = |figure: &str| format!("host.devices[{}].{figure}", device.name);
+    let (operations, latency) = (series("operations_per_second"), series("latency_ms"));
+    let readings = sustained::combined(
+        facts,
+        (&operations, device.operations_per_second),
+        (&latency, device.latency_ms?),
+        |operations, latency| match latency {
+            Some(latency) if operations > MIN_OPERATIONS_PER_SECOND => latency,
+            _ => 0.0,
+        },
+    );
+    let interval = facts.snapshot.host.value()?.cpu.interval_seconds;
+    sustained::judge(facts, LATENCY, &readings, interval)
+}
+
+fn slow_device(device: &DeviceMetrics, seen: &Seen) -> Option<Found> {
     let latency = device.latency_ms?;
-    let (severity, bound) = LATENCY.grade(latency)?;
     let name = clean_name(&device.name);
     let path = |figure: &str| format!("host.devices[{name}].{figure}");
     let (time, requests) = (decimal(latency), decimal(device.operations_per_second));
     let busy = percent(device.busy_percent);
-    let effect = match severity {
+    let effect = match seen.severity {
         Severity::Critical => "Delays of this length can lead to timeouts and failed requests.",
         _ => "Databases and other programs that wait for each write are affected most.",
     };
-    let found = Draft::new(&DISK_SLOW, severity, format!("device {name}"))
+    let draft = Draft::new(&DISK_SLOW, seen.severity, format!("device {name}"))
         .about(&name)
-        .judged(path("latency_ms"), latency, "ms", bound)
+        .judged(path("latency_ms"), latency, "ms", seen.bound)
         .context(path("operations_per_second"), device.operations_per_second, "1/s")
-        .context(path("busy_percent"), device.busy_percent, "percent")
-        .statements([
-            format!("A request to device {name} takes {time} ms on average, at {requests} requests a second."),
+        .context(path("busy_percent"), device.busy_percent, "percent");
+    let draft = seen.context(draft, &format!("host.devices[{name}]"));
+    let draft = if seen.is_single() {
+        draft.statements([
+            format!("At the only reading, a request to device {name} took {time} ms on average, at {requests} requests a second."),
+            format!("By a single reading, device {name} needs {time} ms for an average request."),
+        ])
+    } else {
+        draft.statements([
+            format!(
+                "A request to device {name} takes {time} ms on average, at {requests} requests a second."
+            ),
             format!("Device {name} needs {time} ms for an average request and is busy {busy} of the time."),
             format!("Device {name} is slow to respond: an average request takes {time} ms."),
         ])
-        .consequences(&[
-            "Every program that reads or writes there has to wait.",
-            effect,
-            "A disk that is slow although it has little work may be about to fail.",
-        ])
+    };
+    let draft = draft.consequences(&[
+        "Every program that reads or writes there has to wait.",
+        effect,
+        "A disk that is slow although it has little work may be about to fail.",
+    ]);
+    let found = seen
+        .consequence(draft)
         .command(IOSTAT.0, IOSTAT.1, IOSTAT.2)
         .command(WAITING.0, WAITING.1, WAITING.2)
         .remedy("Move heavy reading and writing to a faster disk or to a quieter time.")
@@ -120,26 +149,78 @@ fn pressure(facts: &Facts<'_>) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
-    use sutazai_core::domain::Severity::Warning;
+    use sutazai_core::domain::Severity::{Critical, Info, Warning};
+    use sutazai_core::domain::{EarlierValue, Snapshot};
 
-    use super::super::rule::tests::grade;
+    use super::super::rule::tests::{grade, grade_with};
     use super::super::sample::{around, healthy, host, pressure};
+    use super::super::trends::Trends;
+    use super::super::trends::tests::trends;
     use super::*;
 
-    #[test]
-    fn slow_device_needs_enough_requests() {
-        for (value, expected) in around(100.0, 500.0) {
-            let mut snapshot = healthy();
-            let device = &mut host(&mut snapshot).devices[0];
-            (device.latency_ms, device.operations_per_second) = (Some(value), 20.1);
-            assert_eq!(grade(&DISK_SLOW, &snapshot), expected, "{value}");
-            host(&mut snapshot).devices[0].operations_per_second = 20.0;
-            assert_eq!(grade(&DISK_SLOW, &snapshot), None, "{value}");
-        }
+    /// Returns a machine whose device had this latency and this number of requests a second, now and at the reading of
+    /// `before` seconds ago.
+    fn slow(latency: f64, operations: f64, before: Option<(f64, f64, f64)>) -> Snapshot {
         let mut snapshot = healthy();
         let device = &mut host(&mut snapshot).devices[0];
-        (device.latency_ms, device.operations_per_second) = (None, 100.0);
+        (device.latency_ms, device.operations_per_second) = (Some(latency), operations);
+        if let Some((seconds_ago, latency, operations)) = before {
+            for (figure, value) in [("latency_ms", latency), ("operations_per_second", operations)] {
+                let series = format!("host.devices[vda].{figure}");
+                host(&mut snapshot).earlier.push(EarlierValue { series, seconds_ago, value });
+            }
+        }
+        snapshot
+    }
+
+    #[test]
+    fn slow_device_needs_enough_requests_at_two_readings() {
+        for (value, expected) in around(100.0, 500.0) {
+            let slow = |operations, before| grade(&DISK_SLOW, &slow(value, operations, before));
+            assert_eq!(slow(20.1, Some((60.0, value, 20.1))), expected, "{value}");
+            assert_eq!(slow(20.1, Some((60.0, 9999.0, 20.1))), expected, "{value}");
+            assert_eq!(slow(20.1, None), expected.map(|_| Info), "{value} at a single reading");
+            assert_eq!(slow(20.1, Some((60.0, 100.0, 99.0))), None, "{value}, and fast before");
+            assert_eq!(slow(20.1, Some((60.0, value, 20.0))), None, "{value}, and few requests before");
+            assert_eq!(slow(20.0, Some((60.0, value, 99.0))), None, "{value}, and few requests now");
+        }
+        // Critical for a second or more.
+        for (seconds_ago, expected) in [(0.0, None), (0.25, Some(Warning)), (0.75, Some(Critical))] {
+            let before = Some((seconds_ago, 900.0, 50.0)).filter(|_| seconds_ago > 0.0);
+            let mut snapshot = slow(900.0, 50.0, before);
+            host(&mut snapshot).cpu.interval_seconds = 0.25;
+            assert_eq!(grade(&DISK_SLOW, &snapshot), expected.or(Some(Info)), "{seconds_ago}");
+        }
+        // No request before, and none now.
+        let mut snapshot = slow(900.0, 50.0, Some((60.0, 900.0, 0.0)));
+        host(&mut snapshot).earlier.retain(|one| one.series.ends_with("operations_per_second"));
         assert_eq!(grade(&DISK_SLOW, &snapshot), None);
+        let mut snapshot = slow(900.0, 50.0, Some((60.0, 900.0, 50.0)));
+        host(&mut snapshot).devices[0].latency_ms = None;
+        assert_eq!(grade(&DISK_SLOW, &snapshot), None);
+    }
+
+    #[tokio::test]
+    async fn history_is_a_second_reading() {
+        let snapshot = slow(600.0, 50.0, None);
+        for (before, expected) in [(600.0, Some(Critical)), (200.0, Some(Warning)), (100.0, None)] {
+            let mut history = trends(&snapshot, "host.devices[vda].latency_ms", &[before]).await;
+            history.join(trends(&snapshot, "host.devices[vda].operations_per_second", &[50.0]).await);
+            assert_eq!(grade_with(&DISK_SLOW, &snapshot, &history), expected, "{before}");
+        }
+    }
+
+    #[test]
+    fn single_reading_is_named() {
+        let snapshot = slow(240.0, 50.0, None);
+        let no_trends = Trends::default();
+        let facts = Facts::new(&snapshot, &no_trends);
+        let found = (DISK_SLOW.check)(&facts).remove(0);
+        assert_eq!(
+            found.finding.summary,
+            "At the only reading, a request to device vda took 240 ms on average, at 50 requests a second."
+        );
+        assert!(found.texts.consequences.last().unwrap().starts_with("A single reading"));
     }
 
     #[test]

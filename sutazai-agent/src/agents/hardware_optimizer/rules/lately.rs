@@ -31,7 +31,7 @@ pub(super) struct Share {
     pub(super) faults: f64,
     pub(super) events: f64,
     pub(super) seconds: f64,
-    /// Indicates faults both in the last step and before it.
+    /// Indicates faults both in the last part of the period and before it.
     pub(super) lasts: bool,
 }
 
@@ -45,8 +45,14 @@ impl Share {
     }
 }
 
-/// Returns the share of faults in the shortest period until now that has at least `least` events.
-pub(super) fn judge(facts: &Facts<'_>, events: &Counter, faults: &[Counter], least: f64) -> Verdict {
+/// Returns the share of faults in the shortest period until now that has at least `least` events, of which the last part
+/// has at least `least_at_last`.
+pub(super) fn judge(
+    facts: &Facts<'_>,
+    events: &Counter,
+    faults: &[Counter],
+    [least, least_at_last]: [f64; 2],
+) -> Verdict {
     let events = facts.readings(&events.0, events.1);
     let mut faults: Vec<_> = faults.iter().map(|(series, value)| facts.readings(series, *value)).collect();
     // A counter without earlier readings shows no increase, and must not hide the others.
@@ -67,11 +73,13 @@ pub(super) fn judge(facts: &Facts<'_>, events: &Counter, faults: &[Counter], lea
             joined.iter().skip(from).map(|one| (one.0, part(one))).collect::<Vec<_>>()
         };
         for start in (0..=latest).rev() {
-            let events = risen(&of(|one| one.1, start));
-            if events >= least {
+            let counted = of(|one| one.1, start);
+            let events = risen(&counted);
+            let last_part =
+                (1..counted.len() - 1).rev().find(|from| risen(&counted[*from..]) >= least_at_last);
+            if let Some(from) = last_part.filter(|_| events >= least) {
                 let points = of(|one| one.2, start);
-                let last_step = points.len() - 2;
-                let steps = [risen(&points[..=last_step]), risen(&points[last_step..])];
+                let steps = [risen(&points[..=from]), risen(&points[from..])];
                 return Verdict::Lately(Share {
                     faults: steps[0] + steps[1],
                     events,
@@ -108,7 +116,7 @@ mod tests {
     fn judged(snapshot: &Snapshot, events: f64, faults: f64) -> Verdict {
         let no_trends = Trends::default();
         let facts = Facts::new(snapshot, &no_trends);
-        judge(&facts, &("events".into(), events), &[("faults".into(), faults)], 100.0)
+        judge(&facts, &("events".into(), events), &[("faults".into(), faults)], [100.0, 0.0])
     }
 
     #[test]
@@ -132,6 +140,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn last_part_has_enough_events() {
+        // The last quarter of a second has two events, and none of them is faulty.
+        let snapshot = counted(&[(90.0, 0.0, 0.0), (30.0, 600.0, 300.0), (0.25, 900.0, 450.0)]);
+        let no_trends = Trends::default();
+        let facts = Facts::new(&snapshot, &no_trends);
+        let (events, faults) = (("events".to_owned(), 902.0), ("faults".to_owned(), 450.0));
+        for (least_at_last, lasts) in [(0.0, false), (2.0, false), (3.0, true), (302.0, true)] {
+            let verdict = judge(&facts, &events, std::slice::from_ref(&faults), [100.0, least_at_last]);
+            let Verdict::Lately(share) = verdict else { panic!("not judged") };
+            assert_eq!(share.lasts, lasts, "{least_at_last}");
+        }
+        let verdict = judge(&facts, &events, &[faults], [100.0, 303.0]);
+        assert_eq!(verdict, Verdict::Unknown, "no part has so many");
+    }
+
     #[tokio::test]
     async fn history_without_events_is_quiet_and_no_history_is_unknown() {
         assert_eq!(judged(&healthy(), 1e6, 1e5), Verdict::Unknown);
@@ -141,7 +165,7 @@ mod tests {
         let mut history = trends(&snapshot, packets, &[1e6; 3]).await;
         history.join(trends(&snapshot, drops, &[1e5; 3]).await);
         let facts = Facts::new(&snapshot, &history);
-        let verdict = judge(&facts, &(packets.into(), 1e6), &[(drops.into(), 1e5)], 100.0);
+        let verdict = judge(&facts, &(packets.into(), 1e6), &[(drops.into(), 1e5)], [100.0, 0.0]);
         assert_eq!(verdict, Verdict::Quiet);
     }
 }

@@ -10,6 +10,7 @@ use super::draft::{Draft, Found};
 use super::figures::percent;
 use super::names::{clean_name, path_argument};
 use super::rule::{Facts, Rest, Rule};
+use super::sustained;
 use super::tcp::overflows_now;
 
 /// Used share of a limit in percent; usual thresholds of monitoring checks.
@@ -417,15 +418,17 @@ fn queue(facts: &Facts<'_>, limit: &LimitUse) -> Option<Found> {
     let (severity, bound) = USED.grade(share)?;
     let series = format!("host.limits[listen_queue:{}].used", limit.of.as_deref().unwrap_or_default());
     let many = bound / 100.0 * limit.allowed as f64;
-    let seen =
-        facts.sustained(&series, limit.used as f64, many).filter(|seen| seen.readings >= QUEUE_READINGS)?;
+    let (readings, _) = sustained::run_over(facts, &facts.readings(&series, limit.used as f64), many)?;
+    if readings < QUEUE_READINGS {
+        return None;
+    }
     // A full queue without refused connections does no harm yet.
     let severity = if overflows_now(facts) { severity } else { severity.min(Severity::Warning) };
     let Near { draft, of, part } =
         graded(&LISTEN_QUEUE_FULL, severity, bound, limit, |of| format!("port {of}"));
     let (used, allowed) = (limit.used, limit.allowed);
     let found = draft
-        .context(format!("host.limits[listen_queue:{of}].readings"), seen.readings as f64, "count")
+        .context(format!("host.limits[listen_queue:{of}].readings"), readings as f64, "count")
         .statements([
             format!("On port {of}, {used} connections wait to be accepted; the queue is made for {allowed} ({part})."),
             format!("The service on port {of} leaves {used} connections waiting, {part} of what its queue is made for."),

@@ -36,6 +36,7 @@ mod rule;
 #[cfg(test)]
 pub(super) mod sample;
 mod sensors;
+mod sustained;
 mod swap;
 mod tcp;
 #[cfg(test)]

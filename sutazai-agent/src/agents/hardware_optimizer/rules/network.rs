@@ -100,7 +100,7 @@ enum Seen {
 impl Fault {
     fn find(&self, facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<(Draft, String, Seen)> {
         let packets = counter(interface, "packets", interface.packets);
-        match lately::judge(facts, &packets, &self.counters, MIN_RECENT_PACKETS) {
+        match lately::judge(facts, &packets, &self.counters, [MIN_RECENT_PACKETS, 0.0]) {
             Verdict::Lately(share) => {
                 let percent = bounds::percent(share.faults, (self.of)(share.events, share.faults));
                 let counts = share.lasts && share.per_second() >= self.min_per_second;

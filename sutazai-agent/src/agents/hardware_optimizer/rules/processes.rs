@@ -10,11 +10,12 @@ use super::forecast;
 use super::memory::LARGEST;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
+use super::sustained;
 use super::trends::Growth;
 
-/// Number of zombie processes: a few come and go, many point to a fault of their parent. Our choice.
+/// Number of zombie processes that last: a few come and go, many point to a fault of their parent. Our choice.
 const ZOMBIES_BOUNDS: Bounds = Bounds::mild(10.0, 100.0);
-/// Number of processes in state D at one instant: a few are normal while disks work. Our choice.
+/// Number of processes in state D at each reading: a few are normal while disks work. Our choice.
 const BLOCKED: Bounds = Bounds::new(5.0, 20.0);
 /// Minimum growth of a process in bytes, and as a share of its first value, over the time that history covers. Our
 /// choice.
@@ -40,6 +41,8 @@ const STEADY_FIT: f64 = 0.8;
 const YOUNG_SECONDS: u64 = 60;
 /// Share of the machine's memory or processors, in percent, from which a single process is reported.
 const HOG: f64 = 50.0;
+/// Share of all processors in percent. A busy processor is what was paid for, so no share is more than informational.
+const HOG_CPU: Bounds = Bounds::mild(HOG, f64::INFINITY);
 
 const KEEPS_GROWING: &str = "If the growth continues, it takes the memory that other programs need.";
 const LITTLE_MEMORY: &str = "If it grows further, little memory is left for other programs.";
@@ -51,7 +54,7 @@ pub(super) const ZOMBIES: Rule =
 
 /// Reports many processes that wait in the kernel and cannot be interrupted.
 pub(super) const BLOCKED_PROCESSES: Rule =
-    Rule { name: "blocked_processes", check: |facts| Vec::from_iter(host(facts).and_then(blocked)) };
+    Rule { name: "blocked_processes", check: |facts| Vec::from_iter(blocked(facts)) };
 
 /// Reports a process whose memory keeps growing.
 pub(super) const PROCESS_GROWS: Rule = Rule {
@@ -101,20 +104,32 @@ fn host<'a>(facts: &Facts<'a>) -> Option<&'a HostMetrics> {
 
 fn zombies(host: &HostMetrics) -> Option<Found> {
     let processes = host.processes.as_ref()?;
-    let zombies = processes.zombies;
+    let (counted, lasting) = (processes.zombies, processes.lasting_zombies);
+    let zombies = lasting.unwrap_or(counted);
     let (severity, bound) = ZOMBIES_BOUNDS.grade(f64::from(zombies))?;
-    let mut draft = Draft::new(&ZOMBIES, severity, "processes").judged(
-        "host.processes.zombies",
-        f64::from(zombies),
-        "count",
-        bound,
-    );
+    // Without an earlier reading, their parents may be about to collect them.
+    let severity = if lasting.is_some() { severity } else { Severity::Info };
+    let draft = Draft::new(&ZOMBIES, severity, "processes");
+    let mut draft = match lasting {
+        Some(lasting) => draft
+            .judged("host.processes.lasting_zombies", f64::from(lasting), "count", bound)
+            .context("host.processes.zombies", f64::from(counted), "count"),
+        None => draft.judged("host.processes.zombies", f64::from(counted), "count", bound),
+    };
     draft = match processes.zombie_parents.first() {
+        _ if lasting.is_none() => draft
+            .statements([
+                format!("At the only reading, the machine had {zombies} zombie processes."),
+                format!("By a single reading, there are {zombies} ended processes whose parents have not collected them."),
+            ]),
         Some(parent) => {
             let (name, pid) = (clean_name(&parent.name), parent.pid);
-            let own = parent.zombies;
+            let (figure, own) = match parent.lasting_zombies {
+                Some(lasting) => ("lasting_zombies", lasting),
+                None => ("zombies", parent.zombies),
+            };
             draft
-                .context(format!("host.processes.zombie_parents[{name}:{pid}].zombies"), f64::from(parent.zombies), "count")
+                .context(format!("host.processes.zombie_parents[{name}:{pid}].{figure}"), f64::from(own), "count")
                 .context(format!("host.processes.zombie_parents[{name}:{pid}].pid"), f64::from(pid), "id")
                 .statements([
                     format!("The machine has {zombies} zombie processes; {own} of them are left by process {name} ({pid})."),
@@ -131,12 +146,15 @@ fn zombies(host: &HostMetrics) -> Option<Found> {
             format!("There are {zombies} ended processes whose parents have not collected them."),
         ]),
     };
+    draft = draft.consequences(&[
+        "Zombies use hardly any memory, but each of them keeps a process number.",
+        "When all process numbers are taken, no new process can start.",
+        "Zombies show that a program does not handle the end of its child processes.",
+    ]);
+    if lasting.is_none() {
+        draft = draft.consequences(&[sustained::ONCE]);
+    }
     let found = draft
-        .consequences(&[
-            "Zombies use hardly any memory, but each of them keeps a process number.",
-            "When all process numbers are taken, no new process can start.",
-            "Zombies show that a program does not handle the end of its child processes.",
-        ])
         .command(
             "Find the parents of the zombie processes.",
             "ps -eo state,ppid,pid,comm | grep ^Z | sort -k 2",
@@ -150,21 +168,39 @@ fn zombies(host: &HostMetrics) -> Option<Found> {
     Some(found)
 }
 
-fn blocked(host: &HostMetrics) -> Option<Found> {
-    let blocked = host.processes.as_ref()?.blocked;
-    let (severity, bound) = BLOCKED.grade(f64::from(blocked))?;
-    let found = Draft::new(&BLOCKED_PROCESSES, severity, "processes")
-        .judged("host.processes.blocked", f64::from(blocked), "count", bound)
-        .statements([
+fn blocked(facts: &Facts<'_>) -> Option<Found> {
+    const PATH: &str = "host.processes.blocked";
+    let blocked = host(facts)?.processes.as_ref()?.blocked;
+    let readings = facts.readings(PATH, f64::from(blocked));
+    let seen = sustained::judge(facts, BLOCKED, &readings, 0.0)?;
+    let draft = Draft::new(&BLOCKED_PROCESSES, seen.severity, "processes").judged(
+        PATH,
+        f64::from(blocked),
+        "count",
+        seen.bound,
+    );
+    let draft = seen.context(draft, "host.processes");
+    let draft = if seen.is_single() {
+        draft.statements([
+            format!("At the only reading, {blocked} processes were blocked in the kernel (state D)."),
+            format!("By a single reading, the kernel keeps {blocked} processes in uninterruptible sleep."),
+        ])
+    } else {
+        draft.statements([
             format!("At the moment, {blocked} processes are blocked in the kernel (state D)."),
             format!("The kernel keeps {blocked} processes in uninterruptible sleep."),
-            format!("There are {blocked} processes that cannot continue until the kernel has served a request."),
+            format!(
+                "There are {blocked} processes that cannot continue until the kernel has served a request."
+            ),
         ])
-        .consequences(&[
-            "Such processes mostly wait for a slow disk or for a network file system that does not answer.",
-            "Blocked processes cannot be stopped until their request is finished.",
-            "Blocked processes raise the load although they use no processor time.",
-        ])
+    };
+    let draft = draft.consequences(&[
+        "Such processes mostly wait for a slow disk or for a network file system that does not answer.",
+        "Blocked processes cannot be stopped until their request is finished.",
+        "Blocked processes raise the load although they use no processor time.",
+    ]);
+    let found = seen
+        .consequence(draft)
         .command(
             "See what the processes wait for.",
             "ps -eo state,pid,wchan,comm | grep ^D",
@@ -300,26 +336,42 @@ fn hogs_memory(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Opti
     Some(found)
 }
 
-fn hogs_cpu(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
-    let share = process.cpu_percent / f64::from(host.cpu.cores);
-    if !share.is_finite() || share <= HOG {
-        return None;
+fn hogs_cpu(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
+    let cores = f64::from(host.cpu.cores);
+    let series = format!("host.processes[{}:{}].cpu_percent", process.name, process.pid);
+    let mut readings = facts.readings(&series, process.cpu_percent);
+    for (_, used) in &mut readings {
+        *used /= cores;
     }
-    let (draft, title) = about(&PROCESS_HOGS_CPU, Severity::Info, process);
+    let seen = sustained::judge(facts, HOG_CPU, &readings, host.cpu.interval_seconds)?;
+    let share = process.cpu_percent / cores;
+    let (draft, title) = about(&PROCESS_HOGS_CPU, seen.severity, process);
     let (part, of_one) = (percent(share), percent(process.cpu_percent));
-    let found = draft
-        .judged(path(process, "machine_percent"), share, "percent", HOG)
-        .context(path(process, "cpu_percent"), process.cpu_percent, "percent")
-        .context("host.cpu.interval_seconds", host.cpu.interval_seconds, "seconds")
-        .statements([
+    let draft = draft.judged(path(process, "machine_percent"), share, "percent", seen.bound).context(
+        path(process, "cpu_percent"),
+        process.cpu_percent,
+        "percent",
+    );
+    let draft =
+        seen.context(draft, &format!("host.processes[{}:{}]", clean_name(&process.name), process.pid));
+    let draft = if seen.is_single() {
+        draft.statements([
+            format!("{title} used {part} of the processor time of the machine at the only reading."),
+            format!("By a single reading, {} takes {part} of what all processors can do.", name(process)),
+        ])
+    } else {
+        draft.statements([
             format!("{title} uses {part} of the processor time of the machine."),
             format!("{title} alone takes {part} of what all processors can do."),
             format!("{title} runs at {of_one} of one processor, which is {part} of the machine."),
         ])
-        .consequences(&[
-            LITTLE_TIME,
-            "A build, a backup or a model may need this much, but an endless loop looks the same.",
-        ])
+    };
+    let draft = draft.consequences(&[
+        LITTLE_TIME,
+        "A build, a backup or a model may need this much, but an endless loop looks the same.",
+    ]);
+    let found = seen
+        .consequence(draft)
         .command(
             "See what its threads do.",
             format!("top -H -b -n 1 -p {} | head -n 30", process.pid),
@@ -359,20 +411,89 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_of_states_have_their_bounds() {
-        for (zombies, expected) in
+    fn zombies_that_last_have_their_bounds() {
+        for (lasting, expected) in
             [(0, None), (10, None), (11, Some(Info)), (100, Some(Info)), (101, Some(Warning))]
         {
             let mut snapshot = healthy();
-            host(&mut snapshot).processes.as_mut().unwrap().zombies = zombies;
-            assert_eq!(grade(&ZOMBIES, &snapshot), expected, "{zombies}");
+            let processes = host(&mut snapshot).processes.as_mut().unwrap();
+            // Others exist between the end of a process and the call of its parent.
+            (processes.zombies, processes.lasting_zombies) = (lasting + 500, Some(lasting));
+            assert_eq!(grade(&ZOMBIES, &snapshot), expected, "{lasting}");
+            let processes = host(&mut snapshot).processes.as_mut().unwrap();
+            (processes.zombies, processes.lasting_zombies) = (lasting, None);
+            assert_eq!(grade(&ZOMBIES, &snapshot), expected.map(|_| Info), "{lasting} at a single reading");
         }
-        for (blocked, expected) in
-            [(0, None), (5, None), (6, Some(Warning)), (20, Some(Warning)), (21, Some(Critical))]
-        {
+    }
+
+    fn read_before(snapshot: &mut Snapshot, series: &str, readings: &[(f64, f64)]) {
+        host(snapshot).earlier = readings
+            .iter()
+            .map(|(seconds_ago, value)| EarlierValue {
+                series: series.into(),
+                seconds_ago: *seconds_ago,
+                value: *value,
+            })
+            .collect();
+    }
+
+    #[tokio::test]
+    async fn processes_are_blocked_if_two_readings_show_it() {
+        const SERIES: &str = "host.processes.blocked";
+        for (now, before, expected) in [
+            (5, vec![(60.0, 50.0)], None),
+            (6, vec![(60.0, 6.0)], Some(Warning)),
+            (20, vec![(60.0, 50.0)], Some(Warning)),
+            (21, vec![(60.0, 21.0)], Some(Critical)),
+            (21, vec![(60.0, 20.0)], Some(Warning)),
+            (50, vec![(60.0, 5.0)], None),
+            // Within less than a second, as without history.
+            (50, vec![(0.5, 50.0), (0.25, 50.0)], Some(Warning)),
+            (50, vec![(1.0, 50.0), (0.5, 50.0)], Some(Critical)),
+            (50, vec![(0.5, 50.0), (0.25, 5.0)], None),
+            // A single reading.
+            (5, vec![], None),
+            (6, vec![], Some(Info)),
+            (50, vec![], Some(Info)),
+        ] {
             let mut snapshot = healthy();
-            host(&mut snapshot).processes.as_mut().unwrap().blocked = blocked;
-            assert_eq!(grade(&BLOCKED_PROCESSES, &snapshot), expected, "{blocked}");
+            host(&mut snapshot).processes.as_mut().unwrap().blocked = now;
+            read_before(&mut snapshot, SERIES, &before);
+            assert_eq!(grade(&BLOCKED_PROCESSES, &snapshot), expected, "{now} {before:?}");
+        }
+        let mut snapshot = healthy();
+        host(&mut snapshot).processes.as_mut().unwrap().blocked = 21;
+        for (before, expected) in [(21.0, Some(Critical)), (6.0, Some(Warning)), (5.0, None)] {
+            let history = trends(&snapshot, SERIES, &[before]).await;
+            assert_eq!(grade_with(&BLOCKED_PROCESSES, &snapshot, &history), expected, "{before}");
+        }
+    }
+
+    #[test]
+    fn process_that_uses_most_processor_time_does_so_at_two_readings() {
+        // The healthy snapshot has four processors.
+        for (now, before, expected) in [
+            (200.0, vec![(0.25, 400.0)], None),
+            (200.4, vec![(0.25, 200.4)], Some(Info)),
+            (400.0, vec![(0.25, 400.0)], Some(Info)),
+            (400.0, vec![(0.25, 200.0)], None),
+            (400.0, vec![(0.25, 0.0)], None),
+            (200.0, vec![], None),
+            (200.4, vec![], Some(Info)),
+            (f64::NAN, vec![(0.25, 400.0)], None),
+        ] {
+            let mut snapshot = healthy();
+            host(&mut snapshot).processes.as_mut().unwrap().top[0].cpu_percent = now;
+            read_before(&mut snapshot, "host.processes[postgres:812].cpu_percent", &before);
+            assert_eq!(grade(&PROCESS_HOGS_CPU, &snapshot), expected, "{now} {before:?}");
+            let no_trends = Trends::default();
+            let facts = Facts::new(&snapshot, &no_trends);
+            for found in (PROCESS_HOGS_CPU.check)(&facts) {
+                let single = found.finding.summary.contains("at the only reading");
+                assert_eq!(single, before.is_empty(), "{}", found.finding.summary);
+            }
+            host(&mut snapshot).cpu.cores = 0;
+            assert_eq!(grade(&PROCESS_HOGS_CPU, &snapshot), None);
         }
     }
 
@@ -470,8 +591,9 @@ mod tests {
     fn zombies_are_reported_with_their_parent() {
         let mut snapshot = healthy();
         let processes = host(&mut snapshot).processes.as_mut().unwrap();
-        processes.zombies = 150;
-        processes.zombie_parents = vec![ZombieParent { pid: 4711, name: "rm -rf /".into(), zombies: 149 }];
+        (processes.zombies, processes.lasting_zombies) = (170, Some(150));
+        let (name, lasting_zombies) = ("rm -rf /".into(), Some(149));
+        processes.zombie_parents = vec![ZombieParent { pid: 4711, name, zombies: 160, lasting_zombies }];
         let no_trends = Trends::default();
         let facts = Facts::new(&snapshot, &no_trends);
         let found = (ZOMBIES.check)(&facts).remove(0).finding;
@@ -508,12 +630,6 @@ mod tests {
             let total = host(&mut snapshot).memory.total_bytes.unwrap();
             host(&mut snapshot).processes.as_mut().unwrap().top[0].memory_bytes = total / 100 * percent;
             assert_eq!(grade(&PROCESS_HOGS_MEMORY, &snapshot), expected, "{percent}");
-        }
-        // The healthy snapshot has four processors.
-        for (percent, expected) in [(200.0, None), (200.4, Some(Info)), (f64::NAN, None)] {
-            let mut snapshot = healthy();
-            host(&mut snapshot).processes.as_mut().unwrap().top[0].cpu_percent = percent;
-            assert_eq!(grade(&PROCESS_HOGS_CPU, &snapshot), expected, "{percent}");
         }
     }
 }

@@ -29,6 +29,8 @@ pub(in crate::agents::hardware_optimizer) fn healthy() -> Snapshot {
         pids_limit: Some(1000),
         pids: Some(20),
         missing: Vec::new(),
+        other_cpu_seconds: Some(80.0),
+        earlier: Vec::new(),
     }));
     let container = ContainerInfo {
         id: "0123456789ab".into(),
@@ -46,6 +48,8 @@ pub(in crate::agents::hardware_optimizer) fn healthy() -> Snapshot {
         restarts: Some(0),
         oom_killed: Some(false),
         exit_code: None,
+        started_seconds_ago: Some(800_000),
+        finished_seconds_ago: None,
     };
     snapshot.add(SnapshotPart::Containers(ContainerMetrics {
         engine: "docker 26.1".into(),
@@ -53,6 +57,7 @@ pub(in crate::agents::hardware_optimizer) fn healthy() -> Snapshot {
         total: 1,
         containers: vec![container],
         missing: Vec::new(),
+        earlier: Vec::new(),
     }));
     snapshot.add(SnapshotPart::Gpus(vec![GpuMetrics {
         index: 0,
@@ -142,6 +147,7 @@ fn machine() -> HostMetrics {
         processes: Some(ProcessMetrics {
             count: 180,
             zombies: 0,
+            lasting_zombies: Some(0),
             zombie_parents: Vec::new(),
             blocked: 0,
             frozen: 0,
@@ -176,16 +182,23 @@ pub(in crate::agents::hardware_optimizer) fn limit(
     LimitUse { limit, of: of.map(str::to_owned), used, allowed }
 }
 
+/// Returns the readings of two seconds and of one second before the snapshot.
+fn readings_before(series: impl Into<String>, values: [f64; 2]) -> [EarlierValue; 2] {
+    let series = series.into();
+    [(2.0, values[0]), (1.0, values[1])].map(|(seconds_ago, value)| EarlierValue {
+        series: series.clone(),
+        seconds_ago,
+        value,
+    })
+}
+
 /// Adds the readings of two seconds and of one second before the snapshot.
 pub(in crate::agents::hardware_optimizer) fn read_before(
     host: &mut HostMetrics,
     series: impl Into<String>,
     values: [f64; 2],
 ) {
-    let series = series.into();
-    for (seconds_ago, value) in [(2.0, values[0]), (1.0, values[1])] {
-        host.earlier.push(EarlierValue { series: series.clone(), seconds_ago, value });
-    }
+    host.earlier.extend(readings_before(series, values));
 }
 
 /// Returns a snapshot with every problem that a single one can show, under hostile names.
@@ -232,6 +245,10 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
     machine.disks.push(DiskMetrics { mount: "/log".into(), deleted_files: Some(deleted), ..disk });
     machine.devices[0].latency_ms = Some(777.0);
     machine.devices[0].name = HOSTILE.into();
+    read_before(machine, format!("host.devices[{HOSTILE}].latency_ms"), [777.0; 2]);
+    read_before(machine, format!("host.devices[{HOSTILE}].operations_per_second"), [50.0; 2]);
+    read_before(machine, "host.swap.in_bytes_per_second", [3e7; 2]);
+    read_before(machine, "host.swap.out_bytes_per_second", [2e7; 2]);
     for share in ["iowait", "steal"] {
         read_before(machine, format!("host.cpu.{share}_percent"), [60.0, 60.0]);
     }
@@ -266,11 +283,14 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
     ];
     read_before(machine, "host.limits[listen_queue:8080].used", [129.0, 129.0]);
     let processes = machine.processes.as_mut().unwrap();
-    (processes.zombies, processes.blocked) = (150, 44);
-    processes.zombie_parents = vec![ZombieParent { pid: 4711, name: HOSTILE.into(), zombies: 149 }];
+    (processes.zombies, processes.lasting_zombies, processes.blocked) = (155, Some(150), 44);
+    let (name, lasting_zombies) = (HOSTILE.into(), Some(149));
+    processes.zombie_parents = vec![ZombieParent { pid: 4711, name, zombies: 152, lasting_zombies }];
     let hog = &mut processes.top[0];
     (hog.name, hog.cpu_percent, hog.memory_bytes) = (HOSTILE.into(), 399.0, 9 * GIB);
     hog.open_files = Some(1020);
+    read_before(machine, "host.processes.blocked", [44.0; 2]);
+    read_before(machine, format!("host.processes[{HOSTILE}:812].cpu_percent"), [399.0; 2]);
     machine.temperatures[0].celsius = 98.5;
     machine.files = Some(FileMetrics { open: 990_000, limit: 1_000_000 });
     machine.clock = Some(ClockMetrics { synchronized: false, max_error_ms: 16_000.0, service: None });
@@ -289,12 +309,15 @@ pub(in crate::agents::hardware_optimizer) fn sick() -> Snapshot {
             oom_killed: Some(true),
             restarts: Some(12),
             state: "restarting".into(),
+            started_seconds_ago: Some(20),
+            finished_seconds_ago: Some(5),
             ..good.clone()
         },
         ContainerInfo { health: Some("unhealthy".into()), id: "$(reboot)".into(), ..good.clone() },
         ContainerInfo { pids: Some(499), ..good.clone() },
         ContainerInfo { state: "exited".into(), exit_code: Some(1), ..good },
     ];
+    read_containers_before(&mut snapshot, format!("containers[{HOSTILE}].cpu_percent"), [100.0; 2]);
     let gpu = &mut gpus(&mut snapshot)[0];
     (gpu.name, gpu.memory_used_bytes, gpu.celsius) = (Some(HOSTILE.into()), Some(24 * GIB), Some(95.0));
     snapshot
@@ -346,6 +369,15 @@ pub(in crate::agents::hardware_optimizer) fn cgroup(snapshot: &mut Snapshot) -> 
 /// Returns the containers for modification.
 pub(in crate::agents::hardware_optimizer) fn containers(snapshot: &mut Snapshot) -> &mut Vec<ContainerInfo> {
     &mut value(&mut snapshot.containers).containers
+}
+
+/// Adds the readings of the containers two seconds and one second before the snapshot.
+pub(in crate::agents::hardware_optimizer) fn read_containers_before(
+    snapshot: &mut Snapshot,
+    series: impl Into<String>,
+    values: [f64; 2],
+) {
+    value(&mut snapshot.containers).earlier.extend(readings_before(series, values));
 }
 
 /// Returns the GPUs for modification.

@@ -9,6 +9,7 @@ use super::draft::{Draft, Found};
 use super::figures::{bytes, percent, rate};
 use super::memory::{LARGEST, USED};
 use super::rule::{Facts, Rule};
+use super::sustained;
 
 /// Bytes a second in one direction: a few hundred pages a second, and ten times that; our choice.
 const TRAFFIC: Bounds = Bounds::new(1_048_576.0, 10_485_760.0);
@@ -31,22 +32,32 @@ pub(super) const NO_SWAP: Rule = Rule { name: "no_swap", check: |facts| Vec::fro
 
 fn traffic(facts: &Facts<'_>) -> Option<Found> {
     // Compressed swap in memory causes no disk traffic; its cost is processor time. Swap of an unknown kind may be it.
-    let swap = Some(&facts.snapshot.host.value()?.swap).filter(|swap| swap.in_memory == Some(false))?;
+    let host = facts.snapshot.host.value()?;
+    let swap = Some(&host.swap).filter(|swap| swap.in_memory == Some(false))?;
     let (read, written) = (swap.in_bytes_per_second?, swap.out_bytes_per_second?);
     let paths = ("host.swap.in_bytes_per_second", "host.swap.out_bytes_per_second");
     let (metric, value, other_metric, other) =
         if read >= written { (paths.0, read, paths.1, written) } else { (paths.1, written, paths.0, read) };
-    let (severity, bound) = TRAFFIC.grade(value)?;
+    let larger = |one: f64, other: Option<f64>| other.map_or(one, |other| one.max(other));
+    let readings = sustained::combined(facts, (metric, value), (other_metric, other), larger);
+    let seen = sustained::judge(facts, TRAFFIC, &readings, host.cpu.interval_seconds)?;
     let moves = (read >= 1.0, written >= 1.0);
     let (read, written) = (rate(read), rate(written));
-    let headline = match severity {
+    let headline = match seen.severity {
         Severity::Critical => "the machine is swapping heavily",
         _ => "the machine is swapping",
     };
-    let draft = Draft::new(&SWAP_TRAFFIC, severity, RESOURCE)
-        .judged(metric, value, "bytes/s", bound)
+    let draft = Draft::new(&SWAP_TRAFFIC, seen.severity, RESOURCE)
+        .judged(metric, value, "bytes/s", seen.bound)
         .context(other_metric, other, "bytes/s");
+    let draft = seen.context(draft, "host.swap");
     let draft = match moves {
+        _ if seen.is_single() => draft.statements([
+            format!("At the only reading, the machine read {read} from swap and wrote {written} to it."),
+            format!(
+                "By a single reading, swap is in use, with {read} read from it and {written} written to it."
+            ),
+        ]),
         (true, true) => draft.statements([
             format!("The machine reads {read} from swap and writes {written} to it."),
             format!(
@@ -63,12 +74,13 @@ fn traffic(facts: &Facts<'_>) -> Option<Found> {
             format!("Swap is in active use, with {written} written to it."),
         ]),
     };
-    let found = draft
-        .consequences(&[
-            "Programs have to wait whenever they need memory that was moved to swap.",
-            "Swap traffic at this rate usually means that programs need more memory than the machine has.",
-            "Other work on the disk that holds the swap space may become slower too.",
-        ])
+    let draft = draft.consequences(&[
+        "Programs have to wait whenever they need memory that was moved to swap.",
+        "Swap traffic at this rate usually means that programs need more memory than the machine has.",
+        "Other work on the disk that holds the swap space may become slower too.",
+    ]);
+    let found = seen
+        .consequence(draft)
         .command(
             "Watch the swap traffic over some seconds.",
             "vmstat 1 5",
@@ -180,25 +192,74 @@ fn none(facts: &Facts<'_>) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
-    use sutazai_core::domain::Severity::{Info, Warning};
+    use sutazai_core::domain::Severity::{Critical, Info, Warning};
+    use sutazai_core::domain::{EarlierValue, Snapshot};
 
-    use super::super::rule::tests::grade;
+    use super::super::rule::tests::{grade, grade_with};
     use super::super::sample::{around, healthy, host};
+    use super::super::trends::tests::trends;
     use super::*;
 
+    /// Returns a machine with these rates of reading and writing now and at the reading of a minute ago.
+    fn swapping(now: [f64; 2], before: Option<[f64; 2]>) -> Snapshot {
+        let mut snapshot = healthy();
+        let machine = host(&mut snapshot);
+        let swap = &mut machine.swap;
+        (swap.in_bytes_per_second, swap.out_bytes_per_second) = (Some(now[0]), Some(now[1]));
+        for (series, value) in ["in", "out"].into_iter().zip(before.into_iter().flatten()) {
+            let series = format!("host.swap.{series}_bytes_per_second");
+            machine.earlier.push(EarlierValue { series, seconds_ago: 60.0, value });
+        }
+        snapshot
+    }
+
     #[test]
-    fn swap_traffic_counts_both_ways() {
-        for (value, expected) in around(1_048_576.0, 10_485_760.0) {
-            let mut reads = healthy();
-            host(&mut reads).swap.in_bytes_per_second = Some(value);
-            let mut writes = healthy();
-            host(&mut writes).swap.out_bytes_per_second = Some(value);
-            assert_eq!(grade(&SWAP_TRAFFIC, &reads), expected, "{value}");
-            assert_eq!(grade(&SWAP_TRAFFIC, &writes), expected, "{value}");
-            host(&mut reads).swap.in_memory = Some(true);
-            assert_eq!(grade(&SWAP_TRAFFIC, &reads), None, "compressed memory is no disk");
-            host(&mut writes).swap.in_bytes_per_second = None;
-            assert_eq!(grade(&SWAP_TRAFFIC, &writes), None, "what was not counted is not judged");
+    fn swap_traffic_counts_both_ways_at_two_readings() {
+        const MIB: f64 = 1_048_576.0;
+        for (value, expected) in around(MIB, 10.0 * MIB) {
+            let (reads, writes) = ([value, 0.0], [0.0, value]);
+            for (now, before) in [(reads, reads), (writes, writes), (reads, writes), (writes, reads)] {
+                let mut snapshot = swapping(now, Some(before));
+                assert_eq!(grade(&SWAP_TRAFFIC, &snapshot), expected, "{now:?} {before:?}");
+                host(&mut snapshot).swap.in_memory = Some(true);
+                assert_eq!(grade(&SWAP_TRAFFIC, &snapshot), None, "compressed memory is no disk");
+                let mut snapshot = swapping(now, Some(before));
+                host(&mut snapshot).swap.in_bytes_per_second = None;
+                assert_eq!(grade(&SWAP_TRAFFIC, &snapshot), None, "what was not counted is not judged");
+            }
+            let once = expected.map(|_| Info);
+            assert_eq!(grade(&SWAP_TRAFFIC, &swapping(reads, None)), once, "{value} at a single reading");
+            assert_eq!(
+                grade(&SWAP_TRAFFIC, &swapping(writes, Some([MIB, MIB]))),
+                None,
+                "{value}, then a burst"
+            );
+        }
+        let burst = swapping([99.0 * MIB, 0.0], Some([0.0, 5.0 * MIB]));
+        assert_eq!(grade(&SWAP_TRAFFIC, &burst), Some(Warning), "only the milder bound lasts");
+    }
+
+    #[test]
+    fn swap_traffic_is_critical_for_a_second_or_more() {
+        for (interval, seconds_ago, expected) in
+            [(0.25, 0.25, Warning), (0.25, 0.74, Warning), (0.25, 0.75, Critical), (60.0, 60.0, Critical)]
+        {
+            let mut snapshot = swapping([5e7, 0.0], Some([5e7, 0.0]));
+            let machine = host(&mut snapshot);
+            machine.cpu.interval_seconds = interval;
+            for earlier in &mut machine.earlier {
+                earlier.seconds_ago = seconds_ago;
+            }
+            assert_eq!(grade(&SWAP_TRAFFIC, &snapshot), Some(expected), "{interval} {seconds_ago}");
+        }
+    }
+
+    #[tokio::test]
+    async fn swap_traffic_of_the_history_is_a_second_reading() {
+        let snapshot = swapping([5e7, 0.0], None);
+        for (before, expected) in [(5e7, Some(Critical)), (1e6, None)] {
+            let history = trends(&snapshot, "host.swap.in_bytes_per_second", &[before]).await;
+            assert_eq!(grade_with(&SWAP_TRAFFIC, &snapshot, &history), expected, "{before}");
         }
     }
 

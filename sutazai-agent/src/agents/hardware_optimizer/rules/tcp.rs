@@ -50,7 +50,7 @@ fn tcp<'a>(facts: &Facts<'a>) -> Option<&'a TcpMetrics> {
 fn retransmissions(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
     let sent = ("host.tcp.segments_sent".to_owned(), tcp.segments_sent? as f64);
     let again = ("host.tcp.retransmitted".to_owned(), tcp.retransmitted? as f64);
-    let Verdict::Lately(share) = lately::judge(facts, &sent, &[again], MIN_RECENT_SEGMENTS) else {
+    let Verdict::Lately(share) = lately::judge(facts, &sent, &[again], [MIN_RECENT_SEGMENTS, 0.0]) else {
         return None;
     };
     let part = bounds::percent(share.faults, share.events + share.faults);

@@ -22,7 +22,7 @@ const MAX_COARSE_POINTS: u32 = 276;
 /// Maximum age of the last point of a history that is used for the current state.
 const MAX_SAMPLE_AGE: TimeDelta = TimeDelta::minutes(20);
 /// Longest gap between two points; a longer one may hide that the value was within its bound.
-const MAX_GAP: TimeDelta = TimeDelta::minutes(30);
+pub(super) const MAX_GAP: TimeDelta = TimeDelta::minutes(30);
 /// Maximum delay between an earlier reading of the snapshot and the sample of the same reading in a server's history.
 const MAX_SAMPLING_DELAY: TimeDelta = TimeDelta::seconds(5);
 /// Minimum number of readings for growth: two show that a value changed, not that it keeps changing.
@@ -76,15 +76,6 @@ impl Growth {
             && self.fit >= fit
             && (self.readings >= MIN_READINGS_FOR_UNEVEN_STEPS || self.even)
     }
-}
-
-/// Run of latest readings at each of which a value was past a bound.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sustained {
-    /// Number of readings past the bound, including the current one.
-    pub(super) readings: usize,
-    /// Seconds since the first of them.
-    pub(super) seconds: f64,
 }
 
 impl Trends {
@@ -175,8 +166,10 @@ impl Facts<'_> {
     pub(super) fn readings(&self, series: &str, value: f64) -> Points {
         let now = self.snapshot.taken_at;
         let mut points = self.trends.series.get(series).cloned().unwrap_or_default();
-        let host = self.snapshot.host.value();
-        let earlier = host.into_iter().flat_map(|host| &host.earlier);
+        let host = self.snapshot.host.value().map(|host| &host.earlier);
+        let group = self.snapshot.cgroup.value().map(|group| &group.earlier);
+        let containers = self.snapshot.containers.value().map(|engine| &engine.earlier);
+        let earlier = [host, group, containers].into_iter().flatten().flatten();
         let earlier = earlier.filter(|one| one.series == series && one.seconds_ago > 0.0);
         let earlier: Points = earlier
             .filter_map(|one| {
@@ -221,23 +214,6 @@ impl Facts<'_> {
             .filter_map(|start| measure_growth(points.get(start..)?))
             .find(|growth| steady(growth))
     }
-
-    /// Returns the run of latest readings at which the series was over the bound; `None` when it is not over it now.
-    pub(super) fn sustained(&self, series: &str, value: f64, bound: f64) -> Option<Sustained> {
-        let points = self.readings(series, value);
-        let mut next = self.snapshot.taken_at;
-        let over = points.iter().rev().take_while(|(at, value)| {
-            let counts = *value > bound && next - *at <= MAX_GAP;
-            next = *at;
-            counts
-        });
-        let mut found = Sustained { readings: 0, seconds: 0.0 };
-        for (at, _) in over {
-            found =
-                Sustained { readings: found.readings + 1, seconds: seconds(self.snapshot.taken_at - *at) };
-        }
-        (found.readings > 0).then_some(found)
-    }
 }
 
 /// Returns how much a counter rose over these readings, resets included.
@@ -279,9 +255,15 @@ fn needed_series(snapshot: &Snapshot) -> Vec<String> {
     let mut names = Vec::new();
     if let Some(host) = snapshot.host.value() {
         let single = ["cpu.used_percent", "cpu.iowait_percent", "cpu.steal_percent", "memory.used_percent"];
-        let more = ["memory.oom_kills", "swap.used_percent"];
+        let more = ["memory.oom_kills", "swap.used_percent", "processes.blocked"];
+        let swap = ["swap.in_bytes_per_second", "swap.out_bytes_per_second"];
         let tcp = ["tcp.segments_sent", "tcp.retransmitted", "tcp.listen_overflows"];
-        names.extend(single.iter().chain(&more).chain(&tcp).map(|name| format!("host.{name}")));
+        let all = single.iter().chain(&more).chain(&swap).chain(&tcp);
+        names.extend(all.map(|name| format!("host.{name}")));
+        for device in &host.devices {
+            let figures = ["operations_per_second", "latency_ms"];
+            names.extend(figures.map(|figure| format!("host.devices[{}].{figure}", device.name)));
+        }
         for network in &host.networks {
             let figures = ["packets", "errors", "drops", "queue_drops", "carrier_changes"];
             names.extend(figures.map(|figure| format!("host.networks[{}].{figure}", network.interface)));
@@ -305,13 +287,24 @@ fn needed_series(snapshot: &Snapshot) -> Vec<String> {
         let figures = ["memory_used_bytes", "oom_kills", "periods", "throttled_periods"];
         names.extend(figures.map(|figure| format!("cgroup[{}].{figure}", group.path)));
     }
-    let containers = snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers);
-    let limited = containers
-        .filter(|one| one.memory_used_percent.is_some_and(|used| used > MIN_CONTAINER_USED_PERCENT));
-    names.extend(limited.map(|one| format!("containers[{}].memory_used_bytes", one.name)));
+    for container in snapshot.containers.value().into_iter().flat_map(|engine| &engine.containers) {
+        let busy = container.cpu_percent.zip(container.cpu_limit_cores);
+        let figures = [
+            (container.memory_used_percent.is_some_and(is_near_limit), "memory_used_bytes"),
+            (busy.is_some_and(|(used, cores)| is_near_limit(used / cores)), "cpu_percent"),
+            (container.restarts.is_some_and(|restarts| restarts > 0), "restarts"),
+            (container.oom_killed == Some(true), "oom_killed"),
+        ];
+        let needed = figures.into_iter().filter(|(needed, _)| *needed);
+        names.extend(needed.map(|(_, figure)| format!("containers[{}].{figure}", container.name)));
+    }
     let gpus = snapshot.gpus.value().into_iter().flatten();
     names.extend(gpus.map(|gpu| format!("gpus[{}].memory_used_bytes", gpu.index)));
     names
+}
+
+fn is_near_limit(used_percent: f64) -> bool {
+    used_percent > MIN_CONTAINER_USED_PERCENT
 }
 
 pub(super) fn seconds(time: TimeDelta) -> f64 {
@@ -494,24 +487,6 @@ pub(super) mod tests {
         assert_eq!(history.rise(series, TimeDelta::hours(1), 2.0), Some(2.0));
         assert_eq!(history.rise(series, TimeDelta::minutes(12), 4.0), Some(3.0));
         assert_eq!(history.rise(series, TimeDelta::minutes(1), 4.0), None);
-    }
-
-    #[test]
-    fn readings_past_the_bound_are_counted_until_a_break() {
-        for (earlier, now, expected) in [
-            (vec![], 9.0, None),
-            (vec![], 11.0, Some((1, 0.0))),
-            (vec![(0.25, 11.0)], 11.0, Some((2, 0.25))),
-            (vec![(0.5, 11.0), (0.25, 10.0)], 11.0, Some((1, 0.0))),
-            (vec![(3600.0, 11.0)], 11.0, Some((1, 0.0))),
-            (vec![(90.0, 11.0), (60.0, 12.0)], 11.0, Some((3, 90.0))),
-        ] {
-            let snapshot = with_earlier(CPU, &earlier);
-            let no_trends = Trends::default();
-            let facts = Facts::new(&snapshot, &no_trends);
-            let found = facts.sustained(CPU, now, 10.0).map(|found| (found.readings, found.seconds));
-            assert_eq!(found, expected, "{earlier:?} {now}");
-        }
     }
 
     #[tokio::test]

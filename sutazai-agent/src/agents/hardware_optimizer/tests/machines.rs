@@ -8,7 +8,9 @@ use sutazai_core::domain::{
 use sutazai_core::memory::MemoryMetricStore;
 use sutazai_core::ports::MetricStore;
 
-use super::super::rules::sample::{cgroup, containers, gpus, healthy, host, limit, pressure, read_before};
+use super::super::rules::sample::{
+    cgroup, containers, gpus, healthy, host, limit, pressure, read_before, read_containers_before,
+};
 use super::super::rules::{self, RULES, Trends};
 use super::{full_container, full_disk, full_memory};
 
@@ -82,6 +84,7 @@ fn snapshot(rule: &str) -> Snapshot {
         "headroom" => {}
         container if container.starts_with("container_") => {
             spoil_container(&mut containers(&mut snapshot)[0], container);
+            read_containers_before(&mut snapshot, "containers[web].cpu_percent", [97.0; 2]);
         }
         rule => spoil(host(&mut snapshot), rule),
     }
@@ -109,8 +112,11 @@ fn restrict(snapshot: &mut Snapshot, rule: &str) {
 
 fn spoil_container(container: &mut ContainerInfo, rule: &str) {
     match rule {
-        "container_oom_killed" => (container.state, container.oom_killed) = ("exited".into(), Some(true)),
-        "container_restarting" => container.restarts = Some(7),
+        "container_oom_killed" => {
+            (container.state, container.oom_killed) = ("exited".into(), Some(true));
+            container.finished_seconds_ago = Some(600);
+        }
+        "container_restarting" => (container.restarts, container.started_seconds_ago) = (Some(7), Some(600)),
         "container_unhealthy" => container.health = Some("unhealthy".into()),
         "container_pids_near_limit" => container.pids = Some(470),
         "container_cpu_near_limit" => container.cpu_percent = Some(97.0),
@@ -154,6 +160,8 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
         "swap_traffic" => {
             host.swap.in_bytes_per_second = Some(20.0 * MIB);
             host.swap.out_bytes_per_second = Some(5.0 * MIB);
+            read_before(host, "host.swap.in_bytes_per_second", [20.0 * MIB; 2]);
+            read_before(host, "host.swap.out_bytes_per_second", [5.0 * MIB; 2]);
         }
         "swap_full" => host.swap.used_percent = Some(90.0),
         "no_swap" => (host.swap.total_bytes, host.memory.used_percent) = (Some(0), Some(80.0)),
@@ -177,9 +185,19 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
             (disk.mount, disk.read_only) = ("/var".into(), true);
             host.disks.push(disk);
         }
-        "disk_slow" => host.devices[0].latency_ms = Some(240.0),
-        "zombies" => host.processes.as_mut().unwrap().zombies = 150,
-        "blocked_processes" => host.processes.as_mut().unwrap().blocked = 12,
+        "disk_slow" => {
+            host.devices[0].latency_ms = Some(240.0);
+            read_before(host, "host.devices[vda].latency_ms", [240.0; 2]);
+            read_before(host, "host.devices[vda].operations_per_second", [50.0; 2]);
+        }
+        "zombies" => {
+            let processes = host.processes.as_mut().unwrap();
+            (processes.zombies, processes.lasting_zombies) = (150, Some(150));
+        }
+        "blocked_processes" => {
+            host.processes.as_mut().unwrap().blocked = 12;
+            read_before(host, "host.processes.blocked", [12.0; 2]);
+        }
         "open_files_machine" => host.files = Some(FileMetrics { open: 900_000, limit: 1_000_000 }),
         "network_errors" => spoil_network(host, "errors"),
         "network_drops" => spoil_network(host, "drops"),
@@ -226,7 +244,10 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
             host.memory.used_percent = Some(70.0);
             host.processes.as_mut().unwrap().top[0].memory_bytes = 9 << 30;
         }
-        "process_hogs_cpu" => host.processes.as_mut().unwrap().top[0].cpu_percent = 300.0,
+        "process_hogs_cpu" => {
+            host.processes.as_mut().unwrap().top[0].cpu_percent = 300.0;
+            read_before(host, "host.processes[postgres:812].cpu_percent", [300.0; 2]);
+        }
         "process_grows" => host.processes.as_mut().unwrap().top[1].memory_bytes = 290 << 20,
         "open_files_process" => spoil_files(&mut host.processes.as_mut().unwrap().top[0]),
         rule => panic!("no machine for {rule}"),

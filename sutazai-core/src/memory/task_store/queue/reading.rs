@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::Queue;
 use crate::domain::page::fill_page;
 use crate::domain::{
-    Backlog, EventLogEntry, EventOffset, EventLogPage, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery,
-    TaskStatistics, UserId,
+    Backlog, EventLogEntry, EventLogPage, EventOffset, Task, TaskCount, TaskEvent, TaskId, TaskPage,
+    TaskQuery, TaskStatistics, UserId,
 };
 
 impl Queue {

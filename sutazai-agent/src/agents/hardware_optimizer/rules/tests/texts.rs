@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 use sutazai_core::domain::*;
 
 use super::super::draft::{Texts, first_choices};
-use super::super::sample::{cgroup, containers, gpus, healthy, host, limit, pressure, read_before, sick};
+use super::super::sample::{
+    cgroup, containers, gpus, healthy, host, limit, pressure, read_before, read_containers_before, sick,
+};
 use super::super::*;
 
 const GIB: u64 = 1 << 30;
@@ -40,6 +42,10 @@ pub(super) async fn every_kind() -> Vec<Found> {
         let trends = trends::tests::trends(&snapshot, "host.memory.oom_kills", &kills).await;
         all.extend(find(&snapshot, &trends));
     }
+    let mut snapshot = healthy();
+    containers(&mut snapshot)[0].restarts = Some(20);
+    let trends = trends::tests::trends(&snapshot, "containers[web].restarts", &[10.0, 12.0]).await;
+    all.extend(find(&snapshot, &trends));
     let rules: HashSet<&str> = all.iter().map(|found| found.finding.rule.as_str()).collect();
     assert_eq!(rules.len(), RULES.len(), "a rule gave no finding");
     all
@@ -59,17 +65,18 @@ fn crowded() -> Snapshot {
     };
     *gpus(&mut snapshot) = (0..6).map(|index| GpuMetrics { index, ..gpu.clone() }).collect();
     let base = containers(&mut snapshot)[0].clone();
-    let faults: [fn(&mut ContainerInfo); 7] = [
+    let faults: [fn(&mut ContainerInfo); 8] = [
         |one| one.pids = Some(450),
         |one| one.oom_killed = Some(true),
         |one| one.restarts = Some(12),
+        |one| (one.restarts, one.started_seconds_ago) = (Some(9), Some(60)),
         |one| one.health = Some("unhealthy".into()),
         |one| one.memory_used_percent = Some(90.0),
         |one| one.cpu_percent = Some(90.0),
         |one| (one.state, one.exit_code) = ("exited".into(), Some(2)),
     ];
     *containers(&mut snapshot) = Vec::new();
-    for (number, fault) in (0..42).zip(faults.iter().cycle()) {
+    for (number, fault) in (0..48).zip(faults.iter().cycle()) {
         let mut container = ContainerInfo { name: format!("web-{number}"), ..base.clone() };
         fault(&mut container);
         containers(&mut snapshot).push(container);
@@ -99,13 +106,13 @@ fn crowded() -> Snapshot {
     machine.processes.as_mut().unwrap().top = vec![process; 6];
     machine.temperatures = vec![sensor; 6];
     let processes = machine.processes.as_mut().unwrap();
-    (processes.zombies, processes.blocked) = (20, 8);
+    (processes.zombies, processes.lasting_zombies, processes.blocked) = (20, Some(20), 8);
     machine.files = Some(FileMetrics { open: 850, limit: 1000 });
     snapshot
 }
 
 /// Changes with one fault each, to reach the cases that a rule words differently.
-const CHANGES: [fn(&mut Snapshot); 45] = [
+const CHANGES: [fn(&mut Snapshot); 56] = [
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (99.0, Some(20.0)),
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, Some(70.0)),
     |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, None),
@@ -141,8 +148,75 @@ const CHANGES: [fn(&mut Snapshot); 45] = [
         (disk.used_percent, disk.available_bytes) = (96.0, 200 * GIB);
     },
     |snapshot| host(snapshot).devices[0].latency_ms = Some(150.0),
+    |snapshot| {
+        let machine = host(snapshot);
+        machine.devices[0].latency_ms = Some(150.0);
+        read_before(machine, "host.devices[vda].latency_ms", [150.0; 2]);
+        read_before(machine, "host.devices[vda].operations_per_second", [50.0; 2]);
+    },
+    |snapshot| {
+        let machine = host(snapshot);
+        machine.swap.out_bytes_per_second = Some(2e6);
+        read_before(machine, "host.swap.in_bytes_per_second", [0.0; 2]);
+        read_before(machine, "host.swap.out_bytes_per_second", [2e6; 2]);
+    },
+    |snapshot| {
+        let machine = host(snapshot);
+        machine.swap.in_bytes_per_second = Some(2e6);
+        read_before(machine, "host.swap.in_bytes_per_second", [2e6; 2]);
+        read_before(machine, "host.swap.out_bytes_per_second", [0.0; 2]);
+    },
+    |snapshot| {
+        let processes = host(snapshot).processes.as_mut().unwrap();
+        (processes.zombies, processes.lasting_zombies, processes.blocked) = (12, None, 8);
+        processes.top[0].cpu_percent = 300.0;
+    },
+    |snapshot| {
+        let machine = host(snapshot);
+        machine.processes.as_mut().unwrap().blocked = 8;
+        read_before(machine, "host.processes.blocked", [8.0; 2]);
+    },
+    |snapshot| containers(snapshot)[0].cpu_percent = Some(97.0),
+    |snapshot| {
+        containers(snapshot)[0].cpu_percent = Some(97.0);
+        read_containers_before(snapshot, "containers[web].cpu_percent", [97.0; 2]);
+    },
+    |snapshot| {
+        let one = &mut containers(snapshot)[0];
+        (one.oom_killed, one.state) = (Some(true), "restarting".into());
+        (one.restarts, one.started_seconds_ago, one.finished_seconds_ago) = (Some(4), Some(90_000), Some(60));
+    },
+    |snapshot| {
+        let one = &mut containers(snapshot)[0];
+        (one.oom_killed, one.state, one.finished_seconds_ago) = (Some(true), "exited".into(), Some(200_000));
+    },
+    |snapshot| {
+        let one = &mut containers(snapshot)[0];
+        (one.oom_killed, one.started_seconds_ago, one.restarts) = (Some(true), Some(90), Some(9));
+    },
+    |snapshot| {
+        let group = cgroup(snapshot);
+        group.earlier = [(0.5, 5.0), (0.25, 2.5)]
+            .into_iter()
+            .flat_map(|(seconds_ago, ago)| {
+                [
+                    ("periods", 5000.0 - ago),
+                    ("throttled_periods", 3.0 - ago / 2.5),
+                    ("other_cpu_seconds", 80.0 - ago / 5.0),
+                ]
+                .map(|(figure, value)| EarlierValue {
+                    series: format!("cgroup[/system.slice/sutazai.service].{figure}"),
+                    seconds_ago,
+                    value,
+                })
+            })
+            .collect();
+    },
     |snapshot| (host(snapshot).networks[0].errors, host(snapshot).networks[0].drops) = (20_000, 50_000),
-    |snapshot| host(snapshot).processes.as_mut().unwrap().zombies = 12,
+    |snapshot| {
+        let processes = host(snapshot).processes.as_mut().unwrap();
+        (processes.zombies, processes.lasting_zombies) = (20, Some(12));
+    },
     // Read within two seconds: a disk and a process that grow by 50 MiB and by 5 MiB a second.
     |snapshot| {
         let machine = host(snapshot);

@@ -5,6 +5,8 @@ use utoipa::openapi::{Ref, RefOr};
 
 use Kind::{Flag, List, Maybe, Number, One, Signed, Text, Whole};
 
+mod containers;
+
 /// Type of a field.
 pub(super) enum Kind {
     Text,
@@ -13,7 +15,7 @@ pub(super) enum Kind {
     Signed,
     Number,
     Flag,
-    /// Reference to one of [`TYPES`].
+    /// Reference to one of [`types`].
     One(&'static str),
     List(&'static Kind),
     /// Nullable: null when the value is not available.
@@ -51,8 +53,13 @@ type Field = (&'static str, Kind, &'static str);
 /// Type: name, description, fields.
 type Fields = (&'static str, &'static str, &'static [Field]);
 
-/// All types that occur in a section.
-pub(super) const TYPES: &[Fields] = &[
+/// Returns all types that occur in a section.
+pub(super) fn types() -> impl Iterator<Item = &'static Fields> {
+    TYPES.iter().chain(containers::TYPES)
+}
+
+/// Types of the sections except the containers.
+const TYPES: &[Fields] = &[
     (
         "HostMetrics",
         "CPU, memory, disks, network and processes of the machine.",
@@ -360,9 +367,14 @@ pub(super) const TYPES: &[Fields] = &[
             ("count", Whole, "Number of processes."),
             ("zombies", Whole, "Number of processes that have ended but were not waited for."),
             (
+                "lasting_zombies",
+                Maybe(&Whole),
+                "Number of zombies that were zombies at the last two earlier readings as well; null without an earlier reading.",
+            ),
+            (
                 "zombie_parents",
                 List(&One("ZombieParent")),
-                "Parents of the zombies, those with the most zombies first, at most five.",
+                "Parents of the zombies, those with the most lasting zombies first, at most five.",
             ),
             (
                 "blocked",
@@ -389,6 +401,11 @@ pub(super) const TYPES: &[Fields] = &[
             ("pid", Whole, "Process id."),
             ("name", Text, "Name in the kernel. Untrusted text: any program may set it."),
             ("zombies", Whole, "Number of its zombies."),
+            (
+                "lasting_zombies",
+                Maybe(&Whole),
+                "Number of its zombies that were zombies at the last two earlier readings as well; null without an earlier reading.",
+            ),
         ],
     ),
     (
@@ -508,56 +525,13 @@ pub(super) const TYPES: &[Fields] = &[
             ("oom_kills", Maybe(&Whole), "Processes of the group that were killed for lack of memory."),
             ("pids_limit", Maybe(&Whole), "Limit of processes; null: no limit, or listed in `missing`."),
             ("pids", Maybe(&Whole), "Number of processes."),
+            (
+                "other_cpu_seconds",
+                Maybe(&Number),
+                "Processor time in seconds that the group used since its creation, without that of this process.",
+            ),
+            ("earlier", List(&One("EarlierValue")), "Earlier readings of values whose change is evaluated."),
             ("missing", List(&One("MissingFigures")), "Figures that could not be read."),
-        ],
-    ),
-    (
-        "ContainerMetrics",
-        "Containers of one container engine.",
-        &[
-            ("engine", Text, "The engine and its version."),
-            ("running", Whole, "Number of running containers."),
-            ("total", Whole, "Number of containers."),
-            ("containers", List(&One("ContainerInfo")), "All containers, running ones first."),
-            ("missing", List(&One("MissingFigures")), "Figures that the engine did not provide."),
-        ],
-    ),
-    (
-        "ContainerInfo",
-        "Container.",
-        &[
-            ("id", Text, "The first 12 characters of its id."),
-            ("name", Text, "Name. Untrusted text: chosen by whoever started the container."),
-            ("image", Text, "Image. Untrusted text."),
-            ("state", Text, "`running`, `exited`, `restarting`, `paused` ..."),
-            ("health", Maybe(&Text), "`healthy`, `unhealthy` or `starting`; null without a health check."),
-            (
-                "cpu_percent",
-                Maybe(&Number),
-                "Share of one processor over the sampling interval; over 100 with several.",
-            ),
-            ("cpu_limit_cores", Maybe(&Number), "Limit of processors; null: no limit."),
-            ("memory_used_bytes", Maybe(&Whole), "Memory in use in bytes, as `docker stats` counts it."),
-            ("memory_limit_bytes", Maybe(&Whole), "Limit of memory in bytes; null: no limit."),
-            (
-                "memory_used_percent",
-                Maybe(&Number),
-                "Used share of its limit, 0 to 100; null without a limit.",
-            ),
-            ("pids", Maybe(&Whole), "Number of processes and threads."),
-            ("pids_limit", Maybe(&Whole), "Limit of processes and threads; null: no limit."),
-            (
-                "restarts",
-                Maybe(&Whole),
-                "Number of restarts by the engine; null when it did not describe the container.",
-            ),
-            (
-                "oom_killed",
-                Maybe(&Flag),
-                "True if its latest run was killed for lack of memory; null when the engine did not describe the \
-                 container.",
-            ),
-            ("exit_code", Maybe(&Signed), "Exit code of its latest run, once that has ended."),
         ],
     ),
     (
