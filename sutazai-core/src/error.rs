@@ -5,6 +5,7 @@
 //! code a command exits (`src/cli/exit.rs`). Python has one exception, `SutazaiError`, whatever the kind.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,14 +106,30 @@ impl fmt::Display for ErrorKind {
 }
 
 /// An error with its kind, a sentence for people, the input field it concerns and its source.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", self.full_text())]
 pub struct Error {
     kind: ErrorKind,
     message: String,
     detail: Option<String>,
     field: Option<String>,
     retry_after: Option<Duration>,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    source: Option<Cause>,
+}
+
+/// Underlying error, shared by the clones of an [`Error`].
+///
+/// It is not an error itself: `source()` must return the library's own error, which callers downcast, and an `Arc` of an
+/// error would be returned in its place.
+#[derive(Debug, Clone)]
+struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl Deref for Cause {
+    type Target = dyn std::error::Error + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
 }
 
 impl Error {
@@ -200,7 +217,7 @@ impl Error {
 
     /// Sets the underlying error as the source.
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
+        self.source = Some(Cause(Arc::new(source)));
         self
     }
 
@@ -227,6 +244,14 @@ impl Error {
         }
     }
 
+    /// Returns the text for operators: the public text and the details.
+    fn full_text(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{}: {detail}", self.public_text()),
+            None => self.public_text(),
+        }
+    }
+
     /// Returns the input field that the error concerns, if any.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
@@ -235,23 +260,6 @@ impl Error {
     /// Returns the time after which a retry makes sense, if known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(field) = &self.field {
-            write!(f, "{field}: ")?;
-        }
-        f.write_str(&self.message)?;
-        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
-    }
-}
-
-// By hand: a derived `source` is the `Arc`, which nobody can downcast to the library's own error.
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|s| s.as_ref() as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -282,6 +290,16 @@ mod tests {
         let transient: Vec<_> = ErrorKind::ALL.into_iter().filter(|kind| kind.is_transient()).collect();
         use ErrorKind::{Busy, RateLimited, Timeout, Unavailable};
         assert_eq!(transient, [RateLimited, Busy, Unavailable, Timeout]);
+    }
+
+    #[test]
+    fn source_is_the_underlying_error_itself() {
+        use std::error::Error as _;
+        let e = Error::unavailable("the file cannot be read")
+            .with_source(std::io::Error::from(std::io::ErrorKind::NotFound));
+        let source = e.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+        assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::NotFound));
+        assert!(Error::conflict("x").source().is_none());
     }
 
     #[test]

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Checks that every crate compiles without features, with each feature alone and with the common combinations; warnings
+# are errors. The dev profile is used, because it shares the dependencies, and the C++ of llama.cpp, with the other
+# checks.
+. "$(dirname "$0")/env.sh"
+cd "$root"
+
+# Prints one line for each package: its name, and its features except the default.
+features() {
+    cargo metadata --no-deps --format-version 1 --locked | python3 -c '
+import json, sys
+for package in json.load(sys.stdin)["packages"]:
+    print(package["name"], *(name for name in package["features"] if name != "default"))'
+}
+
+check() {
+    local package=$1 features=${2:-}
+    cargo clippy -q --locked -p "$package" --no-default-features --features "$features" -- -D warnings </dev/null ||
+        { say "$package does not compile with the features '$features'"; exit 1; }
+}
+
+began=$SECONDS checked=0
+while read -r -a line; do
+    package=${line[0]}
+    for feature in "" "${line[@]:1}"; do
+        check "$package" "$feature"
+        checked=$((checked + 1))
+    done
+done < <(features)
+
+# An embedder's engine, a server with its own database, a server of many, a worker beside it.
+for combination in \
+    "sqlite ollama openai system" \
+    "sqlite ollama openai http system" \
+    "postgres redis rabbitmq http docs otel" \
+    "postgres redis ollama llama-cpp system docker gpu otel" \
+    "cli postgres redis"; do
+    check sutazai "$combination"
+    checked=$((checked + 1))
+done
+say "$checked sets of features compile ($((SECONDS - began)) s)"
