@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use rand::RngCore;
 use sutazai_core::{Error, Result};
 use sutazai_http::read_own_file;
@@ -32,7 +33,7 @@ pub(super) fn kept_secret(config: &Config) -> Result<Secret> {
         Ok(mut file) => {
             let mut bytes = [0_u8; 32];
             rand::rng().fill_bytes(&mut bytes);
-            let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text = HEXLOWER.encode(&bytes);
             file.write_all(text.as_bytes()).map_err(failed)?;
             Ok(Secret::new(text))
         }

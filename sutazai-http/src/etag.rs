@@ -1,10 +1,9 @@
 //! Conditional requests: `ETag` and `If-None-Match` (RFC 9110, 8.8 and 13.1.2).
 
-use std::fmt::Write as _;
-
 use axum::http::header::{ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::envelope::Reply;
@@ -28,14 +27,7 @@ pub(crate) fn unless_known(reply: Reply, request: &HeaderMap) -> Response {
 
 /// Computes the opaque tag of the data: the first 16 bytes of its SHA-256 in hexadecimal, quoted.
 pub(crate) fn tag(data: &[u8]) -> String {
-    let mut tag = String::with_capacity(34);
-    tag.push('"');
-    for byte in &Sha256::digest(data)[..16] {
-        // Writing into a string cannot fail.
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
-    tag
+    format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(data)[..16]))
 }
 
 /// Returns whether `If-None-Match` contains the tag; compares weakly, as RFC 9110, 13.1.2 requires.

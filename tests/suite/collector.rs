@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
+use data_encoding::HEXLOWER;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
@@ -83,9 +84,9 @@ async fn take(State(taken): State<Arc<Mutex<Taken>>>, headers: HeaderMap, body: 
         taken.services.extend(attributes(resource.attributes).remove("service.name"));
         for span in of_service.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             taken.spans.push(Seen {
-                trace: hex(&span.trace_id),
-                id: hex(&span.span_id),
-                parent: hex(&span.parent_span_id),
+                trace: HEXLOWER.encode(&span.trace_id),
+                id: HEXLOWER.encode(&span.span_id),
+                parent: HEXLOWER.encode(&span.parent_span_id),
                 name: span.name,
                 kind: span.kind,
                 attributes: attributes(span.attributes),
@@ -104,8 +105,4 @@ fn attributes(list: Vec<opentelemetry_proto::tonic::common::v1::KeyValue>) -> BT
         other => format!("{other:?}"),
     };
     list.into_iter().filter_map(|pair| Some((pair.key, text(pair.value?.value?)))).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

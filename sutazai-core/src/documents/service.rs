@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
@@ -176,7 +177,7 @@ fn digest(title: &str, media_type: MediaType, file: &[u8]) -> String {
     for part in [title.as_bytes(), b"\0", media_type.as_str().as_bytes(), b"\0", file] {
         hasher.update(part);
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&hasher.finalize())
 }
 
 /// Extracts the text of a file and splits it into chunks.

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use caseless::Caseless;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -115,7 +116,7 @@ fn comparable(word: &str) -> String {
         return folded;
     }
     // The prefix `#` occurs in no word, so a digest cannot be mistaken for one.
-    Sha256::digest(&folded).iter().fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("#{}", HEXLOWER.encode(&Sha256::digest(&folded)))
 }
 
 #[cfg(test)]

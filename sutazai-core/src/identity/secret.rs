@@ -1,6 +1,7 @@
 //! Secrets of refresh tokens, API keys and invitations: 256 random bits, written in hexadecimal and stored as their
 //! SHA-256.
 
+use data_encoding::HEXLOWER;
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 
@@ -16,27 +17,15 @@ pub(super) fn random() -> [u8; SECRET_BYTES] {
 
 /// Returns the SHA-256 in hexadecimal. Texts with 256 random bits cannot be guessed, so no slow hash is needed.
 pub(super) fn sha256(text: &str) -> String {
-    hex(&Sha256::digest(text))
+    HEXLOWER.encode(&Sha256::digest(text))
 }
 
-/// Formats bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Formats a secret as 64 lower-case hexadecimal digits.
+pub(super) fn hex(secret: &[u8; SECRET_BYTES]) -> String {
+    HEXLOWER.encode(secret)
 }
 
 /// Parses the text written by [`hex`]; upper case is rejected, so that a secret has only one spelling.
 pub(super) fn from_hex(text: &str) -> Option<[u8; SECRET_BYTES]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; SECRET_BYTES];
-    if text.len() != 2 * SECRET_BYTES {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use data_encoding::HEXLOWER;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use sha2::{Digest, Sha256};
 use sutazai_core::ports::{AUDIENCE, AccessClaims, ISSUER, TokenSigner};
@@ -109,7 +110,7 @@ impl Key {
         validation.validate_exp = false;
         // `verify` checks the audience together with the type, because this library accepts tokens without one.
         validation.validate_aud = false;
-        let mut id: String = Sha256::digest(named_by).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut id = HEXLOWER.encode(&Sha256::digest(named_by));
         id.truncate(KEY_ID_DIGITS);
         Self { id, validation, algorithm, encoding, decoding }
     }

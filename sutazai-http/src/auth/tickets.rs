@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use data_encoding::HEXLOWER;
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 use sutazai_core::domain::UserId;
@@ -47,9 +48,9 @@ impl Tickets {
         credential: Credential,
         now: DateTime<Utc>,
     ) -> Result<String> {
-        let mut secret = [0; 32];
+        let mut secret = [0_u8; 32];
         rand::rng().fill_bytes(&mut secret);
-        let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = HEXLOWER.encode(&secret);
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         // Expired tickets are removed, and the user's counted, by a scan on each issue: for at most 10,000 entries it
         // is cheap enough. A larger maximum would need an index by user and by expiry.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
+use data_encoding::HEXLOWER;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
 use sutazai_core::documents::tokenizer::{score, terms_to_find, weight, words};
@@ -463,10 +464,7 @@ fn tokens(owner: Option<UserId>, words: &[String]) -> String {
         // Writing to a `String` cannot fail.
         let _ = match word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             true => write!(tokens, "{owner}a{word} "),
-            false => {
-                let hex = |text: String, byte: u8| text + &format!("{byte:02x}");
-                write!(tokens, "{owner}u{} ", word.bytes().fold(String::new(), hex))
-            }
+            false => write!(tokens, "{owner}u{} ", HEXLOWER.encode(word.as_bytes())),
         };
     }
     tokens

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use data_encoding::HEXLOWER;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -51,7 +52,7 @@ impl State {
         if let Some(same) = same {
             return Ok(same.digest.clone());
         }
-        let digest = format!("sha256:{}", hex(&hash(&path).map_err(unreadable)?));
+        let digest = format!("sha256:{}", HEXLOWER.encode(&hash(&path).map_err(unreadable)?));
         known.insert(key, Digested { bytes: about.len(), modified_ns, digest: digest.clone() });
         self.write(DIGESTS_FILE, &known);
         Ok(digest)
@@ -120,11 +121,7 @@ fn variant_key(model_digest: &str) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let about = |name: &str| cpu.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
     let parts = [model_digest, &about("model name"), &about("flags"), env!("CARGO_PKG_VERSION")];
-    hex(&Sha256::digest(parts.join("\n"))[..16])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(parts.join("\n"))[..16])
 }
 
 #[cfg(test)]
