@@ -146,7 +146,7 @@ fn coarser(key: &RateKey) -> RateKey {
 
 /// Adapter from the [`Clock`] port to the clock of `governor`.
 #[derive(Clone)]
-struct PortClock(Arc<dyn Clock>);
+pub(crate) struct PortClock(pub(crate) Arc<dyn Clock>);
 
 impl GovernorClock for PortClock {
     type Instant = Duration;

@@ -5,7 +5,7 @@ pub(crate) mod address_lockout;
 pub(crate) mod body_limit;
 mod client_address;
 mod cors_origins;
-mod governor;
+pub(crate) mod governor;
 pub(crate) mod log_throttle;
 pub(crate) mod request_memory;
 mod settings;

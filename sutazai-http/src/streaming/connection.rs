@@ -23,8 +23,8 @@ use crate::error::ApiError;
 use crate::streaming::disconnect_signal::{DisconnectSignal, Reason};
 use crate::streaming::message::{Message, Request, Subscription};
 use crate::streaming::reader::read_ahead;
+use crate::streaming::request_limit::RequestLimit;
 use crate::streaming::resume::read_id;
-use crate::streaming::token_bucket::TokenBucket;
 
 /// Maximum size of a received message in bytes.
 pub(crate) const MAX_MESSAGE: usize = 16 * 1_024;
@@ -46,8 +46,8 @@ pub(crate) struct Connection {
     clock: Arc<dyn Clock>,
     socket: WebSocket,
     subscriptions: StreamMap<Subscription, BoxStream<'static, Delivery>>,
-    /// Token bucket of messages that query the database.
-    requests: TokenBucket,
+    /// Limit of messages that query the database.
+    requests: RequestLimit,
 }
 
 /// Close code and reason of a connection.
@@ -69,7 +69,7 @@ type Over = Option<Close>;
 impl Connection {
     pub(crate) fn new(app: App, caller: Caller, socket: WebSocket) -> Self {
         let clock = app.engine().clock();
-        let requests = TokenBucket::new(clock.now());
+        let requests = RequestLimit::new(clock.clone());
         Self { app, caller, clock, socket, subscriptions: StreamMap::new(), requests }
     }
 
@@ -163,7 +163,7 @@ impl Connection {
 
     /// Subscribes, replacing an earlier subscription to the same events; returns the id after which events are sent.
     async fn subscribe(&mut self, subscription: Subscription, after: Option<&str>) -> Result<String> {
-        self.requests.take(self.clock.now()).map_err(|wait| {
+        self.requests.take().map_err(|wait| {
             let message = "expected at most 4 subscriptions a second, after 64 at once";
             Error::new(ErrorKind::RateLimited, message).with_retry_after(wait)
         })?;

@@ -4,7 +4,7 @@
 //! * `resume`: determines where a stream resumes after a disconnect,
 //! * `reader`: reads a stream independently of how fast its client reads,
 //! * `streams`: bounds the concurrent streams of one user,
-//! * `token_bucket`: bounds how often a WebSocket can cause database queries,
+//! * `request_limit`: bounds how often a WebSocket can cause database queries,
 //! * `message`: JSON messages of a WebSocket,
 //! * `connection`: one WebSocket from its opening to its close.
 
@@ -12,6 +12,6 @@ pub(crate) mod connection;
 pub(crate) mod disconnect_signal;
 pub(crate) mod message;
 pub(crate) mod reader;
+mod request_limit;
 pub(crate) mod resume;
 pub(crate) mod streams;
-mod token_bucket;
