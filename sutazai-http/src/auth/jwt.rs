@@ -141,7 +141,7 @@ impl TokenSigner for JwtTokenSigner {
             return Some(claims).filter(is_good).ok_or_else(refused);
         }
         let claims = self.claims(token).filter(is_good).ok_or_else(refused)?;
-        self.known.keep(token, &claims, now);
+        self.known.keep(token, &claims);
         Ok(claims)
     }
 
