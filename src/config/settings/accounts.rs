@@ -40,7 +40,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "ADMIN_PASSWORD",
         values: Values::Secret { min_bytes: 0 },
         default: Fallback::Unset("none"),
-        help: "first password of that admin: at least 8 characters, not one of the most common",
+        help: "first password of that admin: at least 8 characters, not easy to guess",
     },
     Setting {
         name: "JWT_SECRET_KEY",

@@ -31,17 +31,18 @@ impl Identity {
         let user = self.user(user).await?;
         password::check_length(current).map_err(|e| e.with_field("current_password"))?;
         password::check(new, &user.username, &user.email).map_err(|e| e.with_field("new_password"))?;
-        let new = composed(new);
-        if new == composed(current) {
+        if composed(new) == composed(current) {
             return Err(Error::invalid("new_password", "expected another password than the current one"));
         }
         self.confirm_password(&user, current).await.map_err(|e| match e.field() {
             Some("password") => e.with_field("current_password"),
             _ => e,
         })?;
-        let turn = self.hashing.enter(Source::User(user.id)).await?;
-        let hash = self.hasher.hash(&new).await?;
-        drop(turn);
+        let hash = self.hash_new(new, (&user.username, &user.email), Source::User(user.id)).await;
+        let hash = hash.map_err(|e| match e.field() {
+            Some("password") => e.with_field("new_password"),
+            _ => e,
+        })?;
         let change = UserChange::Password { hash, keep: session };
         let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;
         self.refuse(&changed.ended).await;

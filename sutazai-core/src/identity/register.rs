@@ -4,7 +4,6 @@ use crate::domain::{NewUser, User, UserId, UserRole, quota};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::hash_queue::Source;
 use crate::identity::secret::sha256;
-use crate::identity::spellings::composed;
 use crate::identity::{Client, Identity, password};
 
 /// Maximum length of an e-mail address (RFC 5321, 4.5.3.1.3, without the angle brackets).
@@ -53,9 +52,7 @@ impl Identity {
         check_email(&new.email)?;
         password::check(&new.password, &new.username, &new.email)?;
         // Hashed before the store is queried, so that the response time does not reveal whether a name is taken.
-        let turn = self.hashing.enter(source).await?;
-        let password_hash = self.hasher.hash(&composed(&new.password)).await?;
-        drop(turn);
+        let password_hash = self.hash_new(&new.password, (&new.username, &new.email), source).await?;
         let user = User {
             id: UserId::new(),
             username: new.username,

@@ -18,7 +18,7 @@ pub(crate) struct Register {
     username: String,
     #[schema(max_length = 254, example = "ada@example.org")]
     email: String,
-    /// Must not be a well-known password, nor contain the username.
+    /// Must not be easy to guess, nor be the username or the e-mail address. The error names its strength, 0 to 4.
     #[schema(min_length = 8, example = "correct horse battery")]
     password: String,
     /// Invitation of an admin; required while registration is closed.
