@@ -1,17 +1,10 @@
 //! Reads secret files, and rejects those that other users can access.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::process::geteuid;
-
-/// Permission bits of a file mode: access by others, by its group, and write access by its group.
-const OTHERS: u32 = 0o007;
-const GROUP: u32 = 0o070;
-const GROUP_WRITE: u32 = 0o020;
-const ROOT: u32 = 0;
+use access::{of_ours, of_ours_alone, private};
 
 /// Reads a secret file that an operator configured. Symbolic links are followed, because Kubernetes secrets and
 /// certbot use them; the link and the file must both belong to root or to the user of this process.
@@ -27,8 +20,7 @@ pub fn read_private_file(path: &Path) -> io::Result<String> {
     // Checked on the open file, because the path may have been replaced since.
     let found = file.metadata()?;
     of_ours(path, &found)?;
-    let refused = OTHERS | if found.uid() == ROOT { GROUP_WRITE } else { GROUP };
-    closed_to(path, &found, refused)?;
+    private(path, &found)?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     Ok(text)
@@ -44,32 +36,79 @@ pub fn read_own_file(path: &Path) -> io::Result<String> {
         let path = path.display();
         return Err(io::Error::other(format!("{path} is a symbolic link, expected the file itself")));
     }
-    let found = fs::metadata(path)?;
-    closed_to(path, &found, OTHERS | GROUP)?;
+    of_ours_alone(path, &fs::metadata(path)?)?;
     read_private_file(path)
 }
 
-fn of_ours(path: &Path, found: &Metadata) -> io::Result<()> {
-    if found.uid() == ROOT || found.uid() == geteuid().as_raw() {
-        return Ok(());
+/// Owner and mode of a file.
+#[cfg(unix)]
+mod access {
+    use std::fs::Metadata;
+    use std::io;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+
+    use rustix::process::geteuid;
+
+    /// Permission bits of a file mode: access by others, by its group, and write access by its group.
+    const OTHERS: u32 = 0o007;
+    const GROUP: u32 = 0o070;
+    const GROUP_WRITE: u32 = 0o020;
+    const ROOT: u32 = 0;
+
+    /// Checks that root or the user of this process owns the file.
+    pub(super) fn of_ours(path: &Path, found: &Metadata) -> io::Result<()> {
+        if found.uid() == ROOT || found.uid() == geteuid().as_raw() {
+            return Ok(());
+        }
+        let (path, uid) = (path.display(), found.uid());
+        Err(io::Error::other(format!(
+            "{path} belongs to the user {uid}, expected root or the user of this process"
+        )))
     }
-    let (path, uid) = (path.display(), found.uid());
-    Err(io::Error::other(format!(
-        "{path} belongs to the user {uid}, expected root or the user of this process"
-    )))
+
+    /// Checks that nobody but its owner has access, and the group of a file of root may read it.
+    pub(super) fn private(path: &Path, found: &Metadata) -> io::Result<()> {
+        closed_to(path, found, OTHERS | if found.uid() == ROOT { GROUP_WRITE } else { GROUP })
+    }
+
+    /// Checks that nobody but its owner has access.
+    pub(super) fn of_ours_alone(path: &Path, found: &Metadata) -> io::Result<()> {
+        closed_to(path, found, OTHERS | GROUP)
+    }
+
+    fn closed_to(path: &Path, found: &Metadata, refused: u32) -> io::Result<()> {
+        if found.mode() & refused == 0 {
+            return Ok(());
+        }
+        let (path, mode) = (path.display(), found.mode() & 0o7777);
+        Err(io::Error::other(format!(
+            "others have access to {path} (mode {mode:04o}): run `chmod 600 {path}`"
+        )))
+    }
 }
 
-fn closed_to(path: &Path, found: &Metadata, refused: u32) -> io::Result<()> {
-    if found.mode() & refused == 0 {
-        return Ok(());
+/// Nothing to check: on Windows a file has the access list of the folder that it is in, and no mode.
+#[cfg(not(unix))]
+mod access {
+    use std::fs::Metadata;
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn of_ours(_: &Path, _: &Metadata) -> io::Result<()> {
+        Ok(())
     }
-    let (path, mode) = (path.display(), found.mode() & 0o7777);
-    Err(io::Error::other(format!("others have access to {path} (mode {mode:04o}): run `chmod 600 {path}`")))
+
+    pub(super) use of_ours as of_ours_alone;
+    pub(super) use of_ours as private;
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use rustix::process::geteuid;
 
     use super::*;
 

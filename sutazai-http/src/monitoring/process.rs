@@ -5,7 +5,6 @@
 //! metrics.
 
 use std::fmt::Write as _;
-use std::fs;
 
 /// Values of this process; a value that cannot be read is `None`.
 #[derive(Debug, Default)]
@@ -39,7 +38,15 @@ pub(super) fn write(to: &mut String) {
 }
 
 impl Process {
+    #[cfg(not(target_os = "linux"))]
     fn read() -> Self {
+        Self::default()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read() -> Self {
+        use std::fs;
+
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         let machine = fs::read_to_string("/proc/stat").unwrap_or_default();

@@ -27,6 +27,7 @@ const MAX_HEADERS: usize = 100;
 const MAX_BUFFER_BYTES: usize = 64 * 1_024;
 /// Maximum number of unsent bytes in the kernel's buffer (`TCP_NOTSENT_LOWAT`). Small, so that the server notices
 /// early whether a slow peer keeps reading.
+#[cfg(target_os = "linux")]
 const MAX_UNSENT_BYTES: u32 = 64 * 1_024;
 /// Time after which a peer that acknowledges nothing is considered gone.
 const PEER_TIMEOUT: Duration = Duration::from_secs(60);

@@ -6,7 +6,10 @@
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+#[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket as AsRawFd, AsSocket as AsFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,7 @@
 //! The file of a database: its address, its creation, its access mode.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sutazai_core::{Error, Result};
@@ -34,20 +33,14 @@ pub(super) fn make(path: &Path) -> Result<()> {
         Error::unavailable("the database cannot be opened").with_detail(detail).with_source(e)
     };
     if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unavailable)?;
+        private_folders().recursive(true).create(directory).map_err(unavailable)?;
     }
     // Whoever can place a link here would choose which file is written, or whose mode is changed.
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
         let detail = format!("{} is a symbolic link, expected the file itself", path.display());
         return Err(Error::unavailable("the database cannot be opened").with_detail(detail));
     }
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(unavailable)?;
+    private_files().write(true).create(true).truncate(false).open(path).map_err(unavailable)?;
     check_free_space(path)
 }
 
@@ -59,10 +52,9 @@ pub(super) fn make(path: &Path) -> Result<()> {
 fn check_free_space(path: &Path) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!("-room-{}", std::process::id()));
-    let taken = OpenOptions::new()
+    let taken = private_files()
         .write(true)
         .create_new(true)
-        .mode(0o600)
         .open(&name)
         .and_then(|mut file| file.write_all(&[1; MIN_FREE_BYTES]));
     // The file exists even if it was not written completely. Removing it fails only if it does not exist.
@@ -81,8 +73,36 @@ fn check_free_space(path: &Path) -> Result<()> {
     }
 }
 
+/// Returns options that create folders for the current user only. On Windows a folder has the access list of the one
+/// that it is in, which for a user's own folders names nobody else.
+fn private_folders() -> DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has a mode"))]
+    let mut options = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut options, 0o700);
+    options
+}
+
+/// Returns options that create files for the current user only, as [`private_folders`] does.
+fn private_files() -> OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has a mode"))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Does nothing: there is no mode, only the access list of the folder.
+#[cfg(not(unix))]
+pub(super) fn restrict_access(_path: &Path) -> Result<()> {
+    Ok(())
+}
+
 /// Removes the access of other users to an existing database and to the files beside it.
+#[cfg(unix)]
 pub(super) fn restrict_access(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -92,7 +112,7 @@ pub(super) fn restrict_access(path: &Path) -> Result<()> {
             continue;
         }
         let file = file.display();
-        fs::set_permissions(&name, Permissions::from_mode(0o600)).map_err(|e| {
+        fs::set_permissions(&name, fs::Permissions::from_mode(0o600)).map_err(|e| {
             let detail = format!("other users have access to {file}: run `chmod 600 {file}` ({e})");
             Error::unavailable("the database cannot be used").with_detail(detail).with_source(e)
         })?;
