@@ -2,11 +2,20 @@
 
 use sutazai_core::domain::LOCAL_HOST;
 
-/// Reads the host name from the kernel; falls back to [`LOCAL_HOST`] if it cannot be read or is not set.
+/// Reads the host name from the system; falls back to [`LOCAL_HOST`] if it cannot be read or is not set.
 pub fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match name.trim() {
+    match read().unwrap_or_default().trim() {
         "" | "(none)" => LOCAL_HOST.to_owned(),
         name => name.to_owned(),
     }
+}
+
+#[cfg(any(target_os = "linux", not(feature = "system")))]
+fn read() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").ok()
+}
+
+#[cfg(all(feature = "system", not(target_os = "linux")))]
+fn read() -> Option<String> {
+    sysinfo::System::host_name().ok()
 }

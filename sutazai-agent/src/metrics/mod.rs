@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use sutazai_core::ports::MetricSource;
 
+#[cfg(any(feature = "system", all(feature = "docker", unix)))]
 mod baseline;
-#[cfg(all(feature = "system", unix))]
+#[cfg(all(feature = "system", target_os = "linux"))]
 mod cgroup;
 #[cfg(all(feature = "docker", unix))]
 mod docker;
@@ -18,16 +19,18 @@ mod history;
 mod host_name;
 #[cfg(any(feature = "system", feature = "docker", feature = "gpu"))]
 mod missing;
-#[cfg(any(all(feature = "system", unix), feature = "gpu"))]
+#[cfg(any(feature = "system", feature = "gpu"))]
 mod own_thread;
-#[cfg(all(feature = "system", unix))]
+#[cfg(feature = "system")]
+mod portable;
+#[cfg(all(feature = "system", target_os = "linux"))]
 mod pressure;
-#[cfg(all(feature = "system", unix))]
+#[cfg(all(feature = "system", target_os = "linux"))]
 mod stat_program;
-#[cfg(all(feature = "system", unix))]
+#[cfg(all(feature = "system", target_os = "linux"))]
 mod system;
 
-#[cfg(all(feature = "system", unix))]
+#[cfg(all(feature = "system", target_os = "linux"))]
 pub use cgroup::CgroupMetricSource;
 #[cfg(all(feature = "docker", unix))]
 pub use docker::DockerMetricSource;
@@ -35,21 +38,27 @@ pub use docker::DockerMetricSource;
 pub use gpu::GpuMetricSource;
 pub use history::History;
 pub use host_name::host_name;
-#[cfg(all(feature = "system", unix))]
+#[cfg(feature = "system")]
+pub use portable::PortableMetricSource;
+#[cfg(all(feature = "system", not(target_os = "linux")))]
+pub use portable::answers;
+#[cfg(all(feature = "system", target_os = "linux"))]
 pub use pressure::PressureMetricSource;
-#[cfg(all(feature = "system", unix))]
+#[cfg(all(feature = "system", target_os = "linux"))]
 pub use stat_program::answers;
-#[cfg(all(feature = "system", unix))]
+#[cfg(all(feature = "system", target_os = "linux"))]
 pub use system::SystemMetricSource;
 
 /// Returns all built-in sources, each with its default paths on this machine.
 pub fn all() -> Vec<Arc<dyn MetricSource>> {
     vec![
-        #[cfg(all(feature = "system", unix))]
+        #[cfg(all(feature = "system", target_os = "linux"))]
         Arc::new(SystemMetricSource::new()),
-        #[cfg(all(feature = "system", unix))]
+        #[cfg(all(feature = "system", not(target_os = "linux")))]
+        Arc::new(PortableMetricSource::new()),
+        #[cfg(all(feature = "system", target_os = "linux"))]
         Arc::new(PressureMetricSource::new()),
-        #[cfg(all(feature = "system", unix))]
+        #[cfg(all(feature = "system", target_os = "linux"))]
         Arc::new(CgroupMetricSource::new()),
         #[cfg(all(feature = "docker", unix))]
         Arc::new(DockerMetricSource::new()),

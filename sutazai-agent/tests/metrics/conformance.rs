@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use sutazai_agent::metrics::{
-    CgroupMetricSource, DockerMetricSource, PressureMetricSource, SystemMetricSource, all,
+    CgroupMetricSource, DockerMetricSource, PortableMetricSource, PressureMetricSource, SystemMetricSource,
+    all,
 };
 use sutazai_core::testing::metric_source::{self, nothing_to_measure_is_unavailable};
 
@@ -23,6 +24,12 @@ fn every_source_is_listed_here() {
 #[tokio::test]
 async fn system_source_conforms() {
     metric_source::run_all(Arc::new(SystemMetricSource::new())).await;
+}
+
+/// Other systems have it in place of the system source.
+#[tokio::test]
+async fn portable_source_conforms() {
+    metric_source::run_all(Arc::new(PortableMetricSource::new())).await;
 }
 
 /// A kernel may be built without pressure stall information; then the section must state that.
