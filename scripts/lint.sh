@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks formatting, lints, docs and dependencies; warnings are errors.
+# Checks formatting, lints, sets of features, docs and dependencies; warnings are errors.
 . "$(dirname "$0")/env.sh"
 cd "$root"
 scripts/install.sh run
@@ -7,5 +7,6 @@ SUTAZAI_REDOC=$(scripts/redoc.sh)
 export SUTAZAI_REDOC
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --all-features -- -D warnings
+scripts/features.sh
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
 scripts/deny.sh
