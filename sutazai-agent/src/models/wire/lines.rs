@@ -38,6 +38,7 @@ impl Lines {
         }
     }
 
+    #[cfg(any(feature = "openai", test))]
     /// Creates a splitter for event streams, whose lines may also end with CR alone.
     pub(super) fn of_events() -> Self {
         Self { carriage_returns: true, ..Self::new() }
