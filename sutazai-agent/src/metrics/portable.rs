@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
 use sutazai_core::domain::{
     CpuMetrics, DiskMetrics, HostMetrics, KillMetrics, MemoryMetrics, NetworkMetrics, ProcessInfo,
     ProcessMetrics, SnapshotPart, SwapMetrics, TemperatureMetrics, ZombieParent,
@@ -38,7 +39,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::baseline::{Baseline, FIRST_INTERVAL};
 use super::host_name::host_name;
-use super::own_thread::{READ_TIMEOUT, on_own_thread};
+use super::own_thread::{Deadline, on_own_thread};
 
 /// Minimum number of listed processes, and number of those listed for their processor time alone.
 const TOP: usize = 10;
@@ -92,7 +93,7 @@ async fn blocking<T: Send + 'static>(
     mut reader: OwnedMutexGuard<Option<Reader>>,
     work: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
 ) -> Result<(OwnedMutexGuard<Option<Reader>>, T)> {
-    on_own_thread("host", READ_TIMEOUT, move || {
+    on_own_thread("host", Deadline::after(SOURCE_TIMEOUT), move || {
         let opened = match reader.take() {
             Some(opened) => opened,
             None => Reader::open()?,
@@ -181,7 +182,7 @@ impl Reader {
             unanswered_mounts: Vec::new(),
             devices: Vec::new(),
             networks: networks(&self.networks, &before, &now, seconds),
-            processes: processes(&self.system, &before, seconds),
+            processes: Some(processes(&self.system, &before, seconds)),
             temperatures: self.sensors.as_ref().map(temperatures).unwrap_or_default(),
             files: None,
             clock: None,
@@ -189,6 +190,7 @@ impl Reader {
             tcp: None,
             limits: Vec::new(),
             earlier: Vec::new(),
+            missing: Vec::new(),
         })
     }
 }
@@ -202,10 +204,10 @@ impl Reader {
         let load = System::load_average().map(|load| [load.one, load.five, load.fifteen]);
         Ok(CpuMetrics {
             cores: cores.len() as u32,
-            used_percent: share(self.system.global_cpu_usage()),
+            used_percent: Some(share(self.system.global_cpu_usage())),
             per_core_percent: cores.iter().map(|core| share(core.usage())).collect(),
-            iowait_percent: 0.0,
-            steal_percent: 0.0,
+            iowait_percent: None,
+            steal_percent: None,
             load: load.map_err(|e| Error::unavailable("the load cannot be read").with_source(e))?,
             interval_seconds: seconds,
         })
@@ -218,10 +220,10 @@ impl Reader {
         }
         let available = self.system.available_memory().min(total);
         Ok(MemoryMetrics {
-            total_bytes: total,
-            used_bytes: total - available,
-            available_bytes: available,
-            used_percent: percent(total - available, total),
+            total_bytes: Some(total),
+            used_bytes: Some(total - available),
+            available_bytes: Some(available),
+            used_percent: Some(percent(total - available, total)),
             oom_kills: None,
             huge_pages_bytes: None,
             huge_pages_free_bytes: None,
@@ -231,12 +233,12 @@ impl Reader {
     fn swap(&self) -> SwapMetrics {
         let (total, used) = (self.system.total_swap(), self.system.used_swap());
         SwapMetrics {
-            total_bytes: total,
-            used_bytes: used,
-            used_percent: percent(used, total),
+            total_bytes: Some(total),
+            used_bytes: Some(used),
+            used_percent: Some(percent(used, total)),
             in_bytes_per_second: None,
             out_bytes_per_second: None,
-            in_memory: false,
+            in_memory: None,
         }
     }
 }
@@ -313,6 +315,7 @@ fn processes(system: &System, before: &Counters, seconds: f64) -> ProcessMetrics
     ProcessMetrics {
         count: all.len() as u32,
         zombies: count(&[ProcessStatus::Zombie]),
+        lasting_zombies: None,
         zombie_parents: zombie_parents(&all),
         blocked: count(&[ProcessStatus::UninterruptibleDiskSleep]),
         frozen: count(&[ProcessStatus::Stop, ProcessStatus::Tracing]),
@@ -341,7 +344,7 @@ fn zombie_parents(all: &[&Process]) -> Vec<ZombieParent> {
     let parent = |process: &&Process| {
         let zombies = *counts.get(&Some(process.pid()))?;
         let name = process.name().to_string_lossy().into_owned();
-        Some(ZombieParent { pid: process.pid().as_u32(), name, zombies })
+        Some(ZombieParent { pid: process.pid().as_u32(), name, zombies, lasting_zombies: None })
     };
     let mut parents: Vec<ZombieParent> = all.iter().filter_map(parent).collect();
     parents.sort_by_key(|parent| (std::cmp::Reverse(parent.zombies), parent.pid));
@@ -418,13 +421,15 @@ mod tests {
         assert_eq!((&ours.hostname, &ours.kernel), (&theirs.hostname, &theirs.kernel));
         assert_eq!(ours.cpu.cores, theirs.cpu.cores);
         assert_eq!(ours.cpu.per_core_percent.len(), theirs.cpu.per_core_percent.len());
-        assert!((0.0..=100.0).contains(&theirs.cpu.used_percent), "{:?}", theirs.cpu);
+        assert!((0.0..=100.0).contains(&theirs.cpu.used_percent.unwrap()), "{:?}", theirs.cpu);
         assert_eq!(ours.memory.total_bytes, theirs.memory.total_bytes);
-        assert_near(ours.memory.available_bytes, theirs.memory.available_bytes, 0.2, "available memory");
+        let available = |host: &HostMetrics| host.memory.available_bytes.unwrap();
+        assert_near(available(&ours), available(&theirs), 0.2, "available memory");
         assert_eq!(ours.swap.total_bytes, theirs.swap.total_bytes);
         let uptime = |host: &HostMetrics| host.uptime_seconds.unwrap();
         assert!(uptime(&ours).abs_diff(uptime(&theirs)) < 60, "{} {}", uptime(&ours), uptime(&theirs));
-        assert_near(ours.processes.count.into(), theirs.processes.count.into(), 0.5, "processes");
+        let count = |host: &HostMetrics| host.processes.as_ref().unwrap().count.into();
+        assert_near(count(&ours), count(&theirs), 0.5, "processes");
         let interfaces =
             |host: &HostMetrics| host.networks.iter().map(|one| one.interface.clone()).collect::<Vec<_>>();
         assert_eq!(interfaces(&ours), interfaces(&theirs));
@@ -460,11 +465,12 @@ mod tests {
         let work = std::thread::spawn(move || while Instant::now() < until {});
         work.join().unwrap();
         let host = measure(&source).await;
-        let me = host.processes.top.iter().find(|process| process.pid == std::process::id());
-        let me = me.unwrap_or_else(|| panic!("{:?}", host.processes.top));
+        let top = host.processes.unwrap().top;
+        let me = top.iter().find(|process| process.pid == std::process::id());
+        let me = me.unwrap_or_else(|| panic!("{top:?}"));
         assert!(me.cpu_percent > 0.0 && me.memory_bytes > 1 << 20, "{me:?}");
         assert!(me.open_files.is_some_and(|files| files > 3), "{me:?}");
-        assert!(host.processes.top.is_sorted_by_key(|process| std::cmp::Reverse(process.memory_bytes)));
-        assert!((1..=TOP).contains(&host.processes.top.len()));
+        assert!(top.is_sorted_by_key(|process| std::cmp::Reverse(process.memory_bytes)));
+        assert!((1..=TOP).contains(&top.len()));
     }
 }

@@ -17,7 +17,10 @@ pub(super) enum Piece {
     /// Further text of the answer, possibly empty.
     Text(String),
     /// Further text of the model's refusal to answer.
-    #[cfg_attr(not(feature = "openai"), allow(dead_code, reason = "only the protocol of OpenAI has refusals"))]
+    #[cfg_attr(
+        not(feature = "openai"),
+        allow(dead_code, reason = "only the protocol of OpenAI has refusals")
+    )]
     Refusal(String),
     /// Reasoning of the model, which is not part of the answer.
     Reasoning,
