@@ -88,7 +88,7 @@ mod access {
     }
 }
 
-/// Nothing to check: on Windows a file has the access list of the folder that it is in, and no mode.
+/// Accepts every file: on Windows a file has the access list of the folder that it is in, and no mode.
 #[cfg(not(unix))]
 mod access {
     use std::fs::Metadata;

@@ -94,7 +94,7 @@ fn section<D: GpuDevice>(count: u32, open: impl Fn(u32) -> Result<D, NvmlError>)
     }
 }
 
-/// Measures one GPU.
+/// Measures one of the GPUs.
 fn one<D: GpuDevice>(index: u32, opened: Result<D, NvmlError>) -> GpuMetrics {
     let mut missing = Missing::default();
     let path = |figure: &str| format!("gpus[{index}].{figure}");

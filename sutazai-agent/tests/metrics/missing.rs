@@ -103,7 +103,7 @@ const MACHINE: &[(&str, &str)] = &[
     ("sys/fs/cgroup/a/pids.max", "10\n"),
 ];
 
-/// Whether a kernel without some feature lacks a file: one that does not exist is then no failure.
+/// Presence of a file: a kernel without some feature lacks it, and then its absence is no failure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Always {
     There,

@@ -33,7 +33,7 @@ impl RequestLimit {
         }
     }
 
-    /// Counts one request.
+    /// Counts one request of the client.
     ///
     /// # Errors
     /// Returns the time until a request may pass.

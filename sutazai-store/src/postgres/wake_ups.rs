@@ -22,7 +22,7 @@ pub(super) struct WakeUps {
 /// Wake-ups that were not sent to other processes yet.
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
-    /// Whether a task may be due.
+    /// True if a task may be due.
     pub(super) queue: bool,
     /// Tasks with new events; some may be listed twice.
     pub(super) tasks: Vec<TaskId>,

@@ -1,8 +1,8 @@
-//! Faults of processes.
+//! Faults of processes of the machine.
 
 use super::Scenario;
 
-/// Scenarios about processes.
+/// Scenarios with faults of processes.
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "processes that are blocked by a file system that hangs",
     usual: false,

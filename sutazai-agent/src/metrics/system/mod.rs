@@ -233,7 +233,7 @@ impl Reader {
         Reading { counters, processes, mounts, missing }
     }
 
-    /// Measures the section.
+    /// Measures the section of a snapshot.
     ///
     /// # Errors
     /// `Unavailable` if nothing of it can be read, as on a system without `/proc`.
