@@ -117,7 +117,7 @@ async fn one_read_serves_all_subscribers_and_stops_without_them() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty.clone(), 1);
-    let readings = || faulty.feed_readings.load(Ordering::SeqCst);
+    let readings = || faulty.log_readings.load(Ordering::SeqCst);
     for _ in 0..3 {
         let mut logs = join_all((0..50).map(|_| stage.engine.event_log(&ME, None))).await;
         submit(&stage.engine, &ME, 1).await;

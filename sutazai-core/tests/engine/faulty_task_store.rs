@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 pub(crate) struct FaultyTaskStore {
     pub(crate) store: Arc<MemoryTaskStore>,
     pub(crate) faults: AtomicU32,
-    pub(crate) feed_readings: AtomicU32,
+    pub(crate) log_readings: AtomicU32,
     /// Number of appends that are stored but return an error.
     pub(crate) lost_answers: AtomicU32,
     /// Lock that prevents tasks from being enqueued while it is held.
@@ -36,7 +36,7 @@ impl FaultyTaskStore {
         Arc::new(Self {
             store,
             faults: AtomicU32::new(faults),
-            feed_readings: AtomicU32::new(0),
+            log_readings: AtomicU32::new(0),
             lost_answers: AtomicU32::new(0),
             adding: Mutex::new(()),
             refusals: AtomicU32::new(0),
@@ -130,7 +130,7 @@ impl TaskStore for FaultyTaskStore {
         after: EventOffset,
         limit: u32,
     ) -> Result<EventLogPage> {
-        self.feed_readings.fetch_add(1, Ordering::SeqCst);
+        self.log_readings.fetch_add(1, Ordering::SeqCst);
         self.fault()?;
         self.store.event_log_after(owner, after, limit).await
     }

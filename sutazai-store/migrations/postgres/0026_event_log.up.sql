@@ -3,4 +3,5 @@ ALTER TABLE feed RENAME TO event_log;
 ALTER TABLE feed_begin RENAME TO event_log_begin;
 ALTER TABLE event_log RENAME CONSTRAINT feed_position TO event_log_offset;
 ALTER INDEX feed_owner RENAME TO event_log_owner;
+ALTER INDEX queue_lanes RENAME TO queue_partitions;
 ALTER TABLE tasks RENAME COLUMN standing_key TO active_key;

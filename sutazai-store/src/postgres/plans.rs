@@ -81,7 +81,7 @@ fn assert_searched(plan: &Value, indices: &[&str]) {
             seen.push(index);
         }
     }
-    assert!(seen.contains(&"queue_lanes"), "{plan:#}");
+    assert!(seen.contains(&"queue_partitions"), "{plan:#}");
 }
 
 /// Adds `count` tasks of this owner in this status.
@@ -120,9 +120,9 @@ async fn claim_searches_only_the_queue_however_many_tasks_exist() {
             sqlx::raw_sql("VACUUM ANALYZE").execute(&mut *connection).await.unwrap();
         }
         let [heads, due, take] = plans(&mut connection).await;
-        assert_searched(&heads, &["queue_lanes"]);
-        assert_searched(&due, &["queue_lanes", "leases_until"]);
-        assert_searched(&take, &["queue_lanes", "tasks_id", "leases_id"]);
+        assert_searched(&heads, &["queue_partitions"]);
+        assert_searched(&due, &["queue_partitions", "leases_until"]);
+        assert_searched(&take, &["queue_partitions", "tasks_id", "leases_id"]);
         let hit = |plan: &Value| plan[0]["Plan"]["Shared Hit Blocks"].as_u64().unwrap();
         buffers.push(hit(&heads) + hit(&take));
         fill(&mut connection, FINISHED, "completed", None).await;
