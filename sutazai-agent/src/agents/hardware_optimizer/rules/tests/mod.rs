@@ -10,6 +10,7 @@ use sutazai_core::domain::{
 use super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
 use super::*;
 
+mod cases;
 mod texts;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
@@ -116,7 +117,7 @@ async fn recommendations_are_safe_and_clean() {
 
 /// Returns findings of every rule: of a sick and a healthy machine, and of machines that each have one more fault.
 async fn every_kind() -> Vec<Finding> {
-    texts::every_kind().await.into_iter().map(|found| found.finding).collect()
+    cases::every_kind().await.into_iter().map(|found| found.finding).collect()
 }
 
 /// Returns whether the command only reads: each part of a pipe begins with a known reader, and no character is special
