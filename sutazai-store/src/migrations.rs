@@ -93,6 +93,10 @@ pub async fn up(url: &str) -> Result<Vec<Migration>> {
 ///
 /// # Errors
 /// Those of [`crate::open`].
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(unused_variables, reason = "without a store there is nothing to revert")
+)]
 pub async fn down(url: &str, steps: u32) -> Result<Vec<Migration>> {
     match scheme(url)? {
         #[cfg(feature = "sqlite")]

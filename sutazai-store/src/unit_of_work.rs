@@ -65,6 +65,7 @@ impl<'t, R: TaskRepository> UnitOfWork<'t, R> {
     }
 
     /// Returns whether this unit of work adds tasks.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn adds(&self) -> bool {
         !self.added.is_empty()
     }
@@ -89,6 +90,7 @@ impl<'t, R: TaskRepository> UnitOfWork<'t, R> {
     }
 
     /// Returns whether another task waits for this one, which must be loaded.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn is_awaited(&self, id: TaskId) -> bool {
         self.records.get(&id).is_some_and(|record| record.awaited)
     }
@@ -269,11 +271,13 @@ impl<'t, R: TaskRepository> UnitOfWork<'t, R> {
     }
 
     /// Returns the error to record if columns of a loaded task cannot be read, `None` if it can be run.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn damage(&self, id: TaskId) -> Option<TaskError> {
         self.records.get(&id)?.damage()
     }
 
     /// Ends a loaded task as failed although no worker holds it.
+    #[cfg(feature = "sqlite")]
     pub(crate) async fn fail(&mut self, id: TaskId, now: DateTime<Utc>, error: TaskError) -> StoreResult<()> {
         self.end(id, now, TaskStatus::Failed, Some(error)).await
     }
