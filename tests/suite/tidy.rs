@@ -73,6 +73,7 @@ fn core_knows_no_io_library() {
         "chrono",
         "chrono-tz",
         "croner",
+        "data-encoding",
         "futures",
         "html5gum",
         "jsonschema",
@@ -82,11 +83,13 @@ fn core_knows_no_io_library() {
         "serde",
         "serde_json",
         "sha2",
+        "thiserror",
         "tokio",
         "tokio-util",
         "tracing",
         "unicode-normalization",
         "uuid",
+        "zxcvbn",
     ];
     for dependency in dependencies("sutazai-core") {
         assert!(allowed.contains(&dependency.as_str()), "sutazai-core depends on {dependency}");

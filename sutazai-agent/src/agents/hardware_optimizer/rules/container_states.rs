@@ -15,8 +15,8 @@ use super::rule::{Facts, Rule};
 
 /// Number of restarts that deployments still explain; our choice.
 const MAX_NORMAL_RESTARTS: u64 = 3;
-/// Period in which a container ends at least twice if it is restarted again and again; our choice. Engines wait for up to
-/// a minute before they start it again.
+/// Period in which a container ends at least twice if it is restarted again and again; our choice. A container engine waits for
+/// up to a minute before it starts it again.
 const LOOP_WINDOW: TimeDelta = TimeDelta::minutes(10);
 /// Length of the identifiers in [`ContainerInfo::id`].
 const ID_LENGTH: usize = 12;
