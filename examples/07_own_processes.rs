@@ -73,7 +73,7 @@ async fn main() -> Result<()> {
             let service = Service::open_with(&config, |builder| builder.agent(Arc::new(Journal))).await?;
             let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
             service.start();
-            eprintln!("listening on {}", config.listen);
+            eprintln!("server listening on {}", config.listen);
             http::serve(listener, http::router(service.app()), stopped).await?;
             service.shutdown(config.shutdown_grace).await;
         }
@@ -81,7 +81,7 @@ async fn main() -> Result<()> {
             let config = Config::worker_from_env()?;
             let worker = Worker::open_with(&config, |builder| builder.agent(Arc::new(Journal))).await?;
             worker.start();
-            eprintln!("working as {}", worker.engine().worker());
+            eprintln!("worker started as {}", worker.engine().worker());
             stopped.await;
             worker.shutdown(config.shutdown_grace).await;
         }
