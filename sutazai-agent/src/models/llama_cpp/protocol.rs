@@ -12,8 +12,8 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use sutazai_core::domain::{GenerateRequest, ModelUsage};
 use sutazai_core::{Error, ErrorKind};
 
@@ -64,7 +64,12 @@ pub(super) enum Reply {
     /// Ends an answer successfully.
     Done { id: RequestId, usage: ModelUsage },
     /// Carries the embeddings of the texts, in their order.
-    Vectors { id: RequestId, vectors: Vec<Vec<f32>>, prompt_tokens: u32 },
+    Vectors {
+        id: RequestId,
+        #[serde(deserialize_with = "finite_vectors")]
+        vectors: Vec<Vec<f32>>,
+        prompt_tokens: u32,
+    },
     /// Ends a request with an error.
     Failed { id: RequestId, error: WireError },
     /// Reports that native code starts processing this request alone; `None` when it has finished that.
@@ -174,6 +179,16 @@ pub(super) fn read_frame<T: DeserializeOwned>(mut from: impl Read) -> io::Result
     Ok(Some(serde_json::from_slice(&body)?))
 }
 
+/// Reads vectors, and rejects numbers that are too large for an `f32`: they would become infinite, which JSON lacks.
+fn finite_vectors<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<f32>>, D::Error> {
+    let vectors = Vec::<Vec<f32>>::deserialize(from)?;
+    if vectors.iter().flatten().all(|number| number.is_finite()) {
+        Ok(vectors)
+    } else {
+        Err(D::Error::custom("expected numbers of 32 bits in the vectors"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -208,6 +223,16 @@ mod tests {
         }
         let e = read_frame::<Reply>(&u32::MAX.to_le_bytes()[..]).unwrap_err();
         assert_eq!(e.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn vectors_are_finite() {
+        for (number, is_read) in [("3.4e38", true), ("1e77", false), ("-1e77", false)] {
+            let body =
+                format!(r#"{{"reply":"vectors","id":3,"vectors":[[0.5],[{number}]],"prompt_tokens":3}}"#);
+            let frame = [&(body.len() as u32).to_le_bytes()[..], body.as_bytes()].concat();
+            assert_eq!(read_frame::<Reply>(frame.as_slice()).is_ok(), is_read, "{number}");
+        }
     }
 
     proptest! {
