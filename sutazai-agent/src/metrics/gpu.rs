@@ -199,7 +199,7 @@ mod tests {
             let missing = std::mem::take(&mut gpus[1].missing);
             assert_eq!(gpus, [whole(0), expected], "{failing:?}");
             assert_eq!(missing.iter().flat_map(|one| &one.figures).collect::<Vec<_>>(), figures);
-            let told = |one: &MissingFigures| one.reason.starts_with("the NVIDIA driver does not answer: ");
+            let told = |one: &MissingFigures| one.reason.starts_with("the NVIDIA driver does not respond: ");
             assert!(missing.iter().all(told), "{missing:?}");
         }
     }
@@ -218,7 +218,7 @@ mod tests {
         let lost = |_| Err::<Card, _>(NvmlError::GpuLost);
         for e in [section(2, all).unwrap_err(), section(2, lost).unwrap_err()] {
             assert_eq!(e.kind(), sutazai_core::ErrorKind::Unavailable);
-            assert!(e.message().starts_with("the NVIDIA driver does not answer"), "{e}");
+            assert!(e.message().starts_with("the NVIDIA driver does not respond"), "{e}");
         }
     }
 }

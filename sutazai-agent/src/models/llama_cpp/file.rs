@@ -52,7 +52,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("small.gguf");
         assert!(check(&path).unwrap_err().message().contains("cannot be read"));
-        assert!(check(folder.path()).unwrap_err().message().contains("no file"));
+        assert!(check(folder.path()).unwrap_err().message().contains("not a file"));
         for (bytes, says) in [
             (&b"GG"[..], "too short"),
             (b"PK\x03\x04 a zip file", "does not begin with GGUF"),

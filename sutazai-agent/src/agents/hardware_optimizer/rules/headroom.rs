@@ -101,7 +101,8 @@ mod tests {
     fn any_warning_suppresses_headroom() {
         for (zombies, expected) in [(0, true), (11, true), (101, false)] {
             let mut snapshot = healthy();
-            host(&mut snapshot).processes.as_mut().unwrap().zombies = zombies;
+            let processes = host(&mut snapshot).processes.as_mut().unwrap();
+            (processes.zombies, processes.lasting_zombies) = (zombies, Some(zombies));
             let found = find(&snapshot, &Trends::default());
             assert_eq!(found.iter().any(|found| found.finding.rule == "headroom"), expected, "{zombies}");
         }
