@@ -325,7 +325,7 @@ async fn failed_pull_states_the_reason() {
         (Some(Fault::Half(3)), "m", ErrorKind::Unavailable, "in the middle of a line"),
         (Some(Fault::Cut(3)), "m", ErrorKind::Unavailable, "broke off"),
         (Some(Fault::Garbage(4, "")), "m", ErrorKind::Unavailable, "before the pull was done"),
-        (Some(Fault::Stall(2)), "m", ErrorKind::Timeout, "kept silent"),
+        (Some(Fault::Stall(2)), "m", ErrorKind::Timeout, "sent no data"),
     ] {
         let backend = server.backend().with_idle_timeout(Duration::from_millis(300));
         fault.into_iter().for_each(|fault| server.fail(fault));

@@ -60,7 +60,8 @@ fn handlers(folder: &Path, found: &mut Vec<String>) {
             let mut lines = operation.lines().map(|line| line.trim().trim_end_matches(',')).skip(1);
             let method = lines.next().unwrap().to_uppercase();
             let path = lines.next().unwrap().strip_prefix("path = ").unwrap().trim_matches('"').to_owned();
-            format!("{method} {path}")
+            // The description has no wildcards.
+            format!("{method} {}", path.replace("{*", "{"))
         });
         let described: Vec<String> = described.collect();
         if let [only] = &described[..] {

@@ -76,8 +76,8 @@ fn assert_searched(plan: &Value, indices: &[&str]) {
         }
         if let Some(index) = node["Index Name"].as_str() {
             assert!(indices.contains(&index), "{index}: {plan:#}");
-            assert!(node["TaskRepository Removed by Filter"].as_f64().unwrap_or(0.0) < 1.0, "{plan:#}");
-            assert!(node["Actual TaskRepository"].as_f64().unwrap() <= 100.0, "{plan:#}");
+            assert!(node["Rows Removed by Filter"].as_f64().unwrap_or(0.0) < 1.0, "{plan:#}");
+            assert!(node["Actual Rows"].as_f64().unwrap() <= 100.0, "{plan:#}");
             seen.push(index);
         }
     }
@@ -172,7 +172,7 @@ async fn event_log_is_searched_by_index_and_never_scanned() {
             query = query.bind(TaskId::new().0);
         }
         let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
-        assert_eq!(kinds(&plan), ["TimeoutClass", "Nested Loop", "Function Scan", "Index Scan"], "{plan:#}");
+        assert_eq!(kinds(&plan), ["Limit", "Nested Loop", "Function Scan", "Index Scan"], "{plan:#}");
         assert!(plan.to_string().contains(index), "{plan:#}");
     }
 }
@@ -194,7 +194,7 @@ async fn batched_reads_use_an_index_and_do_not_sort() {
         let explain = format!("EXPLAIN (FORMAT JSON) {PAGES}");
         let query = sqlx::query(AssertSqlSafe(explain)).bind(&ids).bind(&ids).bind(vec![11_i64; 50]);
         let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
-        assert_eq!(kinds(&plan), ["Nested Loop", "TimeoutClass", "Index Scan", "Function Scan"], "{plan:#}");
+        assert_eq!(kinds(&plan), ["Nested Loop", "Limit", "Index Scan", "Function Scan"], "{plan:#}");
         assert!(plan.to_string().contains("tasks_owner"), "{plan:#}");
     }
 }
@@ -229,7 +229,7 @@ async fn search_reads_only_index_entries_of_its_owner() {
             };
             let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
             let index = nodes(&plan).into_iter().find(|node| node["Index Name"] == "chunks_words");
-            let read = index.unwrap_or_else(|| panic!("{plan:#}"))["Actual TaskRepository"].as_f64().unwrap();
+            let read = index.unwrap_or_else(|| panic!("{plan:#}"))["Actual Rows"].as_f64().unwrap();
             assert_eq!(read, if change == "SELECT" { 0.0 } else { 100.0 }, "{plan:#}");
             assert!(!kinds(&plan).contains(&"Seq Scan"), "{plan:#}");
         }
