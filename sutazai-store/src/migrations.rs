@@ -8,7 +8,7 @@
 //!   client; ours ends with the transaction. On SQLite it has no lock at all.
 //! - It takes the lock before it reads the version, so a server whose database is up to date would wait for any other
 //!   that migrates; ours reads first.
-//! - A migration is SQL only. The step [`WORDS_STEP`] runs the tokenizer of this program in the same transaction.
+//! - A migration is SQL only. The step `WORDS_STEP` runs the tokenizer of this program in the same transaction.
 //! - It creates its table also for a query of the status, and databases that exist hold their version in ours.
 
 use sutazai_core::Result;

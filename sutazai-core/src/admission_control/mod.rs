@@ -6,7 +6,7 @@
 //!
 //! * `gate`: the queue with a model behind it,
 //! * `limits`: limits of one user,
-//! * `line`: the order of queued requests,
+//! * `fair_queue`: the order of queued requests,
 //! * `measurement`: metrics of requests,
 //! * `queue`: slots, queue and expected waiting times; all decisions, without a clock or async code.
 

@@ -5,8 +5,8 @@
 //! * `html`: text extraction from HTML pages,
 //! * `service`: operations of callers on their documents,
 //! * `split`: splits a text into chunks,
-//! * `turns`: limits of concurrent operations per user,
-//! * [`words`]: tokenizer and term weights, which the stores use as well.
+//! * `keyed_semaphores`: limits of concurrent operations per user,
+//! * [`tokenizer`]: words and term weights, which the stores use as well.
 
 mod elements;
 mod file;

@@ -6,7 +6,7 @@
 //! kept in the table `outbox`.
 //!
 //! * [`Relay`]: reads, publishes, and only then advances the position,
-//! * `order`: reorder buffer for events of one task that are out of order in the event log.
+//! * `reorder_buffer`: reorder buffer for events of one task that are out of order in the event log.
 //!
 //! [`BusMessage`](crate::domain::BusMessage) gives the format of the messages.
 

@@ -5,7 +5,7 @@
 //!
 //! * `recorder`: names, units and descriptions of all metrics, and their text form,
 //! * `refresh`: updates the gauges that nothing increments,
-//! * `answers`: numbers and durations of requests,
+//! * `request_metrics`: numbers and durations of requests,
 //! * `counts`: other counters of this crate,
 //! * `disks`: use of the file systems,
 //! * `process`: this process, from `/proc`.

@@ -2,7 +2,7 @@
 //!
 //! A handler declares its own part: path, parameters, response data, and the errors that only it returns. The layers
 //! around the routes add theirs where they are applied: `router` calls [`access`] where it requires a sign-in, a
-//! permission or a time limit, [`envelope`] where responses get the envelope, and [`gateway`] where they get OpenAI's
+//! permission or a time limit, [`envelope`] where responses get the envelope, and [`openai_api`] where they get OpenAI's
 //! form. [`api`] contains the title, the tags and the security schemes.
 
 pub(crate) mod access;

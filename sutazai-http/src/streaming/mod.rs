@@ -1,6 +1,6 @@
 //! Streaming: shared parts of server-sent event streams and WebSockets, and the protocol of the WebSocket.
 //!
-//! * `ending`: signals when a stream must end, whoever reads it,
+//! * `disconnect_signal`: signals when a stream must end, whoever reads it,
 //! * `resume`: determines where a stream resumes after a disconnect,
 //! * `reader`: reads a stream independently of how fast its client reads,
 //! * `streams`: bounds the concurrent streams of one user,

@@ -1,22 +1,22 @@
 //! PostgreSQL store: many servers and workers over one database.
 //!
 //! - `open`: assembles the stores, `address`: parses an address, `database`: keeps its connections,
-//! - `limit`: timeout classes of calls and the settings that the server gets, `pool_mode`: begins and ends transactions,
+//! - `timeout_class`: timeout classes of calls and the settings that the server gets, `pool_mode`: begins and ends transactions,
 //! - `clock`: the time, taken from the database by all processes that share it,
 //! - `schema`: the migrations,
 //! - `transaction`: a write of several statements, retried after conflicts with other writers,
-//! - `grouped`: request batcher for calls that are made at the same time,
+//! - `request_batcher`: request batcher for calls that are made at the same time,
 //! - `page`: pages whose rows may be large,
 //! - `wake_ups`: announces committed changes, `notifications`: LISTEN and NOTIFY,
 //! - `record`: a task as a row, `text`: escaping of characters that PostgreSQL cannot store,
-//! - `keys`: keys as bound values, `rows`: the repository of the unit of work, `events`: histories and the event log,
+//! - `keys`: keys as bound values, `task_repository`: the repository of the unit of work, `events`: histories and the event log,
 //!   `leases`: which lease rows can be removed,
 //! - `claim`: fair claiming, `claiming`: claims despite damaged tasks, `reads`: batched reads of tasks,
 //!   `queue`: the other writes of the queue, `queue_check`: pending tasks that no claim would find,
 //!   `prune`: retention, `agent_messages`: messages between agents, `outbox`: unpublished messages about removed tasks,
 //! - `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`,
 //!   `schedule_store`, `metric_store`, `agent_store`, `relay_store`: the ports,
-//! - `fault`: the one place that translates errors of sqlx.
+//! - `error`: the one place that translates errors of sqlx.
 
 mod address;
 mod agent_messages;

@@ -5,14 +5,14 @@
 //! - `writer`: the one thread that writes, with group commit,
 //! - `statement`: statements over many rows, and conversions of times,
 //! - `record`: a task as a row,
-//! - `rows`: the repository of the unit of work,
+//! - `task_repository`: the repository of the unit of work,
 //! - `partitions`: queue partitions, for fair scheduling,
 //! - `queue`: the writes of the queue, `prune`: retention, `agent_messages`: messages between agents,
 //! - `claiming`: claims despite damaged tasks,
 //! - `outbox`: unpublished messages about removed tasks,
 //! - `task_store`, `identity_store`, `api_key_store`, `conversation_store`, `document_store`,
 //!   `schedule_store`, `metric_store`, `agent_store`, `relay_store`: the ports,
-//! - `fault`: the one place that translates errors of sqlx.
+//! - `error`: the one place that translates errors of sqlx.
 
 mod agent_messages;
 mod agent_store;
