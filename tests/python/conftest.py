@@ -27,6 +27,7 @@ class Server:
             "PATH": os.environ["PATH"],
             # All tests call from one address, so they share its limit.
             "RATE_LIMIT_AUTH_PER_MINUTE": "1000",
+            "RATE_LIMIT_PER_MINUTE": "1000",
             "HOME": str(folder),
             "DATABASE_URL": f"sqlite://{folder}/sutazai.db",
             "LISTEN": self.address,
