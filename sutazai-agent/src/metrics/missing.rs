@@ -1,6 +1,7 @@
 //! Collects the figures of a section that could not be read, with the reason of each.
 
 use std::fmt::Display;
+#[cfg(all(feature = "system", target_os = "linux"))]
 use std::path::Path;
 
 use sutazai_core::Result;
@@ -24,6 +25,14 @@ impl Missing {
         read.map_err(|e| self.add(figures, e.message())).ok()
     }
 
+    /// Returns everything that is missing, for the section.
+    pub(super) fn into_figures(self) -> Vec<MissingFigures> {
+        self.0
+    }
+}
+
+#[cfg(all(feature = "system", target_os = "linux"))]
+impl Missing {
     /// Reads a file; one that cannot be read adds the figures.
     pub(super) fn read(&mut self, figures: &[&str], path: &Path) -> Option<String> {
         std::fs::read_to_string(path).map_err(|e| self.add(figures, unreadable(path, &e))).ok()
@@ -42,14 +51,10 @@ impl Missing {
     pub(super) fn first_reason(&self) -> Option<&str> {
         self.0.first().map(|missing| missing.reason.as_str())
     }
-
-    /// Returns everything that is missing, for the section.
-    pub(super) fn into_figures(self) -> Vec<MissingFigures> {
-        self.0
-    }
 }
 
 /// Returns whether a reading failed because the file, or the control group of an open file, does not exist.
+#[cfg(all(feature = "system", target_os = "linux"))]
 pub(super) fn does_not_exist(e: &std::io::Error) -> bool {
     /// Error number of a control group or device that was removed (errno(3)).
     const ENODEV: i32 = 19;
@@ -57,6 +62,7 @@ pub(super) fn does_not_exist(e: &std::io::Error) -> bool {
 }
 
 /// Describes a failed reading of a file.
+#[cfg(all(feature = "system", target_os = "linux"))]
 pub(super) fn unreadable(path: &Path, e: &impl Display) -> String {
     format!("{} cannot be read: {e}", path.display())
 }
