@@ -41,8 +41,8 @@ mod tests {
     #[tokio::test]
     async fn services_over_an_engine_are_built_from_the_facade_alone() {
         let (tasks, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(SystemClock));
-        let gate = AdmissionControlConfig { slots: Some(2), ..AdmissionControlConfig::default() };
-        let engine = Engine::builder().task_store(tasks.clone()).admission_control(gate).build().unwrap();
+        let limits = AdmissionControlConfig { slots: Some(2), ..AdmissionControlConfig::default() };
+        let engine = Engine::builder().task_store(tasks.clone()).admission_control(limits).build().unwrap();
 
         let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
         let new = NewConversation { title: "disks".into(), model: None, system: None };

@@ -44,8 +44,8 @@ impl FairQueue {
 
     /// Removes and returns the next request whose tenant `may` have a slot now. The others keep their place.
     pub(super) fn pop(&mut self, may: impl Fn(Tenant) -> bool) -> Option<(Tenant, QueueEntry)> {
-        let turn_of_background = self.interactive.is_empty() || self.in_a_row >= MAX_CONSECUTIVE_INTERACTIVE;
-        if !turn_of_background && let Some(next) = self.interactive.pop(&may) {
+        let background_is_next = self.interactive.is_empty() || self.in_a_row >= MAX_CONSECUTIVE_INTERACTIVE;
+        if !background_is_next && let Some(next) = self.interactive.pop(&may) {
             // Consecutive interactive grants count only while a background request waits.
             self.in_a_row = if self.background.is_empty() { 0 } else { self.in_a_row + 1 };
             return Some(next);

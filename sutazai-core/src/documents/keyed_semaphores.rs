@@ -27,13 +27,16 @@ impl<K: Eq + Hash + Clone + Debug> KeyedSemaphores<K> {
     /// # Errors
     /// `Internal` if a semaphore were closed, which never happens.
     pub(super) async fn take(&self, key: K) -> Result<OwnedSemaphorePermit> {
-        let turns = {
+        let semaphore = {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
             // Semaphores that nobody holds or waits for are removed, so the map has no more keys than there are calls.
-            taken.retain(|_, turns| Arc::strong_count(turns) > 1);
+            taken.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
             taken.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.each))).clone()
         };
-        turns.acquire_owned().await.map_err(|e| Error::internal("the semaphore was closed").with_source(e))
+        semaphore
+            .acquire_owned()
+            .await
+            .map_err(|e| Error::internal("the semaphore was closed").with_source(e))
     }
 }
 
@@ -44,16 +47,16 @@ mod tests {
 
     #[tokio::test]
     async fn one_key_waits_for_itself_alone() {
-        let turns = KeyedSemaphores::new(2);
-        let one = turns.take("ada").await.unwrap();
-        let other = turns.take("ada").await.unwrap();
-        assert!(turns.take("ada").now_or_never().is_none(), "a third turn at once");
-        assert!(turns.take("eve").now_or_never().is_some());
+        let semaphores = KeyedSemaphores::new(2);
+        let one = semaphores.take("ada").await.unwrap();
+        let other = semaphores.take("ada").await.unwrap();
+        assert!(semaphores.take("ada").now_or_never().is_none(), "a third permit at once");
+        assert!(semaphores.take("eve").now_or_never().is_some());
         drop(one);
-        assert!(turns.take("ada").now_or_never().is_some());
+        assert!(semaphores.take("ada").now_or_never().is_some());
         drop(other);
-        drop(turns.take("eve").await.unwrap());
-        drop(turns.take("mia").await.unwrap());
-        assert_eq!(turns.taken.lock().unwrap().len(), 1, "keys are kept that nobody uses");
+        drop(semaphores.take("eve").await.unwrap());
+        drop(semaphores.take("mia").await.unwrap());
+        assert_eq!(semaphores.taken.lock().unwrap().len(), 1, "keys are kept that nobody uses");
     }
 }

@@ -192,7 +192,7 @@ impl EngineBuilder {
             let why = format!("expected one of {}, got {unknown:?}", names.join(", "));
             return Err(Error::invalid("per_agent", why));
         }
-        let gate = |model| AdmissionControl::new(model, self.clock.clone(), &self.admission_control);
+        let controlled = |model| AdmissionControl::new(model, self.clock.clone(), &self.admission_control);
         Ok(Engine::new(Parts {
             store,
             identity_store: self.identity_store,
@@ -201,7 +201,7 @@ impl EngineBuilder {
             host: self.host,
             agent_store: self.agent_store,
             cache: self.cache,
-            model: self.model.map(gate),
+            model: self.model.map(controlled),
             metric_sources: self.metric_sources,
             registry,
             clock: self.clock,

@@ -29,7 +29,11 @@ fn held(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     let (severity, bound) = HELD.grade(share)?;
     let (own, title, pid) = (own_name(disk), title(disk), deleted.pid);
     let (held, part, process) = (bytes(deleted.bytes as f64), percent(share), clean_name(&deleted.process));
-    let files = count(deleted.files, "deleted file", "deleted files");
+    let files = count(
+        deleted.files,
+        "deleted file that is still open holds",
+        "deleted files that are still open hold",
+    );
     let figure = |name: &str| path(disk, &format!("deleted_files.{name}"));
     let found = on(&DELETED_FILES, severity, disk)
         .judged(figure("percent"), share, "percent", bound)
@@ -37,7 +41,7 @@ fn held(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
         .context(figure("files"), deleted.files as f64, "count")
         .context(figure("pid"), f64::from(pid), "pid")
         .statements([
-            format!("On {own}, {files} that are still open hold {held} ({part}), most of it for process {process} ({pid})."),
+            format!("On {own}, {files} {held} ({part}), most of it for process {process} ({pid})."),
             format!("{title} has {held} ({part}) in deleted files that process {process} ({pid}) and others keep open."),
         ])
         .consequences(&[

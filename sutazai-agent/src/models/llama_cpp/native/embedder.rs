@@ -118,26 +118,26 @@ pub(super) fn run(
                 Err(TryRecvError::Disconnected) => return,
             }
         }
-        let Some(mut turn) = round_robin.pop_front() else { continue };
-        if turn.answer.is_closed() {
+        let Some(mut request) = round_robin.pop_front() else { continue };
+        if request.answer.is_closed() {
             continue;
         }
-        let rest = &turn.texts[turn.vectors.len()..];
+        let rest = &request.texts[request.vectors.len()..];
         if !rest.is_empty() {
             match read(&mut context, &mut batch, &rest[..count_fitting(rest)]) {
-                Ok(made) => turn.vectors.extend(made),
+                Ok(made) => request.vectors.extend(made),
                 Err(e) => {
-                    turn.answer.send(Err(e));
+                    request.answer.send(Err(e));
                     continue;
                 }
             }
             progress();
         }
-        if turn.vectors.len() < turn.texts.len() {
-            round_robin.push_back(turn);
+        if request.vectors.len() < request.texts.len() {
+            round_robin.push_back(request);
         } else {
-            let tokens = turn.texts.iter().map(Vec::len).sum::<usize>() as u32;
-            turn.answer.send(Ok((turn.vectors, tokens)));
+            let tokens = request.texts.iter().map(Vec::len).sum::<usize>() as u32;
+            request.answer.send(Ok((request.vectors, tokens)));
         }
     }
 }

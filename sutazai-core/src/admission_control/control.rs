@@ -87,15 +87,20 @@ impl AdmissionControl {
 
     /// Returns the model for interactive requests of a caller, subject to the caller's limits. The system has none.
     pub fn model_for(&self, caller: &Caller) -> Arc<dyn ModelBackend> {
-        self.gated(caller.owner(), PriorityClass::Interactive, Holder::of(caller))
+        self.controlled(caller.owner(), PriorityClass::Interactive, Holder::of(caller))
     }
 
     /// Returns the model for tasks of this owner, in the background class.
     pub fn model_for_task(&self, owner: Option<UserId>) -> Arc<dyn ModelBackend> {
-        self.gated(owner, PriorityClass::Background, None)
+        self.controlled(owner, PriorityClass::Background, None)
     }
 
-    fn gated(&self, tenant: Tenant, class: PriorityClass, limited: Option<Holder>) -> Arc<dyn ModelBackend> {
+    fn controlled(
+        &self,
+        tenant: Tenant,
+        class: PriorityClass,
+        limited: Option<Holder>,
+    ) -> Arc<dyn ModelBackend> {
         Arc::new(AdmissionControlledBackend { shared: self.shared.clone(), tenant, class, limited })
     }
 }
@@ -117,12 +122,12 @@ impl AdmissionControlledBackend {
     /// Waits for a slot; returns it with the remaining time.
     async fn enter(&self, timeout: Duration) -> Result<(Place, Duration)> {
         let begun = self.shared.clock.now();
-        let (place, turn) = self.shared.admit(self, timeout)?;
-        let Some(turn) = turn else { return Ok((place, timeout)) };
+        let (place, grant) = self.shared.admit(self, timeout)?;
+        let Some(grant) = grant else { return Ok((place, timeout)) };
         let timed_out = || Error::timeout(format!("no slot of the model was free within {timeout:?}"));
         tokio::select! {
             biased;
-            turn = turn => turn.map_err(|e| Error::internal("the model queue lost a request").with_source(e))?,
+            grant = grant => grant.map_err(|e| Error::internal("the model queue lost a request").with_source(e))?,
             () = self.shared.clock.sleep(timeout) => return Err(timed_out()),
         }
         let waited = (self.shared.clock.now() - begun).to_std().unwrap_or_default();
@@ -258,8 +263,8 @@ impl Shared {
         match state.queue.enter(*tenant, *class, timeout, now) {
             Ok(Entry::Granted(entry)) => Ok((place(entry), None)),
             Ok(Entry::Waiting(entry)) => {
-                let (turn, waits) = oneshot::channel();
-                state.waiting.insert(entry, turn);
+                let (grant, waits) = oneshot::channel();
+                state.waiting.insert(entry, grant);
                 Ok((place(entry), Some(waits)))
             }
             Err(e) => {
@@ -289,9 +294,9 @@ impl Drop for Place {
             state.limits.end(holder);
         }
         for granted in state.queue.leave(self.entry, now) {
-            if let Some(turn) = state.waiting.remove(&granted) {
+            if let Some(grant) = state.waiting.remove(&granted) {
                 // A receiver that is gone is about to drop its `Place`, which passes the slot on.
-                let _ = turn.send(());
+                let _ = grant.send(());
             }
         }
     }
@@ -307,7 +312,7 @@ mod tests {
     use crate::testing::{ScriptedModelBackend, model_backend};
 
     #[tokio::test]
-    async fn gated_backend_conforms() {
+    async fn controlled_backend_conforms() {
         model_backend::run_all(|| async {
             let reply = |request: &GenerateRequest| match &request.constraint {
                 None => "and the ship sailed on ".repeat(500),
@@ -316,9 +321,9 @@ mod tests {
                 Some(Constraint::Text(text)) => text.clone(),
             };
             let model = Arc::new(ScriptedModelBackend::replying(reply));
-            let gate =
+            let control =
                 AdmissionControl::new(model, Arc::new(SystemClock), &AdmissionControlConfig::default());
-            gate.model_for(&Caller::User { id: UserId::new(), role: UserRole::User })
+            control.model_for(&Caller::User { id: UserId::new(), role: UserRole::User })
         })
         .await;
     }
