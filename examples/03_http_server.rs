@@ -1,32 +1,27 @@
-//! Embeds SutazAI in an axum service: our router is nested under a prefix, beside routes of the service.
+//! Embeds SutazAI in an axum service: our router is nested under a prefix, next to routes of the service.
 //!
-//! Run it: `cargo run --example 03_http_server`, then open the addresses that it prints.
+//! Run it: `cargo run --features http,host-metrics --example 03_http_server`, then open the addresses that it prints.
 
 #![allow(clippy::print_stdout)] // an example prints what it does
-
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use sutazai::config::Config;
 use sutazai::setup::Service;
-use sutazai::{Error, Result, http};
+use sutazai::{Result, http};
 use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let config = Config::from_env()?;
     let service = Service::open(&config).await?;
-    service.start();
+    service.start().await?;
 
     let app =
         Router::new().route("/", get(|| async { "my own service" })).nest("/ai", http::router(service.app()));
 
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|e| Error::unavailable(format!("cannot listen on {}: {e}", config.listen)))?;
-    let address =
-        listener.local_addr().map_err(|e| Error::internal("the listener has no address").with_source(e))?;
+    let listener = TcpListener::bind(config.server.listen).await?;
+    let address = listener.local_addr()?;
     println!("mine:  http://{address}/");
     println!("ours:  http://{address}/ai/health and http://{address}/ai/api/v1/...");
 
@@ -35,6 +30,5 @@ async fn main() -> Result<()> {
         let _ = tokio::signal::ctrl_c().await;
     };
     http::serve(listener, app, stop).await?;
-    service.shutdown(Duration::from_secs(5)).await;
-    Ok(())
+    service.shutdown().await
 }

@@ -1,99 +1,87 @@
-//! Defines an agent that reports progress, reads metrics, and delegates parts of its work to child tasks.
+//! Defines a typed agent that measures and reports progress, and an agent that delegates its work to child tasks.
 //!
-//! Run it: `cargo run --example 04_custom_agent`
+//! Run it: `cargo run --features host-metrics --example 04_custom_agent`
 
 #![allow(clippy::print_stdout)] // an example prints what it does
 
-use std::sync::Arc;
-use std::time::Duration;
+use sutazai::agent::metrics;
+use sutazai::prelude::*;
 
-use async_trait::async_trait;
-use futures::StreamExt;
-use serde_json::{Value, json};
-use sutazai::domain::{AgentDescriptor, Caller, EventKind, NewTask, Permission, Step, Task};
-use sutazai::engine::Engine;
-use sutazai::memory::MemoryTaskStore;
-use sutazai::ports::{Agent, AgentContext};
-use sutazai::{Result, agent};
+/// Payload of both agents: there is nothing to choose.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Used {
+    /// Memory in use; null if this machine does not tell.
+    used_bytes: Option<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Difference {
+    measured: Vec<u64>,
+    difference: Option<i64>,
+}
+
+/// Measures the memory in use once.
+async fn measure(_: Nothing, context: AgentContext) -> Result<Used> {
+    context.progress(0.5, "measuring");
+    let used_bytes = context.snapshot().await.host.value().and_then(|host| host.memory.used_bytes);
+    Ok(Used { used_bytes })
+}
 
 /// Compares two measurements by child tasks. It occupies no worker while they run.
 #[derive(Debug)]
 struct Compare;
 
-/// Measures the memory in use once.
-#[derive(Debug)]
-struct Measure;
-
-fn descriptor(name: &str, description: &str) -> AgentDescriptor {
-    AgentDescriptor {
-        name: name.into(),
-        description: description.into(),
-        capabilities: vec!["memory".into()],
-        input_schema: json!({ "type": "object", "additionalProperties": false }),
-    }
-}
-
 #[async_trait]
-impl Agent for Measure {
+impl Agent for Compare {
     fn descriptor(&self) -> AgentDescriptor {
-        descriptor("measure", "Reads how much memory is in use.")
+        AgentDescriptor::new("compare", "Returns by how much memory use changed between two measurements.")
+            .input_schema(sutazai::typed_agent::input_schema::<Nothing>())
+            .output_schema(sutazai::typed_agent::output_schema::<Difference>())
     }
 
+    // The parent needs the permissions of its children.
     fn permissions(&self, _: &Value) -> Vec<Permission> {
         vec![Permission::WriteTasks, Permission::ReadMetrics]
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
-        context.progress(0.5, "measuring");
-        let used = context.snapshot().await.host.value().and_then(|host| host.memory.used_bytes);
-        Ok(Step::Done(json!({ "used_bytes": used })))
-    }
-}
-
-#[async_trait]
-impl Agent for Compare {
-    fn descriptor(&self) -> AgentDescriptor {
-        descriptor("compare", "Returns by how much memory use changed between two measurements.")
-    }
-
-    // The parent needs the permissions of its children.
-    fn permissions(&self, payload: &Value) -> Vec<Permission> {
-        Measure.permissions(payload)
-    }
-
-    async fn run(&self, context: &AgentContext) -> Result<Step> {
         if context.children.is_empty() {
             let children = vec![NewTask::new("measure", json!({})), NewTask::new("measure", json!({}))];
-            return Ok(Step::Wait { children, state: Value::Null });
+            return Ok(Step::wait_for_all(children, Value::Null));
         }
-        let used_of = |child: &Task| child.result.as_ref()?["used_bytes"].as_i64();
-        let used: Vec<_> = context.children.iter().filter_map(used_of).collect();
-        let difference = used.first().zip(used.get(1)).map(|(a, b)| b - a);
-        Ok(Step::Done(json!({ "measured": used, "difference": difference })))
+        let used_of = |child: &Task| child.result.as_ref()?["used_bytes"].as_u64();
+        let measured: Vec<u64> = context.children.iter().filter_map(used_of).collect();
+        let difference = match measured[..] {
+            [before, after] => Some(after.cast_signed() - before.cast_signed()),
+            _ => None,
+        };
+        Ok(Step::Done(json!(Difference { measured, difference })))
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut builder = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
-    for source in agent::metrics::all() {
-        builder = builder.metric_source(source);
-    }
-    let engine = builder.agent(Arc::new(Measure)).agent(Arc::new(Compare)).workers(1).build()?;
-    engine.start();
+    let measure = agent("measure", measure)
+        .description("Reads how much memory is in use.")
+        .permissions([Permission::WriteTasks, Permission::ReadMetrics]);
+    let builder = Engine::builder().agent(measure).agent(Compare).workers(1);
+    let engine = metrics::all().into_iter().fold(builder, EngineBuilder::metric_source).start().await?;
 
-    let id = engine.submit(&Caller::System, NewTask::new("compare", json!({}))).await?.id;
-    let mut events = engine.events(&Caller::System, id, 0).await?;
+    let task = engine.submit("compare", Nothing {}).await?;
+    let mut events = task.events().await?;
     while let Some(event) = events.next().await {
         let event = event?;
         if let EventKind::Status { status, attempt, .. } = event.kind {
             println!("{}: {status} (attempt {attempt})", event.sequence);
         }
     }
-    println!("{}", engine.task(&Caller::System, id).await?.result.unwrap_or_default());
-    for message in engine.agent_messages(&Caller::System, id, None, 100).await?.items {
+    println!("{:?}", task.output::<Difference>().await?);
+    for message in engine.agent_messages(engine.caller(), task.id(), PageRequest::default()).await?.items {
         println!("{} to {}: {}", message.source, message.target, json!(message.content));
     }
-    engine.shutdown(Duration::from_secs(1)).await;
-    Ok(())
+    engine.shutdown().await
 }

@@ -1,7 +1,7 @@
 //! Defines a model backend, checks it with the port's conformance suite, and asks it for a text.
 //!
 //! The "model" is a Markov chain over a text: small enough to read, and it generates text. Run it: `cargo run
-//! --features testing --example 05_custom_model_backend`
+//! --features test-util --example 05_custom_model_backend`
 
 #![allow(clippy::print_stdout)] // an example prints what it does
 

@@ -1,23 +1,53 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "http", feature = "system"))]
+pub mod adapter;
+#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "host-metrics"))]
 pub mod config;
-#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "http", feature = "system"))]
+pub mod prelude;
+#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "host-metrics"))]
 pub mod setup;
 #[cfg(feature = "otel")]
 pub mod telemetry;
 
+#[cfg(any(
+    feature = "docker-metrics",
+    feature = "gpu-metrics",
+    feature = "llama-cpp",
+    feature = "ollama",
+    feature = "openai",
+    feature = "host-metrics"
+))]
 pub use sutazai_agent as agent;
 #[cfg(feature = "http")]
 pub use sutazai_http as http;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sutazai_store as store;
 
-#[cfg(feature = "testing")]
+/// Crates whose items appear in this API, in the versions that it uses.
+pub mod external {
+    pub use async_trait::async_trait;
+    pub use chrono;
+    pub use futures;
+    pub use schemars;
+    pub use serde;
+    pub use serde_json;
+    pub use tokio_util::sync::CancellationToken;
+    pub use uuid;
+}
+
+/// Runs the code of docs/embedding.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+mod embedding_page {}
+
+#[cfg(feature = "identity")]
+pub use sutazai_core::identity;
+#[cfg(feature = "test-util")]
 pub use sutazai_core::testing;
 pub use sutazai_core::{
-    Error, ErrorKind, Result, admission_control, chat, documents, domain, engine, identity, memory, ports,
-    relay, schedules, trace,
+    Error, ErrorKind, Result, admission_control, chat, documents, domain, engine, memory, metric_history,
+    ports, relay, schedules, task_store, trace, typed_agent,
 };
 
 #[cfg(test)]
@@ -27,13 +57,12 @@ mod tests {
     use crate::admission_control::AdmissionControlConfig;
     use crate::chat::Chat;
     use crate::documents::Documents;
-    use crate::domain::{Caller, MediaType, NewConversation, NewDocument, ScheduleQuery};
+    use crate::domain::{Caller, MediaType, NewConversation, NewDocument, PageLimit, PageRequest};
     use crate::engine::Engine;
     use crate::memory::{
         MemoryConversationStore, MemoryDocumentStore, MemoryMessageBus, MemoryScheduleStore, MemoryTaskStore,
     };
     use crate::ports::SystemClock;
-    use crate::relay::Relay;
     use crate::schedules::Schedules;
 
     /// Builds an engine and all services over it with types of the facade only: an embedder needs no other crate of
@@ -42,7 +71,14 @@ mod tests {
     async fn services_over_an_engine_are_built_from_the_facade_alone() {
         let (tasks, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(SystemClock));
         let limits = AdmissionControlConfig { slots: Some(2), ..AdmissionControlConfig::default() };
-        let engine = Engine::builder().task_store(tasks.clone()).admission_control(limits).build().unwrap();
+        let engine = Engine::builder()
+            .task_store(tasks.clone())
+            .schedule_store(Arc::new(MemoryScheduleStore::new()))
+            .message_bus(Arc::new(MemoryMessageBus::new(10)), tasks.relays())
+            .admission_control(limits)
+            .start()
+            .await
+            .unwrap();
 
         let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
         let new = NewConversation { title: "disks".into(), model: None, system: None };
@@ -53,16 +89,13 @@ mod tests {
         let file = b"The disk /data is full.".to_vec();
         let new = NewDocument { title: "note".into(), media_type: MediaType::Plain, file };
         let document = documents.upload(&Caller::System, new).await.unwrap();
-        let found = documents.search(&Caller::System, "disk", 10).await.unwrap();
+        let found = documents.search(&Caller::System, "disk", PageLimit::default()).await.unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(documents.document(&Caller::System, document.id).await.unwrap(), document);
 
-        let schedules = Schedules::new(Arc::new(MemoryScheduleStore::new()), engine);
-        let query = ScheduleQuery { owner: None, before: None, limit: 10 };
-        assert!(schedules.list(&Caller::System, query).await.unwrap().items.is_empty());
-
-        let bus = Arc::new(MemoryMessageBus::new(10));
-        let relay = Relay::new(tasks.clone(), tasks.relays(), bus, clock);
-        relay.begin().await.unwrap();
+        let schedules: Schedules = engine.schedules().unwrap();
+        let page = schedules.list(&Caller::System, None, PageRequest::default()).await.unwrap();
+        assert!(page.items.is_empty());
+        engine.shutdown().await.unwrap();
     }
 }

@@ -74,6 +74,7 @@ async fn command(cli: &Cli) -> ExitCode {
         Command::Migrate(command) => cli::migrate::run(settings, command).await,
         Command::Models(command) => cli::models::run(settings, command).await,
         Command::Config(command) => cli::config::run(settings, command).await,
+        Command::Openapi => cli::openapi::run(),
         Command::Admin(command) => cli::admin::run(settings, command).await,
         #[cfg(feature = "llama-cpp-native")]
         Command::ModelProcess => Ok(ExitCode::FAILURE),

@@ -1,4 +1,4 @@
-//! Collects the shared libraries of llama.cpp in one folder beside the programs, `sutazai-native`.
+//! Collects the shared libraries of llama.cpp in one folder next to the programs, `sutazai-native`.
 //!
 //! llama.cpp is linked as shared libraries, so that the kernels for one processor are selected at program start. Cargo
 //! leaves them in several build folders; a program that is started directly, or copied with its folder, needs them in
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-/// Name of the folder beside the programs.
+/// Name of the folder next to the programs.
 const LIBRARY_FOLDER: &str = "sutazai-native";
 
 /// Library of the variant with AMX. GCC before 13.2 drops the stores before `ldtilecfg` (llama.cpp #20824), so that its

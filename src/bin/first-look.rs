@@ -13,7 +13,6 @@ use sutazai_agent::agents::hardware_optimizer;
 use sutazai_agent::metrics;
 use sutazai_core::domain::{NewTask, Task};
 use sutazai_core::ports::{AgentContext, Clock, SilentEventSink, SystemClock};
-use tokio_util::sync::CancellationToken;
 
 #[path = "../cli/printable.rs"]
 mod printable;
@@ -23,18 +22,10 @@ mod report;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let new = NewTask::new("hardware-optimizer", json!({ "use_model": false }));
-    let context = AgentContext {
-        task: Task::pending(new, None, None, SystemClock.now()),
-        children: Vec::new(),
-        model: None,
-        metric_sources: metrics::all(),
-        metric_store: None,
-        host: metrics::host_name(),
-        clock: Arc::new(SystemClock),
-        cancellation: CancellationToken::new(),
-        // The analysis takes less than a second, so its progress is not shown.
-        events: Arc::new(SilentEventSink),
-    };
+    let task = Task::pending(new, None, None, SystemClock.now());
+    // The analysis takes less than a second, so its progress is not shown.
+    let mut context = AgentContext::new(task, Arc::new(SystemClock), Arc::new(SilentEventSink));
+    (context.metric_sources, context.host) = (metrics::all(), metrics::host_name());
     let analysis = match hardware_optimizer::analyze(&context).await {
         Ok(analysis) => analysis,
         Err(e) => {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use sutazai::config::{Config, Layers, ModelProgram, flag_help};
+use sutazai::adapter::flag_help;
+use sutazai::config::{Config, Layers, ModelProgram};
 use sutazai_core::{Error, Result};
 
 use super::printable::Printable;
@@ -117,6 +118,11 @@ pub(crate) enum Command {
     /// Show the effective configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the OpenAPI document of the HTTP API
+    #[command(after_help = "\
+Examples:
+  sutazai openapi > openapi.json    the document of GET /api/openapi.json, without a server")]
+    Openapi,
     /// Manage users as an operator of the database
     #[command(subcommand)]
     Admin(Admin),
@@ -155,6 +161,7 @@ pub(crate) struct Analyze {
 Examples:
   sutazai serve
   sutazai serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/sutazai/sutazai.db
+  sutazai serve --open            opens the web interface in a browser
   sutazai serve --workers 0       accepts tasks for `sutazai worker`")]
 pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR:PORT", help = flag_help("LISTEN"))]
@@ -163,6 +170,9 @@ pub(crate) struct Serve {
     pub(crate) workers: Option<String>,
     #[arg(long, value_name = "FORMAT", help = flag_help("LOG_FORMAT"))]
     pub(crate) log_format: Option<String>,
+    /// Open the web interface in a browser, or print its address where there is none
+    #[arg(long)]
+    pub(crate) open: bool,
 }
 
 /// Run workers without a server, for tasks that other processes accept

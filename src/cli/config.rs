@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use sutazai::config::{Config, Group, markdown};
+use sutazai::adapter::{Group, check_shared, markdown};
+use sutazai::config::Config;
 use sutazai::{setup, store};
 use sutazai_core::ports::SystemClock;
 use sutazai_core::{Error, Result};
@@ -71,6 +72,9 @@ async fn unusable(config: &Config) -> Vec<Error> {
     let database = store::migrations::status(config.database_url.expose()).await.map(|_| ());
     let filter = config.log_level.as_deref().map_or(Ok(()), |level| logging::filter(level).map(|_| ()));
     let models = setup::models(config, Arc::new(SystemClock)).await.map(|_| ());
-    let shared = setup::check_shared(config);
-    [database, filter, models, shared, config.server.check()].into_iter().filter_map(Result::err).collect()
+    let shared = check_shared(config);
+    [database, filter, models, shared, config.server.connections.check()]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// File descriptors that the program needs beside its connections: database, models, metrics.
+/// File descriptors that the program needs in addition to its connections: database, models, metrics.
 const RESERVED_DESCRIPTORS: u64 = 200;
 
 /// Raises the limit of open files to the maximum that the system allows; logs a warning if that is too low for

@@ -28,7 +28,6 @@ pub(crate) fn failed(error: &Error) -> ExitCode {
 
 fn code(kind: ErrorKind) -> u8 {
     match kind {
-        ErrorKind::Internal => 1,
         ErrorKind::InvalidInput | ErrorKind::ContextLength | ErrorKind::Unsupported => 2,
         ErrorKind::Unavailable
         | ErrorKind::Timeout
@@ -38,5 +37,7 @@ fn code(kind: ErrorKind) -> u8 {
         ErrorKind::NotFound => 4,
         ErrorKind::Conflict | ErrorKind::Unauthenticated | ErrorKind::Forbidden => 5,
         ErrorKind::Cancelled => 130,
+        // `Internal`, and kinds that this version does not know.
+        _ => 1,
     }
 }

@@ -35,17 +35,17 @@ impl AgentProgress {
 impl EventSink for AgentProgress {
     fn emit(&self, event: NewEvent) {
         match event.kind {
-            EventKind::Progress { fraction, message } => {
+            EventKind::Progress { fraction, message, .. } => {
                 self.bar.set_position((f64::from(fraction) * 100.0) as u64);
                 self.bar.set_message(printable(&message));
                 self.bar.set_prefix("");
             }
-            EventKind::Text { text } => {
+            EventKind::Text { text, .. } => {
                 let written = format!("{}{}", self.bar.prefix(), printable(&text.replace('\n', " ")));
                 let start = written.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
                 self.bar.set_prefix(written[start..].to_owned());
             }
-            EventKind::Status { .. } => {}
+            _ => {}
         }
     }
 }
@@ -122,7 +122,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use sutazai_core::testing::event_sink;
 

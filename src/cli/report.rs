@@ -6,10 +6,10 @@
 use std::fmt::Write;
 
 use console::{Style, measure_text_width};
-use sutazai_core::domain::metric::{HostMetrics, MissingFigures, Section, Snapshot};
 use sutazai_core::domain::{
     Analysis, GeneratedBy, Grounding, ModelPermission, PriorityLevel, Recommendation, Severity,
 };
+use sutazai_core::domain::{HostMetrics, MissingFigures, Section, Snapshot};
 
 use super::printable::{name, printable};
 
@@ -124,11 +124,13 @@ impl Page {
     }
 
     fn host(&self, out: &mut String, host: &HostMetrics) {
-        let [one, five, fifteen] = host.cpu.load;
-        let load = format!("{} cores, load {one:.2} {five:.2} {fifteen:.2}", host.cpu.cores);
+        let mut cpu = format!("{} cores", host.cpu.cores);
+        if let Some([one, five, fifteen]) = host.cpu.load {
+            let _ = write!(cpu, ", load {one:.2} {five:.2} {fifteen:.2}");
+        }
         match host.cpu.used_percent {
-            Some(used) => self.bar(out, "cpu", used, &load),
-            None => self.line(out, "cpu", &load),
+            Some(used) => self.bar(out, "cpu", used, &cpu),
+            None => self.line(out, "cpu", &cpu),
         }
         let memory = &host.memory;
         match (memory.used_percent, memory.used_bytes, memory.total_bytes) {
@@ -364,6 +366,7 @@ mod tests {
                 evidence: vec![],
                 remedies: vec![],
             }],
+            checked: vec![],
             recommendations: vec![Recommendation {
                 finding_id: "memory_use".into(),
                 severity: Severity::Critical,
@@ -426,6 +429,21 @@ mod tests {
         let text = render(&analysis, Look { colours: false, width: 60 });
         assert!(!text.contains(|c| c != '\n' && is_steering(c)), "{text:?}");
         assert!(text.matches("evil").count() >= 13, "{text}");
+    }
+
+    #[test]
+    fn load_is_left_out_on_a_system_without_it() {
+        let machine: Snapshot =
+            serde_json::from_str(include_str!("../../sutazai-agent/tests/fixtures/snapshot.json")).unwrap();
+        let mut analysis = Analysis { metrics: machine, ..analysis() };
+        let cpu = |analysis: &Analysis| {
+            let text = render(analysis, Look { colours: false, width: 100 });
+            text.lines().find(|line| line.starts_with("cpu ")).unwrap().to_owned()
+        };
+        assert!(cpu(&analysis).contains(" cores, load "), "{}", cpu(&analysis));
+        let Section::Present { value: host } = &mut analysis.metrics.host else { panic!("no host") };
+        host.cpu.load = None;
+        assert!(cpu(&analysis).ends_with(" cores"), "{}", cpu(&analysis));
     }
 
     #[test]

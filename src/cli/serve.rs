@@ -9,8 +9,8 @@ use sutazai_core::{Error, Result};
 use tokio::net::TcpListener;
 
 use super::arguments::{Serve, SettingFlags};
-use super::private_memory;
 use super::service::{Observed, asked_to_stop};
+use super::{browser, first_run, private_memory};
 
 /// Serves until SIGTERM or SIGINT, then completes or releases the running tasks.
 pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<ExitCode> {
@@ -21,24 +21,37 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Serve) -> Result<Exit
     ])?;
     let observed = Observed::start(&config)?;
     private_memory::keep_private();
-    config.server.check()?;
-    super::descriptors::make_room_for(config.server.max_connections);
+    config.server.connections.check()?;
+    super::descriptors::make_room_for(config.server.connections.max_connections);
     let service = Service::open_with(&config, |builder| observed.traced(builder)).await?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|e| {
-        Error::unavailable(format!("cannot listen on {}: {e}", config.listen)).with_field("LISTEN")
+    let listener = TcpListener::bind(config.server.listen).await.map_err(|e| {
+        Error::unavailable(format!("cannot listen on {}: {e}", config.server.listen)).with_field("LISTEN")
     })?;
-    service.start();
-    let tls = config.server.tls.is_some();
-    if !tls && !config.listen.ip().is_loopback() && config.trusted_proxies == TrustedProxies::default() {
+    service.start().await?;
+    let tls = config.server.connections.tls.is_some();
+    if !tls
+        && !config.server.listen.ip().is_loopback()
+        && config.server.trusted_proxies == TrustedProxies::default()
+    {
         tracing::warn!(
-            address = %config.listen,
+            address = %config.server.listen,
             "plain HTTP on an address that other machines reach: set TLS_CERT and TLS_KEY, or TRUSTED_PROXIES"
         );
     }
-    tracing::info!(address = %config.listen, tls, workers = config.workers, auth = config.enable_auth, "server listening");
-    http::serve_with(&config.server, listener, http::router(service.app()), asked_to_stop()?).await?;
+    let url = first_run::url(listener.local_addr().unwrap_or(config.server.listen), tls);
+    if let Some(identity) = service.engine().identity() {
+        first_run::show(identity, &url).await?;
+    }
+    if command.open {
+        // Without the setup code: other users of this machine see the arguments of programs.
+        browser::open(if http::has_ui() { format!("{url}/ui/") } else { format!("{url}/api/openapi.json") });
+    }
+    // Before the log says that the server listens, since whoever reads that may stop it.
+    let stop = asked_to_stop()?;
+    tracing::info!(address = %config.server.listen, tls, workers = config.workers, auth = config.server.enable_auth, "server listening");
+    http::serve_with(&config.server.connections, listener, http::router(service.app()), stop).await?;
     tracing::info!(held = service.engine().held(), "server stopping");
-    service.shutdown(config.shutdown_grace).await;
+    service.shutdown().await?;
     observed.end().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -17,7 +17,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Work) -> Result<ExitC
     private_memory::keep_private();
     let worker = Worker::open_with(&config, |builder| observed.traced(builder)).await?;
     let stop = asked_to_stop()?;
-    worker.start();
+    worker.start().await?;
     let engine = worker.engine();
     let agents: Vec<_> = engine.agents().into_iter().map(|agent| agent.name).collect();
     tracing::info!(
@@ -29,7 +29,7 @@ pub(crate) async fn run(settings: &SettingFlags, command: &Work) -> Result<ExitC
     );
     stop.await;
     tracing::info!(held = engine.held(), "worker stopping");
-    worker.shutdown(config.shutdown_grace).await;
+    worker.shutdown().await?;
     tracing::info!("worker stopped");
     observed.end().await;
     Ok(ExitCode::SUCCESS)

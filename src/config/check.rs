@@ -1,25 +1,16 @@
 //! Validation: turns the found values into a [`Config`], or into all their problems.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use sutazai_core::Error;
 use sutazai_core::admission_control::AdmissionControlConfig;
 use sutazai_core::domain::AccessPolicy;
-use sutazai_http::CorsOrigins;
-use sutazai_http::auth::JwtTokenSigner;
 
 use super::layers::Layers;
 use super::secret::Secret;
 use super::settings::{Values, setting_named};
-use super::{Config, Environment, FirstAdmin, LogFormat, ModelProgram};
-
-/// Minimum entropy of a signing key in bits, estimated from its characters: half of what 32 random bytes in
-/// hexadecimal have.
-const MIN_KEY_ENTROPY: f64 = 96.0;
+use super::{Config, Environment, LogFormat, ModelProgram};
 
 impl Layers {
-    /// Returns the effective configuration of a server, or all its problems.
+    /// Returns the effective configuration, or all its problems; with the feature `http`, that of a server.
     pub fn check(&self) -> std::result::Result<Config, Vec<Error>> {
         self.checked(true)
     }
@@ -39,32 +30,8 @@ impl Layers {
         }
     }
 
-    /// Reads a key that signs tokens.
-    fn signing_key(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
-        let key = self.text(name).map(Secret::new)?;
-        if let Err(e) = JwtTokenSigner::new(key.expose().as_bytes()) {
-            problems.push(e.with_field(name));
-        } else if !key.is_pem() && key.entropy_bits() < MIN_KEY_ENTROPY {
-            let why =
-                "expected a random key, such as that of `openssl rand -hex 32`; this one repeats itself";
-            problems.push(Error::invalid(name, why));
-        }
-        Some(key)
-    }
-
-    /// Reads a secret of at least the minimum length of its setting.
-    fn secret(&self, name: &'static str, problems: &mut Vec<Error>) -> Option<Secret> {
-        let Values::Secret { min_bytes } = setting_named(name)?.values else { return None };
-        let secret = self.text(name).map(Secret::new)?;
-        let length = secret.expose().len();
-        if length < min_bytes {
-            problems.push(Error::invalid(name, format!("expected at least {min_bytes} bytes, got {length}")));
-        }
-        Some(secret)
-    }
-
     /// Reads a switch whose default is on in development and off in production.
-    fn unless_production(
+    pub(super) fn unless_production(
         &self,
         name: &'static str,
         environment: Option<Environment>,
@@ -117,28 +84,6 @@ impl Layers {
         Some(address)
     }
 
-    /// Reads the first admin; username and password must be set together.
-    fn first_admin(&self, problems: &mut Vec<Error>) -> Option<FirstAdmin> {
-        match (self.text("ADMIN_USERNAME"), self.text("ADMIN_PASSWORD")) {
-            (Some(username), Some(password)) => Some(FirstAdmin {
-                email: self.text("ADMIN_EMAIL").unwrap_or_else(|| format!("{username}@localhost")),
-                username,
-                password: Secret::new(password),
-            }),
-            (Some(_), None) => {
-                let why = "must be set (or ADMIN_PASSWORD_FILE) when ADMIN_USERNAME is";
-                problems.push(Error::invalid("ADMIN_PASSWORD", why));
-                None
-            }
-            (None, Some(_)) => {
-                let why = "must be set when ADMIN_PASSWORD is";
-                problems.push(Error::invalid("ADMIN_USERNAME", why));
-                None
-            }
-            (None, None) => None,
-        }
-    }
-
     /// Reads the limits of admission control in front of the models.
     fn admission_control(&self, problems: &mut Vec<Error>) -> Option<AdmissionControlConfig> {
         let slots = self.number_if_set("MODEL_SLOTS", problems);
@@ -159,10 +104,6 @@ impl Layers {
 
     /// Parses every setting before it fails, so that `problems` contains all that is wrong.
     fn parse(&self, serves: bool, problems: &mut Vec<Error>) -> Option<Config> {
-        let access: Option<u64> = self.number("ACCESS_TOKEN_EXPIRE_MINUTES", problems);
-        let refresh = self.days("REFRESH_TOKEN_EXPIRE_DAYS", problems);
-        let session = self.days("SESSION_MAX_DAYS", problems);
-        let admin_session = self.days("ADMIN_SESSION_MAX_DAYS", problems);
         let workers = if serves {
             self.number("WORKERS", problems)
         } else {
@@ -180,15 +121,6 @@ impl Layers {
         let host_name = self.host_name(problems);
         let interval = self.seconds("HISTORY_INTERVAL_SECONDS", problems);
         let keep = self.days("HISTORY_KEEP_DAYS", problems);
-        let enable_auth = self.switch("ENABLE_AUTH", problems);
-        let trusted_proxies = self.list("TRUSTED_PROXIES", problems);
-        let server = self.server(trusted_proxies.as_ref(), problems);
-        let rate_limits = self.rate_limits(problems);
-        let cors_origins: Option<CorsOrigins> = self.list("CORS_ORIGINS", problems);
-        let request_timeout = self.seconds("REQUEST_TIMEOUT_SECONDS", problems);
-        let body_timeout = self.seconds("BODY_TIMEOUT_SECONDS", problems);
-        let body_memory: Option<usize> = self.number("BODY_MEMORY_MB", problems);
-        let streams_per_user = self.number("MAX_STREAMS_PER_USER", problems);
         let log_format = self.word("LOG_FORMAT", problems).map(|word| match word {
             "json" => LogFormat::Json,
             _ => LogFormat::Text,
@@ -197,51 +129,16 @@ impl Layers {
             "production" => Environment::Production,
             _ => Environment::Development,
         });
-        let registration = self.unless_production("ENABLE_REGISTRATION", environment, problems);
         let users_metrics = self.unless_production("USERS_READ_METRICS", environment, problems);
-        let listen = self.text("LISTEN").and_then(|text| {
-            let address = text.parse::<SocketAddr>().ok();
-            if address.is_none() {
-                let wanted = format!("expected an address and a port such as 127.0.0.1:10010, got {text:?}");
-                problems.push(Error::invalid("LISTEN", wanted));
-            }
-            address
-        });
-        let argon2_memory_kib = self.number("ARGON2_MEMORY_KIB", problems);
-        let argon2_iterations = self.number("ARGON2_ITERATIONS", problems);
-        let jwt_secret_key = self.signing_key("JWT_SECRET_KEY", problems);
-        let jwt_previous_secret_key = self.signing_key("JWT_PREVIOUS_SECRET_KEY", problems);
-        if serves
-            && jwt_secret_key.is_none()
-            && (environment, enable_auth) == (Some(Environment::Production), Some(true))
-        {
-            let why = "must be set (or JWT_SECRET_KEY_FILE) when ENVIRONMENT is production";
-            problems.push(Error::invalid("JWT_SECRET_KEY", why));
-        }
-        if jwt_secret_key.is_some() && jwt_secret_key == jwt_previous_secret_key {
-            let why = "expected another key than JWT_SECRET_KEY";
-            problems.push(Error::invalid("JWT_PREVIOUS_SECRET_KEY", why));
-        }
         let redis_url = self.address("REDIS_URL", cfg!(feature = "redis"), problems);
         let rabbitmq_url = self.address("RABBITMQ_URL", cfg!(feature = "rabbitmq"), problems);
-        let first_admin = self.first_admin(problems);
-        let enable_monitoring = self.switch("ENABLE_MONITORING", problems);
-        let metrics_token = self.secret("METRICS_TOKEN", problems);
+        #[cfg(feature = "http")]
+        let enable_auth = self.switch("ENABLE_AUTH", problems);
+        #[cfg(feature = "http")]
+        let accounts = self.accounts(serves.then_some(enable_auth).flatten(), environment, problems);
+        #[cfg(feature = "http")]
+        let server = self.server(serves, enable_auth, problems);
         let otlp_endpoint = self.otlp_endpoint(problems);
-        if let (Some(false), Some(listen)) = (enable_auth, listen)
-            && serves
-            && !listen.ip().is_loopback()
-        {
-            let why = format!("may be off only on a loopback address, and LISTEN is {listen}");
-            problems.push(Error::invalid("ENABLE_AUTH", why));
-        }
-        if let (Some(false), Some(origins)) = (enable_auth, &cors_origins)
-            && serves
-            && origins.all()
-        {
-            let why = "expected origins such as http://localhost:3000, got *, which lets every page in when ENABLE_AUTH is off";
-            problems.push(Error::invalid("CORS_ORIGINS", why));
-        }
         Some(Config {
             database_url: self.text("DATABASE_URL").map(Secret::new)?,
             database_listen_url: self.text("DATABASE_LISTEN_URL").map(Secret::new),
@@ -257,27 +154,7 @@ impl Layers {
             default_model: self.text("DEFAULT_MODEL")?,
             model_auto_pull: model_auto_pull?,
             openai_api_key: self.text("OPENAI_API_KEY").map(Secret::new),
-            jwt_secret_key,
-            jwt_previous_secret_key,
-            argon2_memory_kib: argon2_memory_kib?,
-            argon2_iterations: argon2_iterations?,
-            first_admin,
-            access_ttl: Duration::from_secs(access? * 60),
-            refresh_ttl: refresh?,
-            session_ttl: session?,
-            admin_session_ttl: admin_session?,
-            open_registration: registration?,
             access: AccessPolicy { users_read_metrics: users_metrics? },
-            listen: listen?,
-            enable_auth: enable_auth?,
-            server: server?,
-            rate_limits: rate_limits?,
-            trusted_proxies: trusted_proxies?,
-            cors_origins: cors_origins?,
-            request_timeout: request_timeout?,
-            body_timeout: body_timeout?,
-            body_memory: body_memory? * 1_000_000,
-            streams_per_user: streams_per_user?,
             workers: workers?,
             lease: lease?,
             shutdown_grace: grace?,
@@ -289,13 +166,15 @@ impl Layers {
             host_name: host_name?,
             history_interval: interval?,
             history_keep: keep?,
-            enable_monitoring: enable_monitoring?,
-            metrics_token,
             otlp_endpoint,
             service_name: self.text("OTEL_SERVICE_NAME")?,
             log_format: log_format?,
             log_level: self.text("LOG_LEVEL"),
             environment: environment?,
+            #[cfg(feature = "http")]
+            accounts: accounts?,
+            #[cfg(feature = "http")]
+            server: server?,
             warnings: self.warnings().to_vec(),
         })
     }

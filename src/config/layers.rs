@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use sutazai_core::Error;
-use sutazai_http::read_private_file;
 
 use super::foreign::{aliases, hint, nearest};
+use super::private_file::read_private_file;
 use super::secret::Secret;
 use super::settings::{Setting, Values, setting_named, settings};
 

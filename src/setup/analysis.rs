@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sutazai_agent::agents::hardware_optimizer;
-use sutazai_agent::metrics::{self, History};
+use sutazai_agent::metrics;
 use sutazai_core::Result;
-use sutazai_core::domain::analysis_budget::{
+use sutazai_core::adapter::analysis_budget::{
     DATABASE_FOLDER_TIMEOUT, DATABASE_OPEN_TIMEOUT, HISTORY_WRITE_TIMEOUT,
 };
+use sutazai_core::adapter::samples;
 use sutazai_core::domain::{Analysis, NewTask, Snapshot, Task};
 use sutazai_core::ports::{AgentContext, Clock, EventSink, MetricStore, SystemClock};
-use tokio_util::sync::CancellationToken;
 
 use super::model_backends::{models, pull_missing};
 use super::{data_folder, metric_sources, stores};
@@ -52,17 +52,10 @@ impl LocalAnalysis {
             pull_missing(manager, &config.default_model, &*events, &*clock).await;
         }
         let new = NewTask::new("hardware-optimizer", json!({ "use_model": use_model }));
-        let context = AgentContext {
-            task: Task::pending(new, None, None, clock.now()),
-            children: Vec::new(),
-            model: model.map(|manager| manager as _),
-            metric_sources: metric_sources(),
-            metric_store: None,
-            host: config.host_name.clone(),
-            clock,
-            cancellation: CancellationToken::new(),
-            events,
-        };
+        let task = Task::pending(new, None, None, clock.now());
+        let mut context = AgentContext::new(task, clock, events);
+        context.model = model.map(|manager| manager as _);
+        (context.metric_sources, context.host) = (metric_sources(), config.host_name.clone());
         Ok(Self { context, unopened: Some(config.clone()), notes })
     }
 
@@ -129,7 +122,7 @@ async fn history(config: &Config) -> std::result::Result<(Arc<dyn MetricStore>, 
 }
 
 async fn remember(store: &dyn MetricStore, analysis: &Analysis) -> std::result::Result<(), String> {
-    let samples = History::samples(&analysis.host, &analysis.metrics);
+    let samples = samples(&analysis.host, &analysis.metrics);
     match tokio::time::timeout(HISTORY_WRITE_TIMEOUT, store.append(&samples)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(e.to_string()),

@@ -31,7 +31,7 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
         .await
         .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))??;
     let manager = ModelManager::new(backends, &config.default_model, clock);
-    let manager = manager.with_auto_pull(config.model_auto_pull).with_permissions(model_permissions());
+    let manager = manager.auto_pull(config.model_auto_pull).with_permissions(model_permissions());
     Ok(Some(Arc::new(manager)))
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn pull_missing(
 ) {
     let report = |step: &PullProgress| {
         let message = format!("pulling {model}: {}", step.status);
-        let kind = EventKind::Progress { fraction: step.fraction(), message };
+        let kind = EventKind::progress(step.fraction(), message);
         events.emit(NewEvent { at: clock.now(), kind });
     };
     if let Err(e) = manager.pull_missing(report).await {

@@ -1,19 +1,22 @@
-//! Optional services that processes share beside the database: rate limits and a cache in Redis (`REDIS_URL`), and
-//! RabbitMQ (`RABBITMQ_URL`), to which events are published.
+//! Optional services that processes share in addition to the database: rate limits and a cache in Redis (`REDIS_URL`),
+//! and RabbitMQ (`RABBITMQ_URL`), to which events are published.
 
 use std::sync::Arc;
 
 #[cfg(feature = "redis")]
 use sutazai_core::Error;
 use sutazai_core::Result;
-use sutazai_core::ports::{Cache, Clock, MessageBus, Quota, RateLimiter};
-use sutazai_core::relay::Relay;
+use sutazai_core::ports::{Cache, MessageBus};
+#[cfg(feature = "http")]
+use sutazai_core::ports::{Clock, Quota, RateLimiter};
+#[cfg(feature = "http")]
 use sutazai_http::{App, GovernorRateLimiter};
-use sutazai_store::Stores;
 #[cfg(feature = "rabbitmq")]
 use sutazai_store::rabbitmq::RabbitMqMessageBus;
+#[cfg(all(feature = "redis", feature = "http"))]
+use sutazai_store::redis::RedisRateLimiter;
 #[cfg(feature = "redis")]
-use sutazai_store::redis::{Redis, RedisCache, RedisRateLimiter};
+use sutazai_store::redis::{Redis, RedisCache};
 
 use crate::config::Config;
 
@@ -39,10 +42,9 @@ impl SharedParts {
         })
     }
 
-    /// Creates the relay that publishes events to the bus; `None` without a bus.
-    pub(super) fn relay(&self, stores: &Stores, clock: &Arc<dyn Clock>) -> Option<Arc<Relay>> {
-        let bus = self.bus.clone()?;
-        Some(Arc::new(Relay::new(stores.tasks.clone(), stores.relays.clone(), bus, clock.clone())))
+    /// Returns the client of the message bus; `None` without one.
+    pub(super) fn bus(&self) -> Option<Arc<dyn MessageBus>> {
+        self.bus.clone()
     }
 
     /// Creates the shared cache; `None` without Redis.
@@ -55,6 +57,7 @@ impl SharedParts {
     }
 
     /// Creates a rate limiter: shared by all servers with Redis, otherwise of this process.
+    #[cfg(feature = "http")]
     pub(super) fn limiter(&self, name: &str, limit: u32, clock: &Arc<dyn Clock>) -> Arc<dyn RateLimiter> {
         let own = Arc::new(GovernorRateLimiter::new(Quota::per_minute(limit), clock.clone()));
         #[cfg(feature = "redis")]
@@ -67,22 +70,31 @@ impl SharedParts {
     }
 
     /// Adds readiness checks of the configured services.
+    #[cfg(feature = "http")]
     pub(super) fn watched(&self, mut app: App) -> App {
         if let Some(bus) = self.bus.clone() {
-            app = app.uses("rabbitmq", move || {
+            app = app.readiness_check("rabbitmq", move || {
                 let bus = bus.clone();
                 async move { bus.ping().await }
             });
         }
         #[cfg(feature = "redis")]
         if let Some(redis) = self.redis.clone() {
-            app = app.uses("redis", move || {
+            app = app.readiness_check("redis", move || {
                 let redis = redis.clone();
                 async move { redis.ping().await }
             });
         }
         app
     }
+}
+
+/// Reads the files that belong to `REDIS_URL` and `RABBITMQ_URL`, such as certificates, without connecting.
+///
+/// # Errors
+/// `InvalidInput` naming the setting.
+pub fn check_shared(config: &Config) -> Result<()> {
+    SharedParts::open(config).map(drop)
 }
 
 #[cfg(feature = "redis")]

@@ -7,12 +7,11 @@ use std::path::Path;
 use data_encoding::HEXLOWER;
 use rand::RngCore;
 use sutazai_core::{Error, Result};
-use sutazai_http::read_own_file;
 
 use super::data_folder;
-use crate::config::{Config, Environment, Secret};
+use crate::config::{Config, Environment, Secret, read_own_file};
 
-/// Reads the signing key beside the database, or generates it on first use, readable by its owner only. In production
+/// Reads the signing key next to the database, or generates it on first use, readable by its owner only. In production
 /// a missing key is an error.
 pub(super) fn kept_secret(config: &Config) -> Result<Secret> {
     if config.environment == Environment::Production {
@@ -21,7 +20,7 @@ pub(super) fn kept_secret(config: &Config) -> Result<Secret> {
     let folder = data_folder(config).ok_or_else(|| {
         Error::invalid(
             "JWT_SECRET_KEY",
-            "must be set when DATABASE_URL is not an SQLite file to keep one beside",
+            "must be set when DATABASE_URL is not an SQLite file to keep one next to",
         )
     })?;
     let path = folder.join("jwt_secret_key");

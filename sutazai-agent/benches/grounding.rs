@@ -4,8 +4,8 @@
 //!   about each finding side by side without labels, and `key.txt`, which names the model's text of each pair.
 //! - `judged FOLDER`: reads `judgments.txt`, a line `NUMBER A`, `NUMBER B` or `NUMBER =` for each pair, and prints the
 //!   share of pairs in which the model's text is at least as good.
-//! - `fluency [FOLDER]`: prints the fluency of authored advice, of its words in random order and of the model's wording,
-//!   for choosing `MIN_FLUENCY`; with a folder it also writes the texts for a reader who labels them.
+//! - `fluency [FOLDER]`: prints the fluency of authored advice, of its words in random order and of the model's
+//!   wording, for choosing `MIN_FLUENCY`; with a folder it also writes the texts for a reader who labels them.
 //! - `judged-fluency FOLDER`: prints how the reader's labels divide at each threshold.
 //!
 //! `MODEL_BACKENDS` names the backend and `BENCH_PERMISSION` (`choose` or `word`, the default) the permission of the
@@ -149,8 +149,8 @@ fn judged(folder: &Path) {
     println!("the model's text is at least as good in {share:.1} %");
 }
 
-/// Prints the distribution of each label and, with a folder, writes the samples without their labels and fluencies for a
-/// reader (`texts.txt`, one a line in random order), and these in `key.json`.
+/// Prints the distribution of each label and, with a folder, writes the samples without their labels and fluencies for
+/// a reader (`texts.txt`, one a line in random order), and these in `key.json`.
 async fn fluency(folder_for_readers: Option<&Path>) {
     let folder = tempfile::tempdir().unwrap();
     let (model, info) = permitted(folder.path()).await;
@@ -189,8 +189,8 @@ async fn fluency(folder_for_readers: Option<&Path>) {
     }
 }
 
-/// Prints how a reader's labels (`labels.txt` beside the texts: `NUMBER<tab>fluent` or `NUMBER<tab>not`) divide at each
-/// threshold: what share of the fluent texts passes, and what share of the others.
+/// Prints how a reader's labels (`labels.txt` next to the texts: `NUMBER<tab>fluent` or `NUMBER<tab>not`) divide at
+/// each threshold: what share of the fluent texts passes, and what share of the others.
 fn judged_fluency(folder: &Path) {
     let key: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.join("key.json")).unwrap()).unwrap();
     let labels = std::fs::read_to_string(folder.join("labels.txt")).unwrap();

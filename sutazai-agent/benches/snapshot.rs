@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sutazai_agent::metrics::{CgroupMetricSource, PressureMetricSource, SystemMetricSource};
-use sutazai_core::ports::{MetricSource, SystemClock, collect_snapshot};
+use sutazai_core::adapter::collect_snapshot;
+use sutazai_core::ports::{MetricSource, SystemClock};
 
 const ROUNDS: usize = 300;
 const WARM_UP_ROUNDS: usize = 5;

@@ -223,7 +223,7 @@ async fn answers_of_one_user_leave_a_quarter_of_the_context_to_others() {
     assert!(answer.expect("another user waits for the long answer").is_ok());
     assert!(matches!(first.next().await, Some(Ok(ModelEvent::Text(_)))), "the long answer is still written");
     for request in &mut waiting {
-        assert!(futures::poll!(request).is_pending(), "it began beside another answer of its user");
+        assert!(futures::poll!(request).is_pending(), "it began during another answer of its user");
     }
     drop(first);
     let next = futures::future::select_all(waiting);

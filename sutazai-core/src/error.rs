@@ -2,13 +2,14 @@
 //!
 //! Each adapter maps its library's errors into [`Error`] in one place. Callers decide by [`ErrorKind`]: whether a call is
 //! repeated ([`ErrorKind::is_transient`]), which HTTP status a response has (`sutazai-http/src/error.rs`), and with which
-//! code a command exits (`src/cli/exit.rs`). Python has one exception, `SutazaiError`, whatever the kind.
+//! code a command exits (`src/cli/exit.rs`). Python has one exception for each kind (`sutazai-py/python/sutazai/errors.py`).
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `Result` whose error type is this crate's [`Error`].
@@ -19,8 +20,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Four kinds are transient: they may pass by themselves. The worker retries a task after these and also after `Misfit`
 /// and `Internal`, because another run of an agent is more than a repetition of the same call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// The input of the caller is invalid.
     InvalidInput,
@@ -197,6 +199,7 @@ impl Error {
     }
 
     /// Sets the input field that the error concerns, as a dotted path.
+    #[must_use]
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
@@ -204,18 +207,21 @@ impl Error {
 
     /// Adds details for operators only, such as a path, a host or the response of another server. Logs and the command
     /// line show them; callers never see them.
+    #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
     /// Sets the time after which a retry makes sense.
+    #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
     }
 
     /// Sets the underlying error as the source.
+    #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Cause(Arc::new(source)));
         self
@@ -263,9 +269,48 @@ impl Error {
     }
 }
 
+impl From<std::io::Error> for Error {
+    /// Keeps the error as the source, and its text as a detail for operators. A lost or refused connection is
+    /// `Unavailable`, so that the task is retried; `Timeout` and `Unsupported` stay so; everything else is `Internal`.
+    fn from(e: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match e.kind() {
+            Io::TimedOut => ErrorKind::Timeout,
+            Io::Unsupported => ErrorKind::Unsupported,
+            Io::ConnectionRefused
+            | Io::ConnectionReset
+            | Io::ConnectionAborted
+            | Io::NotConnected
+            | Io::BrokenPipe
+            | Io::HostUnreachable
+            | Io::NetworkUnreachable
+            | Io::NetworkDown
+            | Io::Interrupted
+            | Io::WouldBlock => ErrorKind::Unavailable,
+            _ => ErrorKind::Internal,
+        };
+        Self::new(kind, "input or output failed").with_detail(e.to_string()).with_source(e)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kind_of_an_io_error_says_whether_a_retry_may_help() {
+        for (io, kind) in [
+            (std::io::ErrorKind::ConnectionRefused, ErrorKind::Unavailable),
+            (std::io::ErrorKind::TimedOut, ErrorKind::Timeout),
+            (std::io::ErrorKind::PermissionDenied, ErrorKind::Internal),
+        ] {
+            let e = Error::from(std::io::Error::new(io, "/etc/shadow"));
+            assert_eq!(
+                (e.kind(), e.message(), e.detail()),
+                (kind, "input or output failed", Some("/etc/shadow"))
+            );
+        }
+    }
 
     #[test]
     fn display_names_the_field() {

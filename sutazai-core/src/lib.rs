@@ -1,38 +1,47 @@
-//! Domain model and task engine of SutazAI: tasks, agents, models and findings, and the engine that runs them.
+#![doc = include_str!("../README.md")]
+//! # Modules
 //!
-//! This crate depends on no database, HTTP, Python or operating-system library. It reaches everything outside the
-//! process through the traits in [`ports`]; their adapters live in the sibling crates.
-//!
+//! * [`adapter`]: the items that only adapters need,
 //! * [`chat`]: conversations with a model,
-//! * [`constraints`]: JSON Schemas checked on threads of their own,
 //! * [`documents`]: users' documents, split into chunks and searched,
 //! * [`domain`]: plain values without IO,
 //! * [`engine`]: the inbound API and the workers,
 //! * [`error`]: the error type that all ports share,
-//! * [`identity`]: registration, login, token refresh, roles and API keys,
+//! * [`identity`] (feature `identity`): registration, login, token refresh, roles and API keys,
 //! * [`memory`]: reference adapters over std collections,
 //! * [`admission_control`]: admission control in front of the models,
+//! * [`metric_history`]: values of snapshots as samples over time,
 //! * [`ports`]: one trait per file, each with a `# Contract` that its conformance suite proves,
 //! * [`relay`]: publishes task events to a message bus,
 //! * [`schedules`]: tasks submitted at the times of a cron pattern,
-//! * [`testing`] (feature `testing`): conformance suites and mocks,
-//! * [`trace`]: the trace context of the running code.
+//! * [`task_store`]: the parts of a task store that are the same over any storage,
+//! * [`testing`] (feature `test-util`): conformance suites and mocks,
+//! * [`trace`]: the trace context of the running code,
+//! * [`typed_agent`]: agents whose input and output are Rust types.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod adapter;
 pub mod admission_control;
 pub mod chat;
-pub mod constraints;
+mod constraints;
 pub mod documents;
 pub mod domain;
 pub mod engine;
 pub mod error;
+#[cfg(feature = "identity")]
 pub mod identity;
 pub mod memory;
+pub mod metric_history;
+mod metric_samples;
 pub mod ports;
+mod private_file;
 pub mod relay;
 pub mod schedules;
-#[cfg(feature = "testing")]
+pub mod task_store;
+#[cfg(feature = "test-util")]
 pub mod testing;
 pub mod trace;
+pub mod typed_agent;
 mod validation;
 
 pub use error::{Error, ErrorKind, Result};

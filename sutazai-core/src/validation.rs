@@ -1,4 +1,4 @@
-//! Validation of page sizes, text lengths and times, shared by all use cases.
+//! Validation of text lengths and times, shared by all use cases.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
@@ -8,17 +8,6 @@ use crate::error::{Error, Result};
 const MAX_PAST: TimeDelta = TimeDelta::days(1);
 /// Longest accepted distance of a due time in the future: 10 years.
 const MAX_FUTURE: TimeDelta = TimeDelta::days(3_653);
-
-/// Requires a page size of 1 to 100 items.
-///
-/// # Errors
-/// `InvalidInput` naming `limit`.
-pub(crate) fn page(limit: u32) -> Result<()> {
-    if (1..=100).contains(&limit) {
-        return Ok(());
-    }
-    Err(Error::invalid("limit", format!("expected 1 to 100, got {limit}")))
-}
 
 /// Requires `least` to `most` characters and no NUL character, which PostgreSQL cannot store in a text.
 ///

@@ -207,12 +207,7 @@ struct Speaker;
 #[async_trait]
 impl Agent for Speaker {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "speaker".into(),
-            description: "Says what the model says.".into(),
-            capabilities: vec!["speak".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("speaker", "Says what the model says.").capabilities(["speak"])
     }
 
     fn permissions(&self, _: &Value) -> Vec<Permission> {
@@ -242,8 +237,8 @@ async fn agents_share_the_queue_with_people() {
     let me = Caller::System;
     let mut held = engine.model_for(&me).unwrap().generate(ask()).await.unwrap();
     first_text(&mut held).await;
-    engine.start();
-    let task = engine.submit(&me, NewTask::new("speaker", json!({}))).await.unwrap();
+    engine.start().await.unwrap();
+    let task = engine.submit_as(&me, NewTask::new("speaker", json!({}))).await.unwrap();
     while engine.task(&me, task.id).await.unwrap().status != TaskStatus::Processing {
         settle().await;
     }

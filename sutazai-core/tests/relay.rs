@@ -14,7 +14,7 @@ use sutazai_core::domain::{
     BusMessage, Claim, ConcurrencyLimits, InstanceId, NewTask, Outcome, OutcomeRecord, Task, TaskId,
 };
 use sutazai_core::memory::{MemoryMessageBus, MemoryRelayStore, MemoryTaskStore};
-use sutazai_core::ports::{ClaimRequest, Clock, MessageBus, RelayStore, SystemClock, TaskStore};
+use sutazai_core::ports::{ClaimRequest, Clock, MessageBus, RelayStore, SystemClock, TaskQueue, TaskRecords};
 use sutazai_core::relay::Relay;
 use sutazai_core::{Error, Result};
 use tokio::sync::broadcast;
@@ -60,7 +60,12 @@ impl Stage {
 
     fn relay(&self) -> Arc<Relay> {
         let clock = Arc::new(SystemClock);
-        Arc::new(Relay::new(self.tasks.clone(), self.relays.clone(), self.bus.clone(), clock))
+        Arc::new(Relay::new(
+            (self.tasks.clone(), self.tasks.clone()),
+            self.relays.clone(),
+            self.bus.clone(),
+            clock,
+        ))
     }
 
     /// Enqueues `count` tasks and completes them.

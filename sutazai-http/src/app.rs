@@ -1,5 +1,6 @@
 //! Shared state of the routes: the engine, the optional services, and what the server itself keeps in memory.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use axum::body::Bytes;
 use futures::FutureExt;
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
-use sutazai_core::domain::Caller;
+use sutazai_core::domain::{Caller, UserId};
 use sutazai_core::engine::Engine;
 use sutazai_core::identity::Identity;
 use sutazai_core::ports::ModelBackend;
@@ -27,6 +28,7 @@ use crate::security::address_lockout::AddressLockout;
 use crate::security::log_throttle::LogThrottle;
 use crate::security::request_memory::RequestMemory;
 use crate::security::uploads::Uploads;
+use crate::streaming::snapshots::SnapshotFeed;
 use crate::streaming::streams::Streams;
 
 /// Time for which one snapshot of the machine is served to all callers, so that polling clients do not repeat the
@@ -57,6 +59,7 @@ struct Parts {
     uploads: Arc<Uploads>,
     proxy_warnings: Arc<LogThrottle>,
     streams: Arc<Streams>,
+    snapshots: Arc<SnapshotFeed>,
     monitoring: Option<Monitoring>,
     answers: Arc<RequestMetrics>,
     refreshed: Arc<Refreshed>,
@@ -66,15 +69,17 @@ struct Parts {
 }
 
 impl App {
-    /// Creates the state for `engine`. With `identity`, callers authenticate and see only their own data. Without it,
-    /// anyone who reaches the server may do everything, so bind it to a loopback address only.
-    pub fn new(engine: Engine, identity: Option<Identity>) -> Self {
+    /// Creates the state for `engine`, with its schedules. If the engine has an identity, callers authenticate and see
+    /// only their own data. Otherwise anyone who reaches the server may do everything, so bind it to a loopback address
+    /// only.
+    pub fn new(engine: Engine) -> Self {
+        let (identity, schedules) = (engine.identity().cloned(), engine.schedules());
         let parts = Parts {
             engine,
             identity,
+            schedules,
             chat: None,
             documents: None,
-            schedules: None,
             tickets: Arc::default(),
             address_lockout: Arc::default(),
             started: Instant::now(),
@@ -88,6 +93,7 @@ impl App {
             uploads: Arc::default(),
             proxy_warnings: Arc::default(),
             streams: Arc::default(),
+            snapshots: Arc::default(),
             document: Bytes::new(),
             query_parameters: Arc::default(),
         };
@@ -95,7 +101,8 @@ impl App {
     }
 
     /// Replaces the security settings: rate limits, trusted proxies, CORS origins, timeouts and memory limits.
-    pub fn protected(self, protection: SecuritySettings) -> Self {
+    #[must_use]
+    pub fn security(self, protection: SecuritySettings) -> Self {
         self.with(|parts| {
             parts.request_memory = RequestMemory::new(protection.body_memory).into();
             parts.protection = Arc::new(protection);
@@ -110,6 +117,11 @@ impl App {
     /// Counter of the open streams of each user.
     pub(crate) fn streams(&self) -> &Arc<Streams> {
         &self.parts.streams
+    }
+
+    /// Feed of the streams of snapshots.
+    pub(crate) fn snapshots(&self) -> &Arc<SnapshotFeed> {
+        &self.parts.snapshots
     }
 
     /// Throttle of the warning about a proxy that is not trusted.
@@ -127,34 +139,34 @@ impl App {
     }
 
     /// Enables conversations with models, stored by `chat`.
-    pub fn with_chat(self, chat: Chat) -> Self {
+    #[must_use]
+    pub fn chat(self, chat: Chat) -> Self {
         self.with(|parts| parts.chat = Some(chat))
     }
 
     /// Enables documents and their search.
-    pub fn with_documents(self, documents: Documents) -> Self {
+    #[must_use]
+    pub fn documents(self, documents: Documents) -> Self {
         self.with(|parts| parts.documents = Some(documents))
     }
 
-    /// Enables schedules. They fire only where [`Schedules::run`] runs.
-    pub fn with_schedules(self, schedules: Schedules) -> Self {
-        self.with(|parts| parts.schedules = Some(schedules))
-    }
-
     /// Serves these metrics at `/metrics`; without this call the path responds with 404.
+    #[must_use]
     pub fn monitoring(self, monitoring: Monitoring) -> Self {
         self.with(|parts| parts.monitoring = Some(monitoring))
     }
 
     /// Sets the folder where the database grows; `/health/ready` checks the free space of its file system. Default:
     /// `/`.
+    #[must_use]
     pub fn data_folder(self, folder: impl Into<PathBuf>) -> Self {
         self.with(|parts| parts.readiness = Arc::new(parts.readiness.with_folder(folder.into())))
     }
 
     /// Adds a readiness check of an optional dependency under `name`. While `ping` fails, `/health/ready` reports
     /// the server as degraded, not as unhealthy.
-    pub fn uses<F>(self, name: &'static str, reach: impl Fn() -> F + Send + Sync + 'static) -> Self
+    #[must_use]
+    pub fn readiness_check<F>(self, name: &'static str, reach: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
@@ -206,25 +218,40 @@ impl App {
         self.parts.identity.as_ref()
     }
 
+    /// Usernames of these owners, for callers who may see the tasks of all users; none for others.
+    pub(crate) async fn owner_names(
+        &self,
+        caller: &Caller,
+        owners: impl IntoIterator<Item = Option<UserId>>,
+    ) -> Result<HashMap<UserId, String>> {
+        let owners: BTreeSet<UserId> = owners.into_iter().flatten().collect();
+        match self.identity() {
+            Some(identity) if caller.may_touch(None) && !owners.is_empty() => {
+                identity.usernames(&owners.into_iter().collect::<Vec<_>>()).await
+            }
+            _ => Ok(HashMap::new()),
+        }
+    }
+
     /// Identity service, for routes that require it; `Unsupported` when the server runs without users.
     pub(crate) fn require_identity(&self) -> Result<&Identity> {
         self.identity().ok_or_else(|| Error::new(ErrorKind::Unsupported, "this server runs without users"))
     }
 
     /// Conversations, for routes that require them; `Unsupported` when they are not enabled.
-    pub(crate) fn chat(&self) -> Result<&Chat> {
+    pub(crate) fn require_chat(&self) -> Result<&Chat> {
         let missing = || Error::new(ErrorKind::Unsupported, "conversations are not enabled on this server");
         self.parts.chat.as_ref().ok_or_else(missing)
     }
 
     /// Documents, for routes that require them; `Unsupported` when they are not enabled.
-    pub(crate) fn documents(&self) -> Result<&Documents> {
+    pub(crate) fn require_documents(&self) -> Result<&Documents> {
         let missing = || Error::new(ErrorKind::Unsupported, "documents are not enabled on this server");
         self.parts.documents.as_ref().ok_or_else(missing)
     }
 
     /// Schedules, for routes that require them; `Unsupported` when they are not enabled.
-    pub(crate) fn schedules(&self) -> Result<&Schedules> {
+    pub(crate) fn require_schedules(&self) -> Result<&Schedules> {
         let missing = || Error::new(ErrorKind::Unsupported, "schedules are not enabled on this server");
         self.parts.schedules.as_ref().ok_or_else(missing)
     }
@@ -253,9 +280,18 @@ impl App {
     /// Snapshot of the machine as JSON, at most 1 second old. The lock is held while measuring, so that concurrent
     /// callers share one measurement.
     pub(crate) async fn snapshot(&self) -> Result<Bytes> {
+        self.snapshot_within(SNAPSHOT_TTL).await
+    }
+
+    /// Snapshot of the machine as JSON, measured now, which later calls of [`snapshot`](Self::snapshot) share.
+    pub(crate) async fn fresh_snapshot(&self) -> Result<Bytes> {
+        self.snapshot_within(Duration::ZERO).await
+    }
+
+    async fn snapshot_within(&self, age: Duration) -> Result<Bytes> {
         let mut kept = self.parts.snapshot.lock().await;
         match kept.as_ref() {
-            Some((taken, json)) if taken.elapsed() < SNAPSHOT_TTL => Ok(json.clone()),
+            Some((taken, json)) if taken.elapsed() < age => Ok(json.clone()),
             _ => {
                 let snapshot = self.parts.engine.snapshot().await;
                 let json = Bytes::from(serde_json::to_vec(&snapshot).map_err(Error::json)?);

@@ -14,7 +14,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::error::{ApiError, ErrorBody};
 
-/// Metadata of a response, beside its `data` or `error`.
+/// Metadata of a response, in addition to its `data` or `error`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Metadata {
     /// Time of the response.

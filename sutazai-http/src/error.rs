@@ -215,7 +215,8 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Misfit => StatusCode::BAD_GATEWAY,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
-        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        // `Internal`, and kinds that this version does not know.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -246,6 +247,13 @@ fn chain(e: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_internal_error_is_status_500() {
+        let failed = |kind: &ErrorKind| status(*kind) == StatusCode::INTERNAL_SERVER_ERROR;
+        let kinds: Vec<_> = ErrorKind::ALL.into_iter().filter(failed).collect();
+        assert_eq!(kinds, [ErrorKind::Internal]);
+    }
 
     #[test]
     fn text_of_an_internal_error_is_not_sent() {

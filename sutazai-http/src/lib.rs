@@ -1,4 +1,5 @@
-//! HTTP server over axum: exposes the task engine, identity, models and documents as a JSON API.
+#![doc = include_str!("../README.md")]
+//! # Structure
 //!
 //! [`router`] returns a router that an embedder can nest under any prefix of their own axum service. [`serve`] serves
 //! one until it is asked to stop; [`serve_with`] does the same with TLS and explicit connection limits.
@@ -19,6 +20,7 @@
 //!    together,
 //! 10. `routes`: one file per operation; parses input with `extract` and `dto`, calls the engine, and returns a
 //!     `Reply` or an `ApiError`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod app;
 pub mod auth;
@@ -33,9 +35,8 @@ mod middleware;
 mod monitoring;
 mod openai_api;
 mod openapi;
-#[cfg(feature = "docs")]
+#[cfg(any(feature = "api-docs", feature = "ui"))]
 mod pages;
-mod private_file;
 mod readiness;
 mod router;
 mod routes;
@@ -45,7 +46,6 @@ mod streaming;
 
 pub use app::App;
 pub use monitoring::Monitoring;
-pub use private_file::{read_own_file, read_private_file};
-pub use router::router;
+pub use router::{has_ui, openapi_document, router};
 pub use security::{CorsOrigins, GovernorRateLimiter, RateLimits, SecuritySettings, TrustedProxies};
 pub use server::{ServerConfig, TlsFiles, serve, serve_with};

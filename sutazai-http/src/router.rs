@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+#[cfg(not(feature = "ui"))]
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use sutazai_core::domain::Permission;
@@ -10,22 +11,53 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+#[cfg(not(feature = "ui"))]
 use crate::error::ApiError;
 use crate::middleware::body;
 use crate::middleware::{browser, compress, layers, parameters, permit, rate_limit, timeout};
-use crate::openapi::{access, api, envelope as envelope_schema, openai_api as openai_openapi};
-#[cfg(feature = "docs")]
+use crate::openapi::{
+    access, api, domain_schemas, envelope as envelope_schema, openai_api as openai_openapi,
+};
+#[cfg(any(feature = "api-docs", feature = "ui"))]
 use crate::pages;
+#[cfg(feature = "ui")]
+use crate::pages::ui::fallback;
 use crate::routes::{
-    admin, agents, auth, conversations, documents, events, health, models, openai_api, openapi, prometheus,
-    schedules, system, tasks,
+    admin, agents, auth, conversations, documents, event_log, health, models, openai_api, openapi,
+    prometheus, schedules, setup, system, tasks,
 };
 use crate::security::body_limit::BodyLimit;
 
 /// Builds the router of the whole API. It can be nested under any prefix, because it contains no absolute link.
 pub fn router(app: App) -> Router {
+    let (router, document) = described(app.clone());
+    router.with_state(app.described(document))
+}
+
+/// Returns the OpenAPI document of the whole API as JSON, as the router serves it at `/api/openapi.json`.
+///
+/// # Examples
+///
+/// ```
+/// use sutazai_core::engine::Engine;
+/// use sutazai_http::{App, openapi_document};
+///
+/// # fn main() -> sutazai_core::Result<()> {
+/// let document = openapi_document(App::new(Engine::builder().build()?));
+/// assert!(document.contains("/api/v1/tasks/{id}"));
+/// # Ok(())
+/// # }
+/// ```
+pub fn openapi_document(app: App) -> String {
+    described(app).1
+}
+
+/// Builds the routes without their state, and their OpenAPI document.
+fn described(app: App) -> (Router<App>, String) {
     let small = |routes| about_users(sized(&app, BodyLimit::ACCOUNT, queried(&app, routes)));
     let open = limited_by_address(&app, small(sign_in())).merge(refreshed(&app, small(refresh())));
+    let first_run = limited_by_address(&app, sized(&app, BodyLimit::ACCOUNT, first_run()));
+    let open = open.merge(queried(&app, first_run.merge(first_run_state())));
     let open = timed(&app, open);
     let quick = about_users(me())
         .merge(permitted(
@@ -51,11 +83,24 @@ pub fn router(app: App) -> Router {
             models().merge(sized(&app, BodyLimit::JSON, conversations())),
         ))
         .merge(permitted(&app, Permission::ReadDocuments, document_reads()))
-        .merge(permitted(&app, Permission::WriteDocuments, sized(&app, BodyLimit::UPLOAD, document_writes())))
+        .merge(permitted(
+            &app,
+            Permission::WriteDocuments,
+            sized(&app, BodyLimit::UPLOAD, document_writes()).merge(sized(
+                &app,
+                BodyLimit::JSON,
+                document_changes(),
+            )),
+        ))
         .merge(permitted(&app, Permission::Administer, sized(&app, BodyLimit::JSON, model_changes())));
     let answers = permitted(&app, Permission::UseModels, sized(&app, BodyLimit::MODEL, answers()));
     let signed_in = signed_in(&app, timed(&app, quick).merge(answers));
-    let streams = signed_in_or_ticket(&app, permitted(&app, Permission::ReadTasks, streams()));
+    let streams = permitted(&app, Permission::ReadTasks, streams()).merge(permitted(
+        &app,
+        Permission::ReadMetrics,
+        metric_streams(),
+    ));
+    let streams = signed_in_or_ticket(&app, streams);
     let gateway = by_protocol(self::signed_in(
         &app,
         permitted(&app, Permission::UseModels, sized(&app, BodyLimit::MODEL, gateway())),
@@ -64,10 +109,12 @@ pub fn router(app: App) -> Router {
     let mut routes = open.merge(signed_in).merge(streams);
     access::queried(routes.get_openapi_mut());
     let routes = enveloped(routes).merge(gateway).merge(bare);
-    #[cfg(feature = "docs")]
+    #[cfg(feature = "api-docs")]
     let routes = routes.merge(pages::swagger_ui::router().merge(pages::redoc::router()).into());
+    #[cfg(feature = "ui")]
+    let routes = routes.merge(pages::ui::router().into());
     let cross_origin = option_layer(browser::cross_origin(&app.protection().cors_origins));
-    let routes = routes.fallback(|| async { ApiError::of_status(StatusCode::NOT_FOUND) }).layer((
+    let routes = routes.fallback(fallback).layer((
         from_fn_with_state(app.clone(), layers::outermost),
         cross_origin.clone(),
         compress::layer(),
@@ -79,7 +126,19 @@ pub fn router(app: App) -> Router {
     let (router, document) =
         OpenApiRouter::with_openapi(api::frame()).merge(probes).merge(routes).split_for_parts();
     app.query_parameters().learn(&document);
-    router.with_state(app.described(document.to_json().unwrap_or_default()))
+    (router, domain_schemas::complete(&document))
+}
+
+/// Returns whether the router serves the web interface at `/ui/`: whether it was built with the feature `ui` and with
+/// the folder that `SUTAZAI_UI` names.
+pub const fn has_ui() -> bool {
+    cfg!(all(feature = "ui", ui))
+}
+
+/// Responds to a path that no route has.
+#[cfg(not(feature = "ui"))]
+async fn fallback() -> ApiError {
+    ApiError::of_status(StatusCode::NOT_FOUND)
 }
 
 /// Routes that load balancers and Prometheus poll every few seconds.
@@ -93,6 +152,14 @@ fn probes(app: &App) -> OpenApiRouter<App> {
 
 fn sign_in() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(auth::register::handle)).routes(routes!(auth::login::handle))
+}
+
+fn first_run_state() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(setup::show))
+}
+
+fn first_run() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(setup::create))
 }
 
 fn refresh() -> OpenApiRouter<App> {
@@ -126,6 +193,9 @@ fn password(app: &App) -> OpenApiRouter<App> {
 fn users() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(admin::users::list))
+        .routes(routes!(admin::users::create))
+        .routes(routes!(admin::users::show))
+        .routes(routes!(admin::users::set_password))
         .routes(routes!(admin::users::disable))
         .routes(routes!(admin::users::enable))
         .routes(routes!(admin::users::change_role))
@@ -149,21 +219,25 @@ fn task_reads() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(agents::list::handle))
         .routes(routes!(tasks::list))
+        .routes(routes!(tasks::statistics))
         .routes(routes!(tasks::show))
         .routes(routes!(tasks::messages))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::show))
+        .routes(routes!(schedules::times))
 }
 
 fn task_writes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(agents::analyze::handle))
         .routes(routes!(tasks::create::handle))
+        .routes(routes!(tasks::batch::handle))
         .routes(routes!(tasks::delete))
         .routes(routes!(tasks::cancel))
         .routes(routes!(tasks::retry))
         .routes(routes!(schedules::create))
         .routes(routes!(schedules::replace))
+        .routes(routes!(schedules::run))
         .routes(routes!(schedules::delete))
 }
 
@@ -174,13 +248,22 @@ fn tickets() -> OpenApiRouter<App> {
 /// Streams: open-ended responses, therefore without a time limit.
 fn streams() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(events::stream::handle))
+        .routes(routes!(event_log::stream::handle))
         .routes(routes!(tasks::events::handle))
-        .routes(routes!(events::socket::handle))
+        .routes(routes!(event_log::web_socket::handle))
+}
+
+/// Streams of measurements: open-ended responses as well.
+fn metric_streams() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(system::stream::handle))
 }
 
 fn metrics() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(system::metrics))
+    OpenApiRouter::new()
+        .routes(routes!(system::metrics))
+        .routes(routes!(system::history))
+        .routes(routes!(system::series))
+        .routes(routes!(agents::rules::handle))
 }
 
 fn models() -> OpenApiRouter<App> {
@@ -196,6 +279,7 @@ fn conversations() -> OpenApiRouter<App> {
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::create))
         .routes(routes!(conversations::show))
+        .routes(routes!(conversations::rename))
         .routes(routes!(conversations::delete))
 }
 
@@ -211,9 +295,15 @@ fn document_writes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(documents::upload::handle)).routes(routes!(documents::delete))
 }
 
+fn document_changes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(documents::rename))
+}
+
 /// Routes that wait for a model. No request timeout: admission control in front of the models has its own limit.
 fn answers() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(conversations::say::handle))
+    OpenApiRouter::new()
+        .routes(routes!(conversations::say::handle))
+        .routes(routes!(conversations::ask_again::handle))
 }
 
 /// OpenAI-compatible API. No request timeout: admission control in front of the models has its own limit.

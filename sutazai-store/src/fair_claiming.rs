@@ -14,7 +14,8 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sutazai_core::domain::{ConcurrencyBudget, TaskId, UserId, scheduling_key};
+use sutazai_core::adapter::ConcurrencyBudget;
+use sutazai_core::domain::{TaskId, UserId, scheduling_key};
 use sutazai_core::ports::ClaimRequest;
 use uuid::Uuid;
 
@@ -49,6 +50,9 @@ impl PartitionKey {
 
 /// A task in a partition: when it is due, and its id.
 pub(crate) type Due = (DateTime<Utc>, TaskId);
+
+/// Place of a task in the queue of its owner, as [`scheduling_key`] returns it.
+pub(crate) type SchedulingKey = (DateTime<Utc>, DateTime<Utc>, TaskId);
 
 /// A queue partition together with the tasks that were read from its front.
 #[derive(Debug)]

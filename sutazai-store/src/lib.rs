@@ -1,10 +1,14 @@
-//! Persistent stores of SutazAI: tasks, users, conversations, documents and metrics in SQLite or PostgreSQL.
+#![doc = include_str!("../README.md")]
+//! # Modules
 //!
 //! [`open`] reads the scheme of the address and returns the stores of one database as ports of the core;
 //! callers do not see which technology is behind them. [`migrations`] applies and reverts its schema. With
 //! the feature `redis`, servers share rate-limit counters and a cache in Redis; with `rabbitmq`, the relay
 //! publishes events to RabbitMQ for other programs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod columns;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod detached;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -13,6 +17,8 @@ mod error;
 mod fair_claiming;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod messages;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod metric_series;
 pub mod migrations;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -28,10 +34,6 @@ mod spans;
 mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod tables;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod task_repository;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod unit_of_work;
 
 use std::sync::Arc;
 

@@ -1,25 +1,32 @@
-//! Messages between agents as columns, in the same form in every database.
-
-use std::borrow::Cow;
+//! Content of messages between agents as columns: its type and its payload.
 
 use serde_json::{Value, json};
 use sutazai_core::Error;
 use sutazai_core::domain::AgentMessageContent;
 
+use crate::columns::{Cell, Kind, Pair, unreadable};
 use crate::error::StoreResult;
 
-/// Splits the content of a message into its type and its JSON payload.
-pub(crate) fn column(content: &AgentMessageContent) -> StoreResult<(&'static str, Cow<'_, Value>)> {
-    let payload = match content {
-        AgentMessageContent::Task(payload) | AgentMessageContent::Result(payload) => Cow::Borrowed(payload),
-        AgentMessageContent::Error(error) => Cow::Owned(serde_json::to_value(error)?),
-        AgentMessageContent::Heartbeat(heartbeat) => Cow::Owned(serde_json::to_value(heartbeat)?),
-    };
-    Ok((content.kind().as_str(), payload))
-}
+impl Pair for AgentMessageContent {
+    const KINDS: [Kind; 2] = [Kind::Text, Kind::Json];
 
-/// Rebuilds the content that [`column`] has split.
-pub(crate) fn content(kind: &str, payload: Value) -> StoreResult<AgentMessageContent> {
-    let content = serde_json::from_value(json!({ "type": kind, "payload": payload }));
-    Ok(content.map_err(|e| Error::internal(format!("a message between agents cannot be read: {e}")))?)
+    fn first(&self) -> StoreResult<Cell<'_>> {
+        Ok(Cell::Text(self.kind().as_str().into()))
+    }
+
+    fn second(&self) -> StoreResult<Cell<'_>> {
+        let payload = match self {
+            Self::Task(payload) | Self::Result(payload) => serde_json::to_string(payload),
+            Self::Error(error) => serde_json::to_string(error),
+            Self::Heartbeat(heartbeat) => serde_json::to_string(heartbeat),
+        };
+        Ok(Cell::Json(payload?.into()))
+    }
+
+    fn from_cells(kind: Cell<'_>, payload: Cell<'_>) -> StoreResult<Self> {
+        let (kind, payload) = kind.text().zip(payload.json()).ok_or_else(unreadable)?;
+        let payload: Value = serde_json::from_str(&payload)?;
+        let content = serde_json::from_value(json!({ "type": kind, "payload": payload }));
+        Ok(content.map_err(|e| Error::internal(format!("a message between agents cannot be read: {e}")))?)
+    }
 }

@@ -81,8 +81,7 @@ async fn assert_each_status_is_counted_once(
     assert_eq!(entered(snapshotter, agent), expected(&[("processing", 2)]));
     held[0].outcome = Outcome::Completed(json!(1));
     let parent = held[1].claim.task;
-    held[1].outcome =
-        Outcome::Wait { children: (0..3).map(|_| task(agent, None)).collect(), state: json!({}) };
+    held[1].outcome = Outcome::wait_for_all((0..3).map(|_| task(agent, None)).collect(), json!({}));
     assert!(store.record_outcomes(held.clone(), at(2)).await.unwrap().iter().all(Result::is_ok));
     assert_eq!(entered(snapshotter, agent), expected(&[("completed", 1), ("pending", 4)]));
     assert!(

@@ -31,12 +31,7 @@ struct Count(AtomicU32);
 #[async_trait]
 impl Agent for Count {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "count".into(),
-            description: "Counts its runs.".into(),
-            capabilities: vec!["count".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("count", "Counts its runs.").capabilities(["count"])
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
@@ -67,14 +62,14 @@ async fn store_works_again_after_an_immediate_restart() {
         (sutazai_store::open(&url).await.unwrap().tasks, sutazai_store::open(&url).await.unwrap().tasks);
     let agent = Arc::new(Count::default());
     let engine = Engine::builder().task_store(store.clone()).agent(agent.clone()).workers(4).build().unwrap();
-    engine.start();
+    engine.start().await.unwrap();
     let submit = |count: usize| {
         let tasks = vec![NewTask { max_attempts: 10, ..NewTask::new("count", json!({})) }; count];
-        engine.submit_all(&Caller::System, tasks)
+        engine.submit_all_as(&Caller::System, tasks)
     };
     let mut acknowledged = submit(200).await.unwrap();
     // Uses every connection once, so that all of them are lost.
-    join_all((0..20).map(|_| store.statistics())).await;
+    join_all((0..20).map(|_| store.statistics(None))).await;
     for _ in 0..2 {
         server.control(&["restart", "-m", "immediate"]);
         wait_for_store(&*store).await;
@@ -106,7 +101,7 @@ async fn store_works_again_after_an_immediate_restart() {
         assert!(events.iter().zip(1..).all(|(event, sequence)| event.sequence == sequence), "{events:?}");
     }
     assert!(agent.0.load(Ordering::Relaxed) >= 350);
-    engine.shutdown(Duration::from_secs(5)).await;
+    engine.shutdown_within(Duration::from_secs(5)).await.unwrap();
 
     // The other store listens again: its wake-ups can only come by NOTIFY. It retries with a growing delay.
     wait_for_store(&*other).await;

@@ -10,7 +10,7 @@ from sutazai_client import AuthenticatedClient, Client
 from sutazai_client.api.agents import analyze
 from sutazai_client.api.auth import login, register, show_me
 from sutazai_client.api.tasks import create_task, show_task
-from sutazai_client.models import Analyze, CreateTask, ErrorEnvelope, Login, Register, TaskStatus
+from sutazai_client.models import Analysis, Analyze, CreateTask, ErrorEnvelope, Login, Register, TaskStatus
 
 ENDED = {TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}
 PASSWORD = "correct horse battery"
@@ -32,7 +32,8 @@ while (task := show_task.sync(task_id, client=ada).data).status not in ENDED:
     assert time.monotonic() < deadline, task
     time.sleep(0.1)
 assert task.status == TaskStatus.COMPLETED, task
-result = task.result
+assert isinstance(task.result, Analysis), task.result
+result = task.result.to_dict()
 assert result["metrics"]["host"]["status"] == "present", result
 assert result["generated_by"] == "rules", result
 assert len(result["recommendations"]) == len(result["findings"]), result

@@ -74,15 +74,17 @@ pub(crate) async fn run(role: &str) {
     if role == "serve" {
         let service =
             until_open(|| Service::open_with(&config, |builder| builder.agent(stamp.clone()))).await;
-        let listener = TcpListener::bind(config.listen).await.unwrap();
-        service.start();
-        http::serve_with(&config.server, listener, http::router(service.app()), stopped).await.unwrap();
-        service.shutdown(config.shutdown_grace).await;
+        let listener = TcpListener::bind(config.server.listen).await.unwrap();
+        until_open(|| service.start()).await;
+        http::serve_with(&config.server.connections, listener, http::router(service.app()), stopped)
+            .await
+            .unwrap();
+        service.shutdown().await.unwrap();
     } else {
         let worker = until_open(|| Worker::open_with(&config, |builder| builder.agent(stamp.clone()))).await;
-        worker.start();
+        until_open(|| worker.start()).await;
         stopped.await;
-        worker.shutdown(config.shutdown_grace).await;
+        worker.shutdown().await.unwrap();
     }
 }
 
@@ -123,25 +125,26 @@ struct Payload {
 #[async_trait]
 impl Agent for Stamp {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: AGENT.into(),
-            description: "Records each run.".into(),
-            capabilities: vec!["test".into()],
-            input_schema: json!({ "type": "object", "required": ["n", "work_ms"] }),
-        }
+        AgentDescriptor::new(AGENT, "Records each run.")
+            .capabilities(["test"])
+            .input_schema(json!({ "type": "object", "required": ["n", "work_ms"] }))
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         let task = &context.task;
         let payload: Payload = context.payload()?;
         self.trace(&format!("{} {} {}\n", task.id, task.attempt, self.name))?;
+        // Every other parent runs again whenever one more child has ended, and counts the ended ones in its state.
+        let step = if payload.n.is_multiple_of(2) { Step::wait_for_any } else { Step::wait_for_all };
         if payload.children > 0 && context.children.is_empty() {
             let child =
                 |n| NewTask { max_attempts: 100, ..NewTask::new(AGENT, json!({ "n": n, "work_ms": 1 })) };
-            return Ok(Step::Wait {
-                children: (0..payload.children).map(child).collect(),
-                state: Value::Null,
-            });
+            return Ok(step((0..payload.children).map(child).collect(), json!(0)));
+        }
+        let ended = context.children.iter().filter(|child| child.result.is_some()).count();
+        let ended = ended as u64 + task.state.as_ref().and_then(Value::as_u64).unwrap_or_default();
+        if context.children.iter().any(|child| !child.status.has_ended()) {
+            return Ok(step(Vec::new(), json!(ended)));
         }
         context.progress(0.5, "halfway");
         let work = context.clock.sleep(Duration::from_millis(payload.work_ms));
@@ -154,8 +157,7 @@ impl Agent for Stamp {
         if task.failures < payload.fail {
             return Err(Error::unavailable("not yet"));
         }
-        let of_children: Vec<_> = context.children.iter().filter_map(|child| child.result.as_ref()).collect();
-        Ok(Step::Done(json!({ "square": payload.n * payload.n, "children": of_children.len() })))
+        Ok(Step::Done(json!({ "square": payload.n * payload.n, "children": ended })))
     }
 }
 

@@ -246,6 +246,8 @@ impl Act {
 
     async fn record(&self, task: &Value) -> Record {
         let id = task["id"].as_str().unwrap();
+        // Lists have neither payloads nor results.
+        let task = self.answer(&format!("tasks/{id}")).await;
         let events = loop {
             if let Some(events) = self.api.stream(&format!("tasks/{id}/events")).await {
                 break events::of_stream(&events);

@@ -82,7 +82,7 @@ fn generated_client_goes_from_registration_to_the_result() {
     let place = Place::new();
     let server = start(&place);
     let mut generate = tool("openapi-python-client", &place);
-    // It formats its output with ruff, which is installed beside it.
+    // It formats its output with ruff, which is installed next to it.
     let path =
         format!("{}:{}", python().parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
     generate

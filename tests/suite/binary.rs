@@ -249,10 +249,23 @@ fn watch_continues_until_interrupted() {
 }
 
 #[test]
+fn openapi_document_is_printed_without_a_server() {
+    let output = Place::new().run(&["openapi"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(document["paths"]["/api/v1/system/metrics/history"].is_object());
+    assert!(document["components"]["schemas"]["Analysis"]["properties"]["checked"].is_object());
+}
+
+#[test]
 fn help_has_examples() {
-    for arguments in
-        [&["--help"][..], &["analyze", "--help"], &["serve", "--help"], &["admin", "create-user", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["analyze", "--help"],
+        &["serve", "--help"],
+        &["openapi", "--help"],
+        &["admin", "create-user", "--help"],
+    ] {
         let output = Place::new().run(arguments);
         assert!(output.status.success());
         assert!(text(&output.stdout).contains("Examples:"), "{arguments:?}");

@@ -13,8 +13,8 @@ fn ports() -> BTreeMap<String, String> {
     for path in rust_files(&root().join("sutazai-core/src/ports")) {
         for line in code(&read(&path)).lines() {
             let Some(name) = line.strip_prefix("pub trait ").map(first_word) else { continue };
-            // Methods that every implementation of a port gets are no port.
-            if !name.ends_with("Ext") {
+            // Neither methods that every implementation of a port gets nor a union of ports is a port.
+            if !name.ends_with("Ext") && !line.ends_with("{}") {
                 found.insert(name.to_owned(), in_snake_case(name));
             }
         }
@@ -28,11 +28,13 @@ fn implementations(code: &str) -> Vec<(&str, &str)> {
         .lines()
         .filter_map(|line| {
             let rest = line.strip_prefix("impl")?;
-            let rest = if rest.starts_with('<') { rest.split_once('>')?.1 } else { rest };
+            let (parameters, rest) =
+                rest.strip_prefix('<').and_then(|rest| rest.split_once('>')).unwrap_or(("", rest));
             let (port, of) = rest.trim_start().split_once(" for ")?;
             let port = port.split('<').next()?.rsplit("::").next()?;
             let of = of.split([' ', '<', '{']).next()?.rsplit("::").next()?;
-            Some((port, of))
+            // A blanket implementation is no adapter: its types run the suite.
+            (!has_word(parameters, of)).then_some((port, of))
         })
         .collect()
 }
@@ -203,7 +205,7 @@ fn comments_and_strings_are_no_code() {
 
 #[test]
 fn implementations_are_found_in_every_form() {
-    let code = "impl Cache for A {\nimpl<T: Send> ports::Clock for B<T> {}\nimpl A {\n#[cfg(all(test, feature = ))]\nmod tests {\nimpl Cache for C {";
+    let code = "impl Cache for A {\nimpl<T: Send> Cache for T {\nimpl<T: Send> ports::Clock for B<T> {}\nimpl A {\n#[cfg(all(test, feature = ))]\nmod tests {\nimpl Cache for C {";
     assert_eq!(implementations(code), [("Cache", "A"), ("Clock", "B")]);
     assert_eq!(in_snake_case("ApiKeyStore"), "api_key_store");
 }

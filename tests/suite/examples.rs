@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::support::{Place, text};
 
-/// Returns the path of an example, which Cargo builds beside the folder of the tests.
+/// Returns the path of an example, which Cargo builds next to the folder of the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_sutazai"));
     let path = binary.with_file_name("examples").join(name);
@@ -29,8 +29,7 @@ fn run(name: &str) -> String {
 #[test]
 fn embed_in_memory() {
     let shown = run("01_embed_in_memory");
-    assert!(shown.contains(r#"completed: {"words":4}"#), "{shown}");
-    assert!(shown.contains("payload.txt"), "{shown}");
+    assert_eq!(shown, "4\n");
 }
 
 #[test]
@@ -69,7 +68,7 @@ fn http_server() {
 #[test]
 fn custom_agent() {
     let shown = run("04_custom_agent");
-    assert!(shown.contains("difference") && shown.contains("completed"), "{shown}");
+    assert!(shown.contains("difference: Some(") && shown.contains("completed"), "{shown}");
 }
 
 #[test]

@@ -74,6 +74,14 @@ async fn from_registration_to_recommendations() {
     assert_eq!(result["metrics"]["host"]["status"], "present");
     let texts = result["grounding"]["texts"].as_array().unwrap();
     assert_eq!(texts.len(), result["recommendations"].as_array().unwrap().len());
+    let found: Vec<&Value> =
+        seen.iter().filter(|(name, _)| name == "findings").map(|(_, event)| &event["findings"]).collect();
+    assert_eq!(found, [&result["findings"]], "the findings are an event of their own");
+    let (_, rules) = get(&client, &server, &token, "/api/v1/agents/hardware-optimizer/rules").await;
+    let names = |list: &Value, key: &str| -> Vec<Value> {
+        list.as_array().unwrap().iter().map(|one| one[key].clone()).collect()
+    };
+    assert_eq!(names(&result["checked"], "rule"), names(&rules["data"]["items"], "id"));
 
     let other_user = register(&client, &server, "eve").await;
     let (status, _) = get(&client, &server, &other_user, &format!("/api/v1/tasks/{task}")).await;

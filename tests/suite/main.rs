@@ -13,6 +13,7 @@ mod collector;
 mod conformance;
 mod examples;
 mod exposed;
+mod first_run;
 mod injected;
 mod journey;
 mod log_lines;
@@ -25,6 +26,7 @@ mod prose;
 #[path = "../../sutazai-store/tests/postgres/proxy.rs"]
 mod proxy;
 mod redis;
+mod sections;
 mod support;
 mod tidy;
 mod traces;

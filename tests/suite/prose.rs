@@ -1,11 +1,12 @@
-//! House rules of names and prose, checked in every source file: no vague phrases in comments, constants named by purpose.
+//! House rules of names and prose, checked in every source file: no vague phrases in comments, constants named by
+//! purpose.
 
 use std::path::{Path, PathBuf};
 
 use crate::tidy::{read, root, rust_files};
 
-/// Phrases that stand where a number, a term or a subject belongs.
-const VAGUE_PHRASES: &[&str] = &["so many", "so long", "so often", "of late", "at present", "anew"];
+/// Phrases that replace a number, a term or a subject.
+const VAGUE_PHRASES: &[&str] = &["so many", "so long", "so often", "of late", "at present", "anew", "beside"];
 
 /// Names of constants that give neither purpose nor unit.
 const VAGUE_CONSTANTS: &[&str] = &[
@@ -433,11 +434,18 @@ fn without_code(comment: &str) -> String {
 /// comments.
 fn other_files() -> Vec<(PathBuf, &'static str)> {
     let mut found = Vec::new();
-    let mut waiting: Vec<PathBuf> =
-        ["scripts", "benches", "tests", "sutazai-store/migrations", "sutazai-py/python", "sutazai-py/tests"]
-            .iter()
-            .map(|folder| root().join(folder))
-            .collect();
+    let mut waiting: Vec<PathBuf> = [
+        "scripts",
+        "benches",
+        "tests",
+        "sutazai-store/migrations",
+        "sutazai-py/python",
+        "sutazai-py/tests",
+        "sutazai-py/examples",
+    ]
+    .iter()
+    .map(|folder| root().join(folder))
+    .collect();
     while let Some(folder) = waiting.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();

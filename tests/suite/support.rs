@@ -25,7 +25,7 @@ pub(crate) fn model() -> PathBuf {
     path
 }
 
-/// Returns the Python with the packages that `scripts/python-env.sh` installs; their tools are beside it.
+/// Returns the Python with the packages that `scripts/python-env.sh` installs; their tools are next to it.
 pub(crate) fn python() -> PathBuf {
     if let Some(named) = std::env::var_os("SUTAZAI_TEST_PYTHON") {
         return named.into();

@@ -31,12 +31,7 @@ struct Writer;
 #[async_trait]
 impl Agent for Writer {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "writer".into(),
-            description: "Writes.".into(),
-            capabilities: vec!["writing".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("writer", "Writes.").capabilities(["writing"])
     }
 
     fn permissions(&self, _: &Value) -> Vec<Permission> {
@@ -46,7 +41,7 @@ impl Agent for Writer {
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         if context.task.payload["delegate"] == true && context.children.is_empty() {
             let child = NewTask::new("writer", json!({ "prompt": context.task.payload["prompt"] }));
-            return Ok(Step::Wait { children: vec![child], state: json!({}) });
+            return Ok(Step::wait_for_all(vec![child], json!({})));
         }
         if let Some(child) = context.children.first() {
             return Ok(Step::Done(child.result.clone().unwrap_or_default()));
@@ -101,10 +96,10 @@ async fn server(telemetry: &Telemetry, database: &str, models: &str) -> (String,
         .tracer(telemetry.tracer())
         .build()
         .unwrap();
-    engine.start();
+    engine.start().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let app = App::new(engine.clone(), None);
+    let app = App::new(engine.clone());
     tokio::spawn(serve(listener, router(app), std::future::pending()));
     (address, engine)
 }

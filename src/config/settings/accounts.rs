@@ -1,9 +1,8 @@
 //! Settings: users, sessions and their keys.
+//!
+//! They are described in a build without the server too, as those of the server are.
 
-use sutazai_core::identity::IdentityConfig;
-use sutazai_http::auth::Argon2Cost;
-
-use super::setting::{Fallback, Setting, Values, days};
+use super::setting::{Fallback, Setting, Values};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -45,7 +44,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "JWT_SECRET_KEY",
         values: Values::Secret { min_bytes: 32 },
-        default: Fallback::Unset("in development: created beside the database, mode 0600"),
+        default: Fallback::Unset("in development: created next to the database, mode 0600"),
         help: "key that signs access tokens: at least 32 random bytes, such as `openssl rand -hex 32`, or an Ed25519 private key in PEM",
     },
     Setting {
@@ -57,41 +56,37 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "ACCESS_TOKEN_EXPIRE_MINUTES",
         values: Values::Number { min: 1, max: 1_440 },
-        default: Fallback::Computed(|| (identity().access_ttl.as_secs() / 60).to_string()),
+        default: Fallback::Fixed("30"),
         help: "lifetime of an access token",
     },
     Setting {
         name: "REFRESH_TOKEN_EXPIRE_DAYS",
         values: Values::Number { min: 1, max: 365 },
-        default: Fallback::Computed(|| days(identity().refresh_ttl)),
+        default: Fallback::Fixed("7"),
         help: "lifetime of a refresh token",
     },
     Setting {
         name: "SESSION_MAX_DAYS",
         values: Values::Number { min: 1, max: 365 },
-        default: Fallback::Computed(|| days(identity().session_ttl)),
+        default: Fallback::Fixed("90"),
         help: "maximum age of a session, however often it is refreshed",
     },
     Setting {
         name: "ADMIN_SESSION_MAX_DAYS",
         values: Values::Number { min: 1, max: 365 },
-        default: Fallback::Computed(|| days(identity().admin_session_ttl)),
+        default: Fallback::Fixed("7"),
         help: "maximum age of an admin's session",
     },
     Setting {
         name: "ARGON2_MEMORY_KIB",
         values: Values::Number { min: 7_168, max: 2_097_152 },
-        default: Fallback::Computed(|| Argon2Cost::default().memory_kib.to_string()),
+        default: Fallback::Fixed("19456"),
         help: "memory of one password hash in KiB",
     },
     Setting {
         name: "ARGON2_ITERATIONS",
         values: Values::Number { min: 1, max: 100 },
-        default: Fallback::Computed(|| Argon2Cost::default().iterations.to_string()),
+        default: Fallback::Fixed("2"),
         help: "passes of one password hash over its memory",
     },
 ];
-
-fn identity() -> IdentityConfig {
-    IdentityConfig::default()
-}

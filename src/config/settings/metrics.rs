@@ -1,6 +1,7 @@
 //! Settings: metric history, monitoring, traces and logs.
 
-use sutazai_agent::metrics::{History, host_name};
+use sutazai_agent::metrics::host_name;
+use sutazai_core::metric_history::MetricHistoryConfig;
 
 use super::setting::{Fallback, Setting, Values, days, seconds};
 
@@ -14,13 +15,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "HISTORY_INTERVAL_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
-        default: Fallback::Computed(|| seconds(History::DEFAULT_INTERVAL)),
+        default: Fallback::Computed(|| seconds(MetricHistoryConfig::default().interval)),
         help: "time between two samples of the metric history",
     },
     Setting {
         name: "HISTORY_KEEP_DAYS",
         values: Values::Number { min: 1, max: 3_650 },
-        default: Fallback::Computed(|| days(History::DEFAULT_RETENTION)),
+        default: Fallback::Computed(|| days(MetricHistoryConfig::default().retention)),
         help: "retention of the metric history",
     },
     Setting {

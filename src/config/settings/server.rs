@@ -1,8 +1,9 @@
 //! Settings: the HTTP server and its limits.
+//!
+//! They are described in a build without the server too, because servers and workers may share one file. Their defaults
+//! are therefore texts; a test compares them with those of the server.
 
-use sutazai_http::{SecuritySettings, ServerConfig};
-
-use super::setting::{Fallback, Setting, Values, seconds};
+use super::setting::{Fallback, Setting, Values};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -40,43 +41,43 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "REQUEST_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
-        default: Fallback::Computed(|| seconds(protection().request_timeout)),
+        default: Fallback::Fixed("30"),
         help: "time limit of a request",
     },
     Setting {
         name: "BODY_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
-        default: Fallback::Computed(|| seconds(protection().body_timeout)),
+        default: Fallback::Fixed("20"),
         help: "time limit for receiving the body of a request",
     },
     Setting {
         name: "HEADER_TIMEOUT_SECONDS",
         values: Values::Number { min: 1, max: 3_600 },
-        default: Fallback::Computed(|| seconds(ServerConfig::default().header_timeout)),
+        default: Fallback::Fixed("30"),
         help: "time limit for receiving the head of a connection's next request",
     },
     Setting {
         name: "BODY_MEMORY_MB",
         values: Values::Number { min: 64, max: 1_048_576 },
-        default: Fallback::Computed(|| (protection().body_memory / 1_000_000).to_string()),
+        default: Fallback::Fixed("256"),
         help: "memory of all request bodies, parsed, and of large answers in MB; one user gets half of it",
     },
     Setting {
         name: "MAX_CONNECTIONS",
         values: Values::Number { min: 1, max: 1_000_000 },
-        default: Fallback::Computed(|| ServerConfig::default().max_connections.to_string()),
+        default: Fallback::Fixed("10000"),
         help: "connections at once",
     },
     Setting {
         name: "MAX_CONNECTIONS_PER_ADDRESS",
         values: Values::Number { min: 1, max: 1_000_000 },
-        default: Fallback::Computed(|| ServerConfig::default().max_connections_per_address.to_string()),
+        default: Fallback::Fixed("256"),
         help: "connections of one address at once, except TRUSTED_PROXIES",
     },
     Setting {
         name: "MAX_STREAMS_PER_USER",
         values: Values::Number { min: 1, max: 100_000 },
-        default: Fallback::Computed(|| protection().streams_per_user.to_string()),
+        default: Fallback::Fixed("32"),
         help: "event streams and WebSockets of one user at once",
     },
     Setting {
@@ -98,7 +99,3 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "other requests a minute of one user, with all tokens and API keys",
     },
 ];
-
-fn protection() -> SecuritySettings {
-    SecuritySettings::default()
-}

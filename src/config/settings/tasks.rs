@@ -1,6 +1,6 @@
 //! Settings: workers, quotas and retention.
 
-use sutazai_core::engine::{DEFAULT_LEASE, default_workers};
+use sutazai_core::engine::{DEFAULT_LEASE, DEFAULT_SHUTDOWN_GRACE, default_workers};
 
 use super::setting::{Fallback, Setting, Values, seconds};
 
@@ -20,7 +20,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "SHUTDOWN_GRACE_SECONDS",
         values: Values::Number { min: 0, max: 3_600 },
-        default: Fallback::Fixed("10"),
+        default: Fallback::Computed(|| seconds(DEFAULT_SHUTDOWN_GRACE)),
         help: "time that running tasks get after SIGTERM before they are released",
     },
     Setting {

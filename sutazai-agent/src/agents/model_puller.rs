@@ -2,15 +2,25 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::StreamExt;
-use serde_json::{Value, json};
-use sutazai_core::domain::{AgentDescriptor, Permission, Step};
-use sutazai_core::ports::{Agent, AgentContext};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sutazai_core::domain::Permission;
+use sutazai_core::ports::AgentContext;
+use sutazai_core::typed_agent::TypedAgent;
 use sutazai_core::{Error, Result};
 
 /// Minimum time between two events about the same step. Servers report many times a second, and events are stored.
 const MIN_EVENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Model to pull, and the result of the pull.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PulledModel {
+    /// Name of the model in the backend.
+    #[schemars(length(min = 1, max = 200))]
+    pub model: String,
+}
 
 /// Agent that has a backend pull a missing model.
 ///
@@ -18,41 +28,32 @@ const MIN_EVENT_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ModelPuller;
 
-#[async_trait]
-impl Agent for ModelPuller {
-    fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "model-puller".to_owned(),
-            description: "Pulls a missing model through a model backend. For admins only.".to_owned(),
-            capabilities: vec!["pull_model".to_owned()],
-            input_schema: json!({
-                "$schema": "https://json-schema.org/draft/2020-12/schema",
-                "type": "object",
-                "properties": {
-                    "model": {
-                        "type": "string",
-                        "minLength": 1,
-                        "maxLength": 200,
-                        "description": "Name of the model in the backend.",
-                    },
-                },
-                "required": ["model"],
-                "additionalProperties": false,
-            }),
-        }
+impl TypedAgent for ModelPuller {
+    type Input = PulledModel;
+    type Output = PulledModel;
+
+    fn name(&self) -> &str {
+        "model-puller"
     }
 
-    fn permissions(&self, _: &Value) -> Vec<Permission> {
+    fn description(&self) -> String {
+        "Pulls a missing model through a model backend. For admins only.".to_owned()
+    }
+
+    fn capabilities(&self) -> Vec<String> {
+        vec!["pull_model".to_owned()]
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
         vec![Permission::WriteTasks, Permission::UseModels, Permission::Administer]
     }
 
-    async fn run(&self, context: &AgentContext) -> Result<Step> {
-        let name = context.task.payload["model"].as_str().unwrap_or_default();
+    async fn run(&self, input: PulledModel, context: &AgentContext) -> Result<PulledModel> {
         let model = context.model.as_ref().ok_or_else(|| {
             Error::unsupported("no model backend is configured").with_field("MODEL_BACKENDS")
         })?;
         let pull = async {
-            let mut stream = model.pull(name).await?;
+            let mut stream = model.pull(&input.model).await?;
             let mut latest = (String::new(), None);
             while let Some(progress) = stream.next().await.transpose()? {
                 let (status, at) = &latest;
@@ -63,7 +64,7 @@ impl Agent for ModelPuller {
                     latest = (progress.status, Some(now));
                 }
             }
-            Ok(Step::Done(json!({ "model": name })))
+            Ok(input)
         };
         // Dropping the stream stops the pull.
         tokio::select! {
@@ -78,9 +79,10 @@ mod tests {
     use std::sync::Arc;
 
     use futures::stream;
+    use serde_json::json;
     use sutazai_core::ErrorKind;
-    use sutazai_core::domain::EventKind;
-    use sutazai_core::ports::{ModelBackend, PullProgress};
+    use sutazai_core::domain::{EventKind, Step};
+    use sutazai_core::ports::{Agent, ModelBackend, PullProgress};
     use sutazai_core::testing::{ManualClock, MockModelBackend, RecordedEvents, agent, agent_context};
 
     use super::*;
@@ -111,12 +113,13 @@ mod tests {
             .boxed())
         });
         let (context, events) = context(Some(Arc::new(model)));
-        let Step::Done(result) = ModelPuller.run(&context).await.unwrap() else { panic!("it waits") };
+        let Step::Done(result) = Agent::run(&ModelPuller, &context).await.unwrap() else {
+            panic!("it waits")
+        };
         assert_eq!(result, json!({ "model": "small" }));
         let told: Vec<_> = events.all().into_iter().map(|event| event.kind).collect();
         let expected = [(0.0, "looking"), (0.0, "fetching"), (1.0, "checking")];
-        let expected =
-            expected.map(|(fraction, message)| EventKind::Progress { fraction, message: message.into() });
+        let expected = expected.map(|(fraction, message)| EventKind::progress(fraction, message));
         assert_eq!(told, expected);
     }
 
@@ -127,10 +130,10 @@ mod tests {
         model.expect_pull().times(1).return_once(move |_| cut());
         model.expect_pull().return_once(|_| Ok(stream::pending().boxed()));
         let (context, _) = context(Some(Arc::new(model)));
-        assert_eq!(ModelPuller.run(&context).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(Agent::run(&ModelPuller, &context).await.unwrap_err().kind(), ErrorKind::Unavailable);
         context.cancellation.cancel();
-        assert_eq!(ModelPuller.run(&context).await.unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(Agent::run(&ModelPuller, &context).await.unwrap_err().kind(), ErrorKind::Cancelled);
         let (context, _) = self::context(None);
-        assert_eq!(ModelPuller.run(&context).await.unwrap_err().field(), Some("MODEL_BACKENDS"));
+        assert_eq!(Agent::run(&ModelPuller, &context).await.unwrap_err().field(), Some("MODEL_BACKENDS"));
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rustix::time::{ClockId, clock_gettime};
-use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
+use sutazai_core::adapter::analysis_budget::SOURCE_TIMEOUT;
 use sutazai_core::domain::{CgroupMetrics, EarlierValue, SnapshotPart};
 use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};

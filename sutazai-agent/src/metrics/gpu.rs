@@ -8,7 +8,7 @@ use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::MemoryInfo;
 use nvml_wrapper::{Device, Nvml};
-use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
+use sutazai_core::adapter::analysis_budget::SOURCE_TIMEOUT;
 use sutazai_core::domain::{GpuMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 use sutazai_core::{Error, Result};

@@ -10,12 +10,12 @@ pub fn host_name() -> String {
     }
 }
 
-#[cfg(any(target_os = "linux", not(feature = "system")))]
+#[cfg(any(target_os = "linux", not(feature = "host-metrics")))]
 fn read() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/hostname").ok()
 }
 
-#[cfg(all(feature = "system", not(target_os = "linux")))]
+#[cfg(all(feature = "host-metrics", not(target_os = "linux")))]
 fn read() -> Option<String> {
     sysinfo::System::host_name().ok()
 }

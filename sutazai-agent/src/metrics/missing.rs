@@ -1,7 +1,7 @@
 //! Collects the figures of a section that could not be read, with the reason of each.
 
 use std::fmt::Display;
-#[cfg(all(feature = "system", target_os = "linux"))]
+#[cfg(all(feature = "host-metrics", target_os = "linux"))]
 use std::path::Path;
 
 use sutazai_core::Result;
@@ -31,7 +31,7 @@ impl Missing {
     }
 }
 
-#[cfg(all(feature = "system", target_os = "linux"))]
+#[cfg(all(feature = "host-metrics", target_os = "linux"))]
 impl Missing {
     /// Reads a file; one that cannot be read adds the figures.
     pub(super) fn read(&mut self, figures: &[&str], path: &Path) -> Option<String> {
@@ -54,7 +54,7 @@ impl Missing {
 }
 
 /// Returns whether a reading failed because the file, or the control group of an open file, does not exist.
-#[cfg(all(feature = "system", target_os = "linux"))]
+#[cfg(all(feature = "host-metrics", target_os = "linux"))]
 pub(super) fn does_not_exist(e: &std::io::Error) -> bool {
     /// Error number of a control group or device that was removed (errno(3)).
     const ENODEV: i32 = 19;
@@ -62,7 +62,7 @@ pub(super) fn does_not_exist(e: &std::io::Error) -> bool {
 }
 
 /// Describes a failed reading of a file.
-#[cfg(all(feature = "system", target_os = "linux"))]
+#[cfg(all(feature = "host-metrics", target_os = "linux"))]
 pub(super) fn unreadable(path: &Path, e: &impl Display) -> String {
     format!("{} cannot be read: {e}", path.display())
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
+use sutazai_core::adapter::analysis_budget::SOURCE_TIMEOUT;
 use sutazai_core::domain::{Pressure, PressureMetrics, SnapshotPart};
 use sutazai_core::ports::MetricSource;
 use sutazai_core::{Error, Result};

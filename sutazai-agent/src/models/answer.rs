@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt, stream};
 use serde_json::Value;
 use sutazai_core::domain::{Constraint, FinishReason, GenerateRequest, ModelEvent, ModelUsage};
 use sutazai_core::ports::ModelStream;
-use sutazai_core::{Error, Result, constraints};
+use sutazai_core::{Error, Result, adapter};
 use tokio::time::Instant;
 
 /// One decoded message of a model server.
@@ -189,7 +189,7 @@ impl<S: Stream<Item = Result<Piece>> + Unpin> State<S> {
             )));
         }
         match &self.constraint {
-            Some(constraint) => constraints::check_answer(constraint, &self.text).await,
+            Some(constraint) => adapter::check_answer(constraint, &self.text).await,
             None => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! Subset of JSON Schema that llama.cpp's conversion to a grammar honors (`common/json-schema-to-grammar.cpp`).
 //!
-//! Ollama and `llama-server` use this conversion. It silently ignores keywords that it does not know or that stand beside
+//! Ollama and `llama-server` use this conversion. It silently ignores keywords that it does not know or that accompany
 //! others, so that the model may violate them; such a schema is rejected here instead.
 
 use serde_json::{Map, Value};
@@ -32,10 +32,10 @@ const IGNORED_KEYWORDS: &[&str] = &[
 const INTEGER_ONLY_KEYWORDS: &[&str] = &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
 /// Keywords that decide a schema alone, the first one that is present: the conversion ignores the
-/// [restrictions](RESTRICTIONS) beside it.
+/// [restrictions](RESTRICTIONS) next to it.
 const DECIDING_KEYWORDS: &[&str] = &["$ref", "oneOf", "anyOf", "const", "enum"];
 
-/// Keywords that restrict a value, beside those that are ignored everywhere.
+/// Keywords that restrict a value, apart from those that are ignored everywhere.
 const RESTRICTIONS: &[&str] = &[
     "additionalProperties",
     "allOf",
@@ -191,7 +191,7 @@ mod tests {
             (json!({ "$defs": { "x": { "not": {} } }, "$ref": "#/$defs/x" }), "not"),
             (json!({ "additionalProperties": { "minProperties": 1 } }), "minProperties"),
             (json!({ "items": [{ "type": "number", "minimum": 0 }] }), "minimum"),
-            // Beside a keyword that decides alone, others are ignored.
+            // Next to a keyword that decides alone, others are ignored.
             (json!({ "$ref": "#/$defs/x", "$defs": { "x": {} }, "minLength": 1 }), "minLength"),
             (json!({ "type": "object", "properties": {}, "anyOf": [{ "type": "object" }] }), "properties"),
             (json!({ "oneOf": [{ "type": "null" }], "anyOf": [{ "type": "null" }] }), "anyOf"),
@@ -202,7 +202,7 @@ mod tests {
             (json!({ "minItems": 2 }), "minItems"),
             (json!({ "type": "array", "prefixItems": [{}, {}], "minItems": 3 }), "minItems"),
             (json!({ "prefixItems": [{}], "items": { "type": "null" } }), "prefixItems"),
-            // Only the properties of objects are merged, and only where no others stand beside them.
+            // Only the properties of objects are merged, and only where no others accompany them.
             (json!({ "allOf": [{ "type": "string", "minLength": 3 }] }), "allOf"),
             (json!({ "allOf": [{ "$ref": "#/$defs/x" }], "$defs": { "x": { "type": "string" } } }), "allOf"),
             (

@@ -61,8 +61,8 @@ impl HttpClient {
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             // A server may close an idle connection just as the next request is sent on it, and a request that it may
-            // have read cannot be repeated. A new connection costs little beside a generation. Pooling would pay off
-            // only for requests that are short and idempotent.
+            // have read cannot be repeated. A new connection costs little compared with a generation. Pooling would pay
+            // off only for requests that are short and idempotent.
             .pool_max_idle_per_host(0)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -48,6 +48,7 @@ impl ModelManager {
     }
 
     /// Sets the store of measured permissions. Without one, models have no permissions.
+    #[must_use]
     pub fn with_permissions(mut self, store: PermissionStore) -> Self {
         self.permissions = Some(store);
         self
@@ -71,7 +72,8 @@ impl ModelManager {
 
     /// Sets whether the first backend that can pull fetches a default model that no reachable backend has; off by
     /// default. Models named by requests are never pulled: callers do not decide what fills the disk.
-    pub fn with_auto_pull(mut self, on: bool) -> Self {
+    #[must_use]
+    pub fn auto_pull(mut self, on: bool) -> Self {
         let pull = || AutoPull::new(&self.default_model, self.chain.clone(), self.clock.clone());
         self.auto_pull = on.then(pull);
         self
@@ -162,6 +164,20 @@ impl Plan {
     }
 }
 
+/// Reads the permissions of a model; a model that was not measured has none, and a note.
+fn permissions(store: &PermissionStore, model: &ModelInfo) -> ModelPermissions {
+    let none = ModelPermissions::none(model);
+    match store.of(model) {
+        Ok(Some(measured)) => ModelPermissions { granted: measured.granted, ..none },
+        Ok(None) => {
+            let name = &model.name;
+            let note = format!("the model {name} was not measured: run `sutazai models check {name}` once");
+            ModelPermissions { note: Some(note), ..none }
+        }
+        Err(e) => ModelPermissions { note: Some(e.public_text()), ..none },
+    }
+}
+
 #[async_trait]
 impl ModelBackend for ModelManager {
     fn name(&self) -> &str {
@@ -182,26 +198,18 @@ impl ModelBackend for ModelManager {
 
     async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
         let info = self.answering(model).await?;
-        let mut permissions = ModelPermissions {
-            backend: info.backend.clone(),
-            model: info.name.clone(),
-            ..ModelPermissions::default()
+        let mut found = self.permissions_of(&[info]).await?;
+        found.pop().ok_or_else(|| Error::internal("the permissions of a model were not read"))
+    }
+
+    async fn permissions_of(&self, models: &[ModelInfo]) -> Result<Vec<ModelPermissions>> {
+        let models = models.to_vec();
+        let Some(store) = self.permissions.clone() else {
+            return Ok(models.iter().map(ModelPermissions::none).collect());
         };
-        let Some(store) = self.permissions.clone() else { return Ok(permissions) };
-        let name = info.name.clone();
-        let measured = tokio::task::spawn_blocking(move || store.of(&info)).await;
-        let measured =
-            measured.map_err(|e| Error::internal("reading the permissions failed").with_source(e))?;
-        match measured {
-            Ok(Some(measured)) => permissions.granted = measured.granted,
-            Ok(None) => {
-                let note =
-                    format!("the model {name} was not measured: run `sutazai models check {name}` once");
-                permissions.note = Some(note);
-            }
-            Err(e) => permissions.note = Some(e.public_text()),
-        }
-        Ok(permissions)
+        let read = move || models.iter().map(|model| permissions(&store, model)).collect();
+        let read = tokio::task::spawn_blocking(read).await;
+        read.map_err(|e| Error::internal("reading the permissions failed").with_source(e))
     }
 
     async fn generate(&self, mut request: GenerateRequest) -> Result<ModelStream> {

@@ -35,7 +35,7 @@ use std::time::Duration;
 use sutazai_core::Result;
 use sutazai_core::ports::ModelBackend;
 
-pub use breaker::{BreakerState, CircuitBreaker};
+pub use breaker::{BreakerState, CircuitBreaker, Permit};
 pub use chain::FallbackChain;
 #[cfg(feature = "llama-cpp-native")]
 pub use llama_cpp::run_model_process;
@@ -52,7 +52,7 @@ pub use permissions::{MeasuredModel, PermissionStore};
 /// silence too.
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Settings of backends beside their addresses.
+/// Settings of backends in addition to their addresses.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
     /// Bearer key for `openai` servers.
@@ -93,11 +93,11 @@ pub fn connect(entry: &str, options: &ConnectOptions) -> Result<Arc<dyn ModelBac
     let (technology, address) = specification::split(entry)?;
     match technology {
         #[cfg(feature = "ollama")]
-        "ollama" => Ok(Arc::new(OllamaModelBackend::new(address)?.with_idle_timeout(options.idle_timeout))),
+        "ollama" => Ok(Arc::new(OllamaModelBackend::new(address)?.idle_timeout(options.idle_timeout))),
         #[cfg(feature = "openai")]
         "openai" => {
             let backend = OpenAiModelBackend::new(address, options.openai_api_key.as_deref())?;
-            Ok(Arc::new(backend.with_idle_timeout(options.idle_timeout)))
+            Ok(Arc::new(backend.idle_timeout(options.idle_timeout)))
         }
         #[cfg(feature = "llama-cpp")]
         "llama-cpp" => match &options.embedded {

@@ -54,7 +54,8 @@ impl OpenAiModelBackend {
     }
 
     /// Sets the longest silence of the server before a request fails; two minutes by default.
-    pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
+    #[must_use]
+    pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.http.set_idle(idle);
         self
     }
@@ -76,7 +77,8 @@ impl OpenAiModelBackend {
         }
     }
 
-    /// Returns the context size of one conversation in tokens, which `llama-server` reports beside OpenAI's API.
+    /// Returns the context size of one conversation in tokens, which `llama-server` reports in addition to OpenAI's
+    /// API.
     async fn context_of_llama_server(&self) -> Option<u32> {
         let properties: Value = self.http.get("../props").await.ok()?;
         answer::count(properties.pointer("/default_generation_settings/n_ctx"))

@@ -60,7 +60,7 @@ impl PermissionStore {
         Ok(self.read()?.models.remove(&key(model)))
     }
 
-    /// Stores the measurements of a model and replaces earlier ones. A file that cannot be parsed is kept beside the
+    /// Stores the measurements of a model and replaces earlier ones. A file that cannot be parsed is kept next to the
     /// new one with the suffix `.damaged`.
     ///
     /// # Errors

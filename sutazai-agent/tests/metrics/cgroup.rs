@@ -1,5 +1,5 @@
 //! Section `cgroup` compared with `/sys/fs/cgroup`: the group of this process, and the group of a container with known
-//! limits. Recorded trees of both versions are tested beside the source itself.
+//! limits. Recorded trees of both versions are tested in addition to the source itself.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -15,7 +15,7 @@ use super::engine::Engine;
 fn every_source_is_listed_here() {
     let names: Vec<String> = all().iter().map(|source| source.name().to_owned()).collect();
     let mut listed = vec!["host", "pressure", "cgroup", "containers"];
-    if cfg!(feature = "gpu") {
+    if cfg!(feature = "gpu-metrics") {
         listed.push("gpus");
     }
     assert_eq!(names, listed, "a new source needs its line below");
@@ -58,7 +58,7 @@ async fn docker_source_conforms() {
 }
 
 /// A machine without a driver has no library; then the section must state that.
-#[cfg(feature = "gpu")]
+#[cfg(feature = "gpu-metrics")]
 #[tokio::test]
 async fn gpu_source_conforms() {
     use sutazai_core::ports::MetricSource;

@@ -121,7 +121,7 @@ async fn states(engine: &Engine, source: &DockerMetricSource) {
     );
     assert_eq!(metrics.running as usize, running.len());
     let first: Vec<&str> = metrics.containers[..running.len()].iter().map(|one| one.name.as_str()).collect();
-    assert_eq!(first, running, "running ones stand first");
+    assert_eq!(first, running, "running ones come first");
     for ours in metrics.containers.iter().filter(|one| one.name != "again") {
         let theirs = engine.inspect(&ours.name);
         let state = &theirs["State"];

@@ -108,7 +108,7 @@ fn processor(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value) {
     comparison.points("cpu.iowait_percent", host.cpu.iowait_percent.unwrap(), number(&times["iowait"]));
     comparison.points("cpu.steal_percent", host.cpu.steal_percent.unwrap(), number(&times["steal"]));
     for (minutes, (ours, theirs)) in
-        ["1", "5", "15"].iter().zip(host.cpu.load.iter().zip(psutil["load"].as_array().unwrap()))
+        ["1", "5", "15"].iter().zip(host.cpu.load.unwrap().iter().zip(psutil["load"].as_array().unwrap()))
     {
         comparison.near(&format!("cpu.load[{minutes}]"), *ours, number(theirs), 0.02);
     }
@@ -207,7 +207,7 @@ pub(crate) fn networks(comparison: &mut Comparison, host: &HostMetrics, before: 
         let both = |one: &str, other: &str| of(after, one) + of(after, other);
         comparison.near(&name("packets"), network.packets as f64, both("packets_recv", "packets_sent"), 20.0);
         comparison.near(&name("errors"), network.errors as f64, both("errin", "errout"), 0.0);
-        comparison.near(&name("drops"), network.drops as f64, both("dropin", "dropout"), 0.0);
+        comparison.near(&name("drops"), network.drops.unwrap() as f64, both("dropin", "dropout"), 0.0);
     }
 }
 
@@ -216,9 +216,9 @@ fn processes(comparison: &mut Comparison, host: &HostMetrics, psutil: &Value, kn
     let states: Vec<&str> = psutil["states"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     let in_state = |name: &str| states.iter().filter(|state| **state == name).count() as f64;
     comparison.near("processes.count", processes.count.into(), states.len() as f64, 5.0);
-    assert!(processes.zombies >= 1, "one was not waited for: {processes:?}");
-    comparison.within("processes.zombies", processes.zombies.into(), in_state("zombie"), 2.0);
-    comparison.within("processes.blocked", processes.blocked.into(), in_state("disk-sleep"), 2.0);
+    assert!(processes.zombies.unwrap() >= 1, "one was not waited for: {processes:?}");
+    comparison.within("processes.zombies", processes.zombies.unwrap().into(), in_state("zombie"), 2.0);
+    comparison.within("processes.blocked", processes.blocked.unwrap().into(), in_state("disk-sleep"), 2.0);
     for pid in known {
         let theirs = &psutil["processes"][pid.to_string()];
         let top = &processes.top;

@@ -8,8 +8,9 @@ use serde_json::Value;
 use sutazai_agent::metrics::{
     CgroupMetricSource, DockerMetricSource, PressureMetricSource, SystemMetricSource, all,
 };
+use sutazai_core::adapter::collect_snapshot;
 use sutazai_core::domain::{HostMetrics, Section, Snapshot};
-use sutazai_core::ports::{MetricSource, SystemClock, collect_snapshot};
+use sutazai_core::ports::{MetricSource, SystemClock};
 use sutazai_core::testing::metric_source::nothing_to_measure_is_unavailable;
 
 /// Returns the reason of each missing section.
@@ -59,6 +60,8 @@ async fn bare_machine_states_a_reason_for_every_missing_section() {
 
 /// Files of a machine on which every figure is known. Disks are those of the real machine.
 const MACHINE: &[(&str, &str)] = &[
+    ("etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"),
+    ("proc/cpuinfo", "processor : 0\nmodel name : AMD EPYC 7B13\n"),
     ("dev/kmsg", "6,1,2,-;oom-kill:constraint=CONSTRAINT_NONE,task=big,pid=7,uid=0\n"),
     ("proc/1/stat", "1 (init) S 0 1 1 0 -1 4194560 100 0 0 0 7 3 0 0 20 0 1 0 900 1000000 250 184\n"),
     ("proc/1/status", "Name: init\nUid: 0 0 0 0\nRssAnon: 100 kB\nRssShmem: 0 kB\n"),
@@ -113,6 +116,8 @@ enum Always {
 /// Each file, and the figures that only it provides.
 const FIGURES: &[(&str, Always, &[&str])] = &[
     ("dev/kmsg", Always::There, &["kills.logged"]),
+    ("etc/os-release", Always::There, &["system"]),
+    ("proc/cpuinfo", Always::There, &["cpu.model"]),
     (
         "proc/1/stat",
         Always::There,

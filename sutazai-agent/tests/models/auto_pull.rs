@@ -16,7 +16,7 @@ use crate::ollama_server::OllamaServer;
 use crate::{ask, failure, nowhere};
 
 fn manager(backends: Vec<Arc<dyn ModelBackend>>, clock: Arc<dyn Clock>) -> ModelManager {
-    ModelManager::new(backends, "tinyllama", clock).with_auto_pull(true)
+    ModelManager::new(backends, "tinyllama", clock).auto_pull(true)
 }
 
 fn over(server: &OllamaServer) -> ModelManager {
@@ -47,7 +47,7 @@ async fn loading_before_the_first_request_pulls() {
 #[tokio::test]
 async fn nothing_is_pulled_unless_enabled_or_for_a_named_model() {
     let server = OllamaServer::start(&["smollm2:135m"]).await;
-    let forbidden = over(&server).with_auto_pull(false);
+    let forbidden = over(&server).auto_pull(false);
     assert_eq!(forbidden.complete(ask()).await.unwrap().1.model, "smollm2:135m");
     forbidden.pull_missing(|step| panic!("{step:?}")).await.unwrap();
     let named = GenerateRequest { model: Some("llama3".into()), ..ask() };

@@ -186,7 +186,7 @@ async fn answer_that_violates_the_schema_is_an_error() {
 #[tokio::test]
 async fn stalled_connection_ends_by_the_idle_timeout() {
     let server = OllamaServer::start(&MODELS).await;
-    let backend = server.backend().with_idle_timeout(Duration::from_millis(300));
+    let backend = server.backend().idle_timeout(Duration::from_millis(300));
     for (fault, pieces) in [(Fault::Silence, 0), (Fault::Stall(0), 0), (Fault::Stall(4), 4)] {
         server.fail(fault);
         let begun = Instant::now();
@@ -327,7 +327,7 @@ async fn failed_pull_states_the_reason() {
         (Some(Fault::Garbage(4, "")), "m", ErrorKind::Unavailable, "before the pull was done"),
         (Some(Fault::Stall(2)), "m", ErrorKind::Timeout, "sent no data"),
     ] {
-        let backend = server.backend().with_idle_timeout(Duration::from_millis(300));
+        let backend = server.backend().idle_timeout(Duration::from_millis(300));
         fault.into_iter().for_each(|fault| server.fail(fault));
         let e = match backend.pull(model).await {
             Err(e) => e,

@@ -230,7 +230,7 @@ async fn broken_answer_states_the_reason() {
         (format!("{text}\n\n"), Ending::Silence, "sent no data for 300ms"),
     ] {
         let backend = OpenAiModelBackend::new(&streaming(body, ending).await, None).unwrap();
-        let (pieces, e) = failure(&backend.with_idle_timeout(Duration::from_millis(300)), ask()).await;
+        let (pieces, e) = failure(&backend.idle_timeout(Duration::from_millis(300)), ask()).await;
         let kind = if ending == Ending::Silence { ErrorKind::Timeout } else { ErrorKind::Unavailable };
         assert_eq!((pieces, e.kind()), (1, kind), "{says}: {e}");
         assert!(e.to_string().contains(says), "{says}: {e}");

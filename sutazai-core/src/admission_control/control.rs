@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::fair_queue::{PriorityClass, QueueEntry, Tenant};
 use super::limits::{Holder, Limits};
 use super::measurement::{Answered, Measurement};
-use super::queue::{AdmissionQueue, Entry};
+use super::queue::{AdmissionQueue, Entry, ModelLoad};
 use crate::domain::{
     Caller, Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, ModelPermissions, UserId,
 };
@@ -83,6 +83,11 @@ impl AdmissionControl {
         let state = Mutex::new(State { queue, limits, waiting: HashMap::new() });
         let (max_tokens, timeout, answered) = (config.max_tokens, config.timeout, Arc::default());
         Self { shared: Arc::new(Shared { model, clock, max_tokens, timeout, state, answered }) }
+    }
+
+    /// Returns how many requests the model answers and how many wait for it.
+    pub fn load(&self) -> ModelLoad {
+        self.shared.lock().queue.load()
     }
 
     /// Returns the model for interactive requests of a caller, subject to the caller's limits. The system has none.
@@ -169,6 +174,10 @@ impl ModelBackend for AdmissionControlledBackend {
 
     async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
         self.shared.model.permissions(model).await
+    }
+
+    async fn permissions_of(&self, models: &[ModelInfo]) -> Result<Vec<ModelPermissions>> {
+        self.shared.model.permissions_of(models).await
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
@@ -302,7 +311,7 @@ impl Drop for Place {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use serde_json::json;
 

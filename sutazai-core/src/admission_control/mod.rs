@@ -17,3 +17,4 @@ mod measurement;
 mod queue;
 
 pub use control::{AdmissionControl, AdmissionControlConfig};
+pub use queue::ModelLoad;

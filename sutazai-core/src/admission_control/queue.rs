@@ -31,6 +31,17 @@ pub(super) struct AdmissionQueue {
     last: u64,
 }
 
+/// Requests that a model answers, and those that wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelLoad {
+    /// Maximum number of concurrent answers.
+    pub slots: usize,
+    /// Number of requests that have a slot.
+    pub running: usize,
+    /// Number of requests in the queue.
+    pub waiting: usize,
+}
+
 /// Result of entering the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
@@ -47,6 +58,11 @@ impl AdmissionQueue {
         let slots = slots.max(1);
         let slots_per_user = slots.saturating_sub(1).max(1);
         Self { slots, slots_per_user, capacity, running, queue, average: None, last: 0 }
+    }
+
+    /// Returns how many requests have a slot and how many wait.
+    pub(super) fn load(&self) -> ModelLoad {
+        ModelLoad { slots: self.slots, running: self.running.len(), waiting: self.queue.len() }
     }
 
     /// Admits a request that must be answered within `timeout`.

@@ -50,13 +50,15 @@ pub(super) fn fit(
     system.into_iter().chain(turns(shown)).collect()
 }
 
-/// Merges messages into alternating turns. Consecutive messages of one author, as a failed answer or concurrent
-/// requests leave them, become one; empty answers and answers without a question are left out.
+/// Merges messages into alternating turns. Consecutive messages of the user, as a failed answer or concurrent requests
+/// leave them, become one. Of consecutive answers, as asking again leaves them, only the last one counts. Empty answers
+/// and answers without a question are left out.
 fn turns(messages: Vec<ChatMessage>) -> Vec<ChatMessage> {
     let mut turns: Vec<ChatMessage> = Vec::new();
     for message in messages.into_iter().filter(|message| !message.content.is_empty()) {
         match turns.last_mut() {
             None if message.role != Role::User => {}
+            Some(last) if last.role == message.role && message.role == Role::Assistant => *last = message,
             Some(last) if last.role == message.role => {
                 last.content.push_str("\n\n");
                 last.content.push_str(&message.content);
@@ -136,7 +138,7 @@ mod tests {
             (vec![(Assistant, "x"), (User, "a")], vec![(User, "a")]),
             (
                 vec![(User, "a"), (User, "b"), (Assistant, "x"), (Assistant, "y"), (User, "c")],
-                vec![(User, "a\n\nb"), (Assistant, "x\n\ny"), (User, "c")],
+                vec![(User, "a\n\nb"), (Assistant, "y"), (User, "c")],
             ),
             (vec![(User, "a"), (Assistant, ""), (User, "b")], vec![(User, "a\n\nb")]),
             (vec![(Assistant, "x"), (Assistant, "y"), (User, "a")], vec![(User, "a")]),

@@ -6,16 +6,16 @@
 //! * `service`: operations of callers on their documents,
 //! * `split`: splits a text into chunks,
 //! * `keyed_semaphores`: limits of concurrent operations per user,
-//! * [`tokenizer`]: words and term weights, which the stores use as well.
+//! * `tokenizer`: words and term weights, which the stores use as well.
 
 mod elements;
 mod file;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod fuzz;
 mod html;
 mod keyed_semaphores;
 mod service;
 mod split;
-pub mod tokenizer;
+pub(crate) mod tokenizer;
 
 pub use service::Documents;

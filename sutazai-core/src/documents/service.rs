@@ -10,13 +10,14 @@ use super::file::decode;
 use super::html::text_of;
 use super::keyed_semaphores::KeyedSemaphores;
 use super::split::split;
+use super::tokenizer::{places, terms_to_find};
 use crate::domain::{
-    Caller, Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, MediaType, NewDocument,
+    Caller, Chunk, Document, DocumentId, DocumentQuota, MediaType, NewDocument, Page, PageLimit, PageRequest,
     Passage, PassageQuery, UploadKey, UserId,
 };
 use crate::error::{Error, Result};
 use crate::ports::{Clock, DocumentStore};
-use crate::validation::{length, page};
+use crate::validation::length;
 
 /// Maximum length of a title in characters, the longest file name of common file systems.
 const TITLE: usize = 255;
@@ -33,6 +34,31 @@ const SEARCHES_OF_OWNER: usize = 2;
 const READ_AT_ONCE: usize = 2;
 
 /// Documents of users. Cheap to clone; all clones share their state.
+///
+/// # Cancel safety
+/// A method that only reads can be dropped at any time; one that changes a document has its whole effect or none,
+/// possibly after the future is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use sutazai_core::documents::Documents;
+/// use sutazai_core::domain::{Caller, MediaType, NewDocument, PageLimit};
+/// use sutazai_core::memory::MemoryDocumentStore;
+/// use sutazai_core::ports::SystemClock;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> sutazai_core::Result<()> {
+/// let documents = Documents::new(Arc::new(MemoryDocumentStore::new()), Arc::new(SystemClock));
+/// let file = b"The disk /data is full.".to_vec();
+/// let new = NewDocument { title: "note".into(), media_type: MediaType::Plain, file };
+/// documents.upload(&Caller::System, new).await?;
+/// let found = documents.search(&Caller::System, "full disk", PageLimit::default()).await?;
+/// assert_eq!(found.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Documents {
     store: Arc<dyn DocumentStore>,
@@ -55,15 +81,22 @@ impl Documents {
     }
 
     /// Limits the number and total size of each user's documents; default: unlimited.
+    #[must_use]
     pub fn quota_per_user(self, quota: DocumentQuota) -> Self {
         Self { quota: Some(quota), ..self }
     }
 
     /// Stores a file as a document: extracts its text, splits it into chunks, and stores both completely or not at all.
-    /// Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// `InvalidInput` naming `title` or `file`; `Conflict` if the user's quota is exceeded.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime, on whose blocking threads the file is read.
+    ///
+    /// # Cancel safety
+    /// A dropped future may store the document all the same. To upload again without a second document, use
+    /// [`upload_once`](Self::upload_once).
     pub async fn upload(&self, caller: &Caller, new: NewDocument) -> Result<Document> {
         self.upload_once(caller, new, None).await
     }
@@ -74,6 +107,12 @@ impl Documents {
     /// # Errors
     /// Those of [`upload`](Self::upload); naming `idempotency_key`, `InvalidInput` if it does not have 1 to 200
     /// characters, and `Conflict` if it was used for another upload.
+    ///
+    /// # Panics
+    /// Those of [`upload`](Self::upload).
+    ///
+    /// # Cancel safety
+    /// A dropped future may store the document all the same; a repetition with the key returns it.
     pub async fn upload_once(
         &self,
         caller: &Caller,
@@ -104,16 +143,18 @@ impl Documents {
         self.store.add_within(&document, chunks, self.quota).await
     }
 
-    /// Returns one page of documents, newest first; users see only their own.
+    /// Returns one page of the documents of `owner`, or of all, newest first; users see only their own.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` if it is not 1 to 100.
-    pub async fn list(&self, caller: &Caller, mut query: DocumentQuery) -> Result<DocumentPage> {
-        page(query.limit)?;
-        if !caller.may_touch(query.owner) {
-            query.owner = caller.owner();
-        }
-        self.store.list(&query).await
+    /// Those of the store.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        owner: Option<UserId>,
+        page: PageRequest<DocumentId>,
+    ) -> Result<Page<Document, DocumentId>> {
+        let owner = if caller.may_touch(owner) { owner } else { caller.owner() };
+        self.store.list(owner, page).await
     }
 
     /// Returns the document with this id.
@@ -125,25 +166,47 @@ impl Documents {
         found.ok_or_else(|| Error::not_found(format!("document {id}")))
     }
 
+    /// Sets the title of a document and returns it.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `title` if it has more than 255 characters; `NotFound`, also for a document that the caller
+    /// may not see.
+    pub async fn rename(&self, caller: &Caller, id: DocumentId, title: String) -> Result<Document> {
+        length("title", &title, 0, TITLE)?;
+        let document = self.document(caller, id).await?;
+        self.store.rename(id, &title).await?;
+        Ok(Document { title, ..document })
+    }
+
+    /// Returns the places of the words and phrases of a search in this text, in ascending order, without overlaps: the
+    /// offsets of the first character and behind the last one, in Unicode scalar values.
+    pub fn places(q: &str, text: &str) -> Vec<(usize, usize)> {
+        places(&terms_to_find(q), text)
+    }
+
     /// Returns at most `limit` chunks of a document in their order, beginning with index `from`.
     ///
     /// # Errors
-    /// `NotFound`, or `InvalidInput` naming `limit` if it is not 1 to 100.
-    pub async fn chunks(&self, caller: &Caller, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
-        page(limit)?;
+    /// `NotFound`, also for one that the caller may not see.
+    pub async fn chunks(
+        &self,
+        caller: &Caller,
+        id: DocumentId,
+        from: u32,
+        limit: PageLimit,
+    ) -> Result<Vec<Chunk>> {
         self.document(caller, id).await?;
-        self.store.chunks(id, from, limit).await
+        self.store.chunks(id, from, limit.get()).await
     }
 
     /// Returns the most relevant passages for these words, best first. Only the caller's own documents are searched,
     /// even for admins: the documents of other users are no answer to their search.
     ///
     /// # Errors
-    /// `InvalidInput` naming `q` if it does not have 1 to 1,000 characters, or `limit` if it is not 1 to 100.
-    pub async fn search(&self, caller: &Caller, q: &str, limit: u32) -> Result<Vec<Passage>> {
+    /// `InvalidInput` naming `q` if it does not have 1 to 1,000 characters.
+    pub async fn search(&self, caller: &Caller, q: &str, limit: PageLimit) -> Result<Vec<Passage>> {
         length("q", q, 1, SEARCH)?;
-        page(limit)?;
-        let query = PassageQuery { owner: caller.owner(), text: q.to_owned(), limit };
+        let query = PassageQuery { owner: caller.owner(), text: q.to_owned(), limit: limit.get() };
         let _turn = self.searching.take(query.owner).await?;
         self.store.search(&query).await
     }
@@ -253,7 +316,7 @@ mod tests {
         assert!(read(MediaType::Plain, &zero).unwrap_err().to_string().contains("zero character"));
     }
 
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "test-util")]
     #[tokio::test]
     async fn oversized_file_is_rejected_before_reading() {
         // The mock store fails the test if it is called at all.

@@ -24,10 +24,46 @@ const QUOTES: [char; 7] = ['"', '\u{201c}', '\u{201d}', '\u{201e}', '\u{201f}', 
 /// without spaces have whole phrases as words. A word longer than 500 bytes is represented by its SHA-256, so that it
 /// is still compared completely.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    runs(text).map(|run| comparable(&seen(run)))
+}
+
+/// Splits a text into its words as they are written, with the invisible characters in and behind them.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
     let runs = text.split(|c| !is_of_a_word(c) && !is_unseen(c));
     // Marks without a preceding letter have nothing to combine with.
     let begun = runs.map(|run| run.trim_start_matches(|c: char| !c.is_alphanumeric()));
-    begun.map(seen).filter(|run| !run.is_empty()).map(|run| comparable(&run))
+    begun.filter(|run| run.contains(|c| !is_unseen(c)))
+}
+
+/// Returns the places at which a text has one of these terms of [`terms_to_find`], in ascending order: the offsets of the
+/// first character and behind the last one, in Unicode scalar values. Places that overlap, as those of a phrase and of one
+/// of its words do, are joined.
+pub(crate) fn places(terms: &[Vec<String>], text: &str) -> Vec<(usize, usize)> {
+    let (mut bytes, mut chars) = (0, 0);
+    let words: Vec<(String, usize, usize)> = runs(text)
+        .map(|run| {
+            // Each run is a part of the text.
+            let at = run.as_ptr().addr() - text.as_ptr().addr();
+            let written = run.trim_end_matches(is_unseen);
+            chars += text[bytes..at].chars().count();
+            bytes = at;
+            (comparable(&seen(run)), chars, chars + written.chars().count())
+        })
+        .collect();
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for first in 0..words.len() {
+        let fits = |term: &&Vec<String>| {
+            let there = words[first..].iter().map(|(word, ..)| word);
+            words.len() - first >= term.len() && there.zip(term.iter()).all(|(word, wanted)| word == wanted)
+        };
+        let Some(longest) = terms.iter().filter(fits).map(Vec::len).max() else { continue };
+        let (start, end) = (words[first].1, words[first + longest - 1].2);
+        match found.last_mut() {
+            Some((_, last)) if start <= *last => *last = end.max(*last),
+            _ => found.push((start, end)),
+        }
+    }
+    found
 }
 
 /// Parses a search into at most 8 different terms, in order: single words, and phrases of the words between two
@@ -208,6 +244,28 @@ mod tests {
         assert_eq!(terms("\"a b\" \"c d"), ["a+b", "c", "d"]);
         assert_eq!(terms("\"a b\"c\"d e\""), ["a+b", "c", "d+e"]);
         assert_eq!(terms(&format!("\"{many}\"")).len(), 1);
+    }
+
+    #[test]
+    fn places_of_terms_are_counted_in_characters() {
+        let found = |search: &str, text: &str| -> Vec<String> {
+            let chars: Vec<char> = text.chars().collect();
+            let places = places(&terms_to_find(search), text);
+            assert!(places.windows(2).all(|pair| pair[0].1 < pair[1].0), "{places:?}");
+            places.into_iter().map(|(start, end)| chars[start..end].iter().collect()).collect()
+        };
+        assert_eq!(found("lease", "A lease; the LEASE, leases."), ["lease", "LEASE"]);
+        assert_eq!(found("strasse größe", "🦀 Straße, GRÖSSE 🦀"), ["Straße", "GRÖSSE"]);
+        assert_eq!(found("\"red fox\"", "red foxes, red, fox red fox"), ["red, fox", "red fox"]);
+        assert_eq!(found("red \"red fox\"", "a red fox is red"), ["red fox", "red"]);
+        assert_eq!(found("\"a b\" \"b c\"", "a b c"), ["a b c"]);
+        assert_eq!(
+            found("donaudampfschiff", "\u{ad}Donau\u{ad}dampf\u{ad}schiff\u{ad}!"),
+            ["Donau\u{ad}dampf\u{ad}schiff"]
+        );
+        assert_eq!(found("roll", "rock\u{301}n\u{b4}roll"), ["roll"]);
+        assert_eq!(found("", "text"), [""; 0]);
+        assert_eq!(found("word", ""), [""; 0]);
     }
 
     #[test]

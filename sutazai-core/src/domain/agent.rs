@@ -2,12 +2,31 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::rule::RuleDescriptor;
 use super::task::NewTask;
 
 /// Self-description of an agent, as its registry lists it.
+///
+/// # Examples
+///
+/// ```
+/// use serde_json::json;
+/// use sutazai_core::domain::AgentDescriptor;
+///
+/// let descriptor = AgentDescriptor::new("word-counter", "Counts the words of a text.")
+///     .capabilities(["count_words"])
+///     .input_schema(json!({
+///         "type": "object",
+///         "properties": { "text": { "type": "string" } },
+///         "required": ["text"]
+///     }));
+/// assert_eq!(descriptor.name, "word-counter");
+/// assert_eq!(descriptor.output_schema, None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AgentDescriptor {
     /// Name in kebab case, by which tasks address the agent.
     pub name: String,
@@ -17,6 +36,56 @@ pub struct AgentDescriptor {
     pub capabilities: Vec<String>,
     /// JSON Schema (2020-12) that a task's payload must fit.
     pub input_schema: Value,
+    /// JSON Schema (2020-12) that a result must fit; `None` if the agent promises no form.
+    #[serde(default)]
+    pub output_schema: Option<Value>,
+    /// Rules by which the agent judges measured values; empty if it judges by none.
+    #[serde(default)]
+    pub rules: Vec<RuleDescriptor>,
+}
+
+impl AgentDescriptor {
+    /// Describes an agent that takes any JSON object and promises no form of its results. Its only capability is its
+    /// name in snake case.
+    pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            capabilities: vec![name.replace('-', "_")],
+            name,
+            description: description.into(),
+            input_schema: json!({ "type": "object" }),
+            output_schema: None,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Sets the capabilities, in snake case.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.capabilities = capabilities.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the JSON Schema (2020-12) that a task's payload must fit.
+    #[must_use]
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        self.input_schema = schema;
+        self
+    }
+
+    /// Sets the JSON Schema (2020-12) that a result must fit.
+    #[must_use]
+    pub fn output_schema(mut self, schema: Value) -> Self {
+        self.output_schema = Some(schema);
+        self
+    }
+
+    /// Sets the rules by which the agent judges measured values.
+    #[must_use]
+    pub fn rules(mut self, rules: Vec<RuleDescriptor>) -> Self {
+        self.rules = rules;
+        self
+    }
 }
 
 /// Liveness of an agent over all processes that share the store.
@@ -29,16 +98,60 @@ pub struct AgentStatus {
 }
 
 /// Result of one run of an agent.
+///
+/// # Examples
+///
+/// ```
+/// use serde_json::{Value, json};
+/// use sutazai_core::domain::{NewTask, Step, Task};
+///
+/// /// Counts two texts in child tasks, then adds up their results.
+/// fn step(children: &[Task]) -> Step {
+///     if children.is_empty() {
+///         let child = |text| NewTask::new("word-counter", json!({ "text": text }));
+///         return Step::wait_for_all(vec![child("one"), child("two words")], Value::Null);
+///     }
+///     let words = children.iter().filter_map(|child| child.result.as_ref()?["words"].as_u64());
+///     Step::Done(json!({ "words": words.sum::<u64>() }))
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// The task has ended with this result.
     Done(Value),
-    /// Runs `children` first, then the agent again with `state` and the ended children. No worker is occupied
-    /// meanwhile.
+    /// Runs `children` and then the agent again, with `state` and all children that it waited for. No worker is
+    /// occupied meanwhile.
+    ///
+    /// Children of an earlier wait that had not ended when this run began are waited for as well. Those that had ended are
+    /// not given again, so what is still needed of them belongs into `state`.
     Wait {
-        /// Tasks to run, submitted in this order; at least one.
+        /// Tasks to run, submitted in this order; at least one, unless earlier children have not ended.
         children: Vec<NewTask>,
         /// State that the next run receives unchanged.
         state: Value,
+        /// Children that must end before the next run.
+        until: WaitUntil,
     },
+}
+
+impl Step {
+    /// Creates the step that runs the agent again when all children have ended.
+    pub fn wait_for_all(children: Vec<NewTask>, state: Value) -> Self {
+        Self::Wait { children, state, until: WaitUntil::All }
+    }
+
+    /// Creates the step that runs the agent again when at least one more child has ended.
+    pub fn wait_for_any(children: Vec<NewTask>, state: Value) -> Self {
+        Self::Wait { children, state, until: WaitUntil::Any }
+    }
+}
+
+/// Number of children that must end before a task that waits for them is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitUntil {
+    /// One child that had not ended when the waiting run began. Several that end before the next claim make the task due
+    /// once.
+    Any,
+    /// Every child that is waited for.
+    All,
 }

@@ -75,8 +75,8 @@ impl AgentMessageType {
 }
 
 impl AgentMessageContent {
-    /// Bytes that the payload takes as JSON; none for one that is always small.
-    pub(crate) fn payload_bytes(&self) -> usize {
+    /// Returns the bytes of the payload as JSON, which bound pages of messages; 0 for one that is always small.
+    pub fn payload_bytes(&self) -> usize {
         match self {
             Self::Task(payload) | Self::Result(payload) => payload.to_string().len(),
             Self::Error(_) | Self::Heartbeat(_) => 0,
@@ -124,6 +124,26 @@ impl AgentMessage {
         Some(Self::new((&child.agent, &waiting.agent), (waiting.id, child.id), content, timestamp))
     }
 
+    /// Creates the heartbeat of the running `child` for `waiting`; `None` while no worker holds `child`.
+    pub fn heartbeat(waiting: &Task, child: &Task, timestamp: DateTime<Utc>) -> Option<Self> {
+        let lease_until = child.lease_until?;
+        let content = AgentMessageContent::Heartbeat(Heartbeat { attempt: child.attempt, lease_until });
+        Some(Self::new((&child.agent, &waiting.agent), (waiting.id, child.id), content, timestamp))
+    }
+
+    /// Returns whether this task is one of the two that the message is about: the waiting one and the delegated one.
+    pub fn is_about(&self, task: TaskId) -> bool {
+        self.task_id == task || self.correlation_id == task
+    }
+
+    /// Returns whether this message takes the place of an earlier one: of the heartbeats of a child for a parent, only the
+    /// latest is kept.
+    pub fn replaces(&self, earlier: &Self) -> bool {
+        let kinds = [self, earlier].map(|message| message.content.kind());
+        kinds == [AgentMessageType::Heartbeat; 2]
+            && (self.task_id, self.correlation_id) == (earlier.task_id, earlier.correlation_id)
+    }
+
     /// Creates a message from one agent to another about the waiting task and the delegated one.
     pub fn new(
         (source, target): (&str, &str),
@@ -133,22 +153,5 @@ impl AgentMessage {
     ) -> Self {
         let (source, target) = (source.to_owned(), target.to_owned());
         Self { id: AgentMessageId::new(), source, target, task_id, correlation_id, content, timestamp }
-    }
-}
-
-/// One page of the messages of a task, in the order in which they were recorded.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AgentMessagePage {
-    /// The messages of this page.
-    pub items: Vec<AgentMessage>,
-    /// Offset for the next page, if there may be more messages.
-    pub next: Option<u64>,
-}
-
-impl AgentMessagePage {
-    /// The page of these numbered messages, and after which number the next one begins if there are `more`.
-    pub fn ending(messages: Vec<(u64, AgentMessage)>, more: bool) -> Self {
-        let next = messages.last().filter(|_| more).map(|(number, _)| *number);
-        Self { items: messages.into_iter().map(|(_, message)| message).collect(), next }
     }
 }

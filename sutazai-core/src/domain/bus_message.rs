@@ -53,13 +53,23 @@ impl BusMessage {
                 }
                 status.as_str()
             }
-            EventKind::Progress { fraction, message } => {
+            EventKind::Progress { fraction, message, stage } => {
                 say("fraction", json!(fraction));
                 say("message", json!(message));
+                if let Some(stage) = stage {
+                    say("stage", json!(stage));
+                }
                 event.kind.name()
             }
-            EventKind::Text { text } => {
+            EventKind::Text { text, finding_id } => {
                 say("text", json!(text));
+                if let Some(finding_id) = finding_id {
+                    say("finding_id", json!(finding_id));
+                }
+                event.kind.name()
+            }
+            EventKind::Findings { findings } => {
+                say("findings", json!(findings));
                 event.kind.name()
             }
         };
@@ -109,8 +119,15 @@ mod tests {
 
     #[test]
     fn other_events_name_their_kind() {
-        let (topic, body) = said(EventKind::Text { text: "so".into() }, Some(json!(1)));
+        let (topic, body) = said(EventKind::text("so"), Some(json!(1)));
         assert_eq!((topic.as_str(), &body["text"]), ("task.word-counter.text", &json!("so")));
-        assert_eq!(body.get("result"), None);
+        assert_eq!((body.get("result"), body.get("finding_id")), (None, None));
+        let about = EventKind::Text { text: "so".into(), finding_id: Some("swap_full".into()) };
+        assert_eq!(said(about, None).1["finding_id"], "swap_full");
+        let judging =
+            EventKind::Progress { fraction: 0.5, message: "so".into(), stage: Some("judging".into()) };
+        assert_eq!(said(judging, None).1["stage"], "judging");
+        let (topic, body) = said(EventKind::Findings { findings: Vec::new() }, None);
+        assert_eq!((topic.as_str(), &body["findings"]), ("task.word-counter.findings", &json!([])));
     }
 }

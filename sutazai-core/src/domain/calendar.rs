@@ -15,7 +15,7 @@ pub fn later(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
 
 /// Returns `at - by`, or the first representable time if that underflows.
 #[must_use]
-pub fn earlier(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+pub(crate) fn earlier(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     let difference = TimeDelta::from_std(by).ok().and_then(|by| at.checked_sub_signed(by));
     difference.unwrap_or(DateTime::<Utc>::MIN_UTC)
 }

@@ -247,6 +247,26 @@ pub enum ModelEvent {
     Done(ModelUsage),
 }
 
+/// Purpose that a model was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelPurpose {
+    /// The model generates text.
+    Write,
+    /// The model computes embeddings of texts.
+    Embed,
+}
+
+impl ModelPurpose {
+    /// Returns the name in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Embed => "embed",
+        }
+    }
+}
+
 /// A model that a backend has available.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
@@ -260,6 +280,9 @@ pub struct ModelInfo {
     pub parameters: Option<u64>,
     /// Context length in tokens, the answer included, if known.
     pub context_length: Option<u32>,
+    /// Purpose of the model, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<ModelPurpose>,
     /// Digest of the weights, as `sha256:` and hexadecimal digits or in the server's own form; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -280,6 +303,7 @@ impl ModelInfo {
             size_bytes: None,
             parameters: None,
             context_length: None,
+            purpose: None,
             digest: None,
             process: None,
             note: None,

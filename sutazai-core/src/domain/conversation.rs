@@ -1,12 +1,9 @@
 //! Stored conversations with a model, and their messages.
 
-use std::convert::Infallible;
-
 use chrono::{DateTime, Utc};
 
 use super::chat::{ChatMessage, ModelUsage, Role};
 use super::id::{ConversationId, MessageId, UserId};
-use super::page::fill_page;
 
 /// A stored conversation, without its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +25,25 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// Returns its place in a list by the latest message.
+    pub fn cursor(&self) -> ConversationCursor {
+        ConversationCursor { updated_at: self.updated_at, id: self.id }
+    }
+
     /// Bytes of the texts that its owner has written.
-    fn text_bytes(&self) -> usize {
+    pub(crate) fn text_bytes(&self) -> usize {
         let texts = [Some(&self.title), self.model.as_ref(), self.system.as_ref()];
         texts.into_iter().flatten().map(String::len).sum()
     }
+}
+
+/// Place in a list of conversations by their latest message: that of the last conversation on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConversationCursor {
+    /// Time of its latest message.
+    pub updated_at: DateTime<Utc>,
+    /// Id of the conversation.
+    pub id: ConversationId,
 }
 
 /// Request to create a conversation.
@@ -76,55 +87,29 @@ impl StoredMessage {
 pub struct NewMessage {
     /// Text of 1 to 100,000 characters.
     pub content: String,
+    /// Sampling parameters of the answer.
+    pub answer: NewAnswer,
+}
+
+/// Sampling parameters of an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewAnswer {
     /// Maximum number of tokens of the answer, 1 to 32,768.
     pub max_tokens: u32,
     /// Sampling temperature, 0.0 to 2.0.
     pub temperature: f32,
 }
 
+impl Default for NewAnswer {
+    /// Returns the parameters of an answer of at most 512 tokens, at temperature 0.7.
+    fn default() -> Self {
+        Self { max_tokens: 512, temperature: 0.7 }
+    }
+}
+
 impl NewMessage {
     /// Creates a message whose answer has at most 512 tokens, at temperature 0.7.
     pub fn new(content: impl Into<String>) -> Self {
-        Self { content: content.into(), max_tokens: 512, temperature: 0.7 }
+        Self { content: content.into(), answer: NewAnswer::default() }
     }
-}
-
-/// Filter and page of a listing of conversations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConversationQuery {
-    /// Only conversations of this owner; `None`: of every owner.
-    pub owner: Option<UserId>,
-    /// Only conversations older than this one: the `next` of the previous page.
-    pub before: Option<ConversationId>,
-    /// Maximum number of conversations.
-    pub limit: u32,
-}
-
-/// One page of conversations, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConversationPage {
-    /// The conversations of this page.
-    pub items: Vec<Conversation>,
-    /// Value of [`ConversationQuery::before`] for the next page; `None` at the end.
-    pub next: Option<ConversationId>,
-}
-
-impl ConversationPage {
-    /// The page of these conversations, within the bounds of [`PageBounds`](super::PageBounds).
-    pub fn of(conversations: impl IntoIterator<Item = Conversation>, limit: usize) -> Self {
-        let sized = conversations
-            .into_iter()
-            .map(|conversation| (conversation.text_bytes(), move || Ok::<_, Infallible>(conversation)));
-        let Ok((items, more)) = fill_page::<Conversation, _, _>(sized, limit);
-        Self { next: items.last().filter(|_| more).map(|last| last.id), items }
-    }
-}
-
-/// One page of messages, oldest first.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MessagePage {
-    /// The messages of this page.
-    pub items: Vec<StoredMessage>,
-    /// Message before which the next page ends; `None` if there are certainly no older ones.
-    pub next: Option<MessageId>,
 }

@@ -87,6 +87,11 @@ impl CronTimes {
         }
     }
 
+    /// Returns the first `count` due times after `time`, in ascending order; fewer if there are no more.
+    pub fn next(&self, time: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
+        std::iter::successors(self.after(time), |last| self.after(*last)).take(count).collect()
+    }
+
     /// Returns the first instant at which the local clock shows this time, or the end of the gap if it is skipped.
     fn first_shown(&self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
         match self.zone.from_local_datetime(&local) {
@@ -118,9 +123,8 @@ mod tests {
 
     /// Returns the next `count` times after `from`, in UTC.
     fn times(pattern: &str, zone: &str, from: &str, count: usize) -> Vec<String> {
-        let times = CronTimes::parse(pattern, zone).unwrap();
-        let following = std::iter::successors(times.after(at(from)), |last| times.after(*last));
-        following.take(count).map(|time| time.format("%m-%d %H:%M").to_string()).collect()
+        let next = CronTimes::parse(pattern, zone).unwrap().next(at(from), count);
+        next.iter().map(|time| time.format("%m-%d %H:%M").to_string()).collect()
     }
 
     #[test]

@@ -192,26 +192,6 @@ pub struct Chunk {
     pub text: String,
 }
 
-/// Filter and page of a listing of documents.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DocumentQuery {
-    /// Only documents of this owner; `None`: of every owner.
-    pub owner: Option<UserId>,
-    /// Only documents older than this one: the `next` of the previous page.
-    pub before: Option<DocumentId>,
-    /// Maximum number of documents.
-    pub limit: u32,
-}
-
-/// One page of documents, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DocumentPage {
-    /// The documents of this page.
-    pub items: Vec<Document>,
-    /// Value of [`DocumentQuery::before`] for the next page; `None` at the end.
-    pub next: Option<DocumentId>,
-}
-
 /// Search for passages in the chunks of one owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassageQuery {
@@ -230,7 +210,7 @@ pub struct Passage {
     pub chunk: Chunk,
     /// Title of the document that contains it.
     pub title: String,
-    /// Relevance: the sum of the [weights](crate::documents::tokenizer::weight) of the matching words. Larger is better;
+    /// Relevance: the sum of the [weights](crate::adapter::tokenizer::weight) of the matching words. Larger is better;
     /// scores are comparable within one search only.
     pub score: f64,
 }

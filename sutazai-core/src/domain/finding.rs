@@ -1,10 +1,11 @@
 //! Findings of the rules, with their evidence and possible remedies.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Severity of a finding, in ascending order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know; nothing needs to be done.
@@ -27,7 +28,7 @@ impl Severity {
 }
 
 /// One measured value that supports a finding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// Metric path in the snapshot, such as `host.memory.used_percent`.
     pub metric: String,
@@ -42,7 +43,7 @@ pub struct Evidence {
 }
 
 /// A suggested remedy: safe to read, never executed by the program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remedy {
     /// Effect of the remedy, in one sentence.
     pub text: String,
@@ -51,7 +52,7 @@ pub struct Remedy {
 }
 
 /// A problem or notable fact that one rule detected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Name of the rule, followed by the resource where the rule applies to several: `disk_space:/var`.
     pub id: String,
@@ -67,4 +68,15 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Suggested remedies, the safest first.
     pub remedies: Vec<Remedy>,
+}
+
+impl Finding {
+    /// Returns the size in bytes of the texts in the finding.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let evidence = self.evidence.iter().map(|one| one.metric.len() + one.unit.len());
+        let remedies = self.remedies.iter();
+        let remedies = remedies.map(|one| one.text.len() + one.command.as_ref().map_or(0, String::len));
+        let own = self.id.len() + self.rule.len() + self.resource.len() + self.summary.len();
+        own + evidence.chain(remedies).sum::<usize>()
+    }
 }

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One section of a snapshot: measured, or missing with the reason.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Section<T> {
     /// The section was measured.
@@ -70,7 +71,7 @@ pub enum SnapshotPart {
 }
 
 /// All measured sections of the machine at one instant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// Time at which the snapshot was taken.
     pub taken_at: DateTime<Utc>,
@@ -119,7 +120,7 @@ impl Snapshot {
 }
 
 /// Figures of a section that could not be read. They are `None` or absent in the section, and its other figures stay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MissingFigures {
     /// Metric paths of the figures, such as `host.memory.used_percent`, or of a group of them, such as `host.disks`.
     pub figures: Vec<String>,
@@ -128,12 +129,15 @@ pub struct MissingFigures {
 }
 
 /// CPU, memory, disks, network and processes of the machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostMetrics {
     /// Host name of the machine.
     pub hostname: String,
     /// Release of the running kernel.
     pub kernel: String,
+    /// Name and version of the operating system, such as `Debian GNU/Linux 12 (bookworm)`, if readable.
+    #[serde(default)]
+    pub system: Option<String>,
     /// Seconds since boot, if readable.
     pub uptime_seconds: Option<u64>,
     /// Processor utilization over the sampling interval.
@@ -177,7 +181,7 @@ pub struct HostMetrics {
 }
 
 /// Processes that the kernel killed for lack of memory, beyond their total since boot ([`MemoryMetrics::oom_kills`]).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KillMetrics {
     /// Kills since boot in control groups that reached their own limit, if all groups count them.
     pub in_groups: Option<u64>,
@@ -186,7 +190,7 @@ pub struct KillMetrics {
 }
 
 /// One process killed for lack of memory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KillInfo {
     /// Seconds between the kill and this snapshot.
     pub seconds_ago: u64,
@@ -199,7 +203,7 @@ pub struct KillInfo {
 }
 
 /// A value at an earlier reading of the same source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlierValue {
     /// Metric series, named as in the metric history: `host.disks[/].used_bytes`.
     pub series: String,
@@ -210,7 +214,7 @@ pub struct EarlierValue {
 }
 
 /// TCP counters since boot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TcpMetrics {
     /// Segments sent, retransmissions excluded.
     pub segments_sent: Option<u64>,
@@ -221,7 +225,7 @@ pub struct TcpMetrics {
 }
 
 /// Utilization of one kernel limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitUse {
     /// Limit that is measured.
     pub limit: KernelLimit,
@@ -235,7 +239,7 @@ pub struct LimitUse {
 }
 
 /// Kernel limit whose utilization is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelLimit {
     /// Processes and threads of the machine (`kernel.pid_max`, `kernel.threads-max`).
@@ -276,10 +280,13 @@ impl KernelLimit {
 }
 
 /// Processor utilization over the sampling interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuMetrics {
     /// Number of logical processors.
     pub cores: u32,
+    /// Model of the processor, such as `AMD EPYC 7B13`, if readable.
+    #[serde(default)]
+    pub model: Option<String>,
     /// Busy share of all processors, 0 to 100, if readable.
     pub used_percent: Option<f64>,
     /// Busy share of each processor, 0 to 100; empty if not readable.
@@ -288,14 +295,14 @@ pub struct CpuMetrics {
     pub iowait_percent: Option<f64>,
     /// Share of time taken by the hypervisor, 0 to 100, if readable.
     pub steal_percent: Option<f64>,
-    /// Load averages over 1, 5 and 15 minutes.
-    pub load: [f64; 3],
+    /// Load averages over 1, 5 and 15 minutes; `None` on a system without them.
+    pub load: Option<[f64; 3]>,
     /// Length of the sampling interval in seconds.
     pub interval_seconds: f64,
 }
 
 /// Utilization of main memory in bytes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryMetrics {
     /// Total size in bytes, if readable.
     pub total_bytes: Option<u64>,
@@ -317,7 +324,7 @@ pub struct MemoryMetrics {
 }
 
 /// Utilization of swap space.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SwapMetrics {
     /// Total size in bytes; 0 without swap; `None` if not readable.
     pub total_bytes: Option<u64>,
@@ -335,7 +342,7 @@ pub struct SwapMetrics {
 }
 
 /// Utilization of one mounted file system.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DiskMetrics {
     /// Path of the mount point.
     pub mount: String,
@@ -356,16 +363,16 @@ pub struct DiskMetrics {
     /// Indicates that the file system is currently mounted read-only.
     pub read_only: bool,
     /// Indicates that the file system was mounted for writing and the kernel has since made it read-only, as it does
-    /// after an error.
+    /// after an error; `None` if the system does not tell.
     #[serde(default)]
-    pub failed: bool,
+    pub failed: Option<bool>,
     /// Space held by deleted files that are still open; `None` if no such file is visible.
     #[serde(default)]
     pub deleted_files: Option<DeletedFiles>,
 }
 
 /// Space held by deleted files that processes still have open; it appears in no directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeletedFiles {
     /// Total size in bytes.
     pub bytes: u64,
@@ -380,7 +387,7 @@ pub struct DeletedFiles {
 }
 
 /// A mount whose usage could not be read within the time limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnansweredMount {
     /// Path of the mount point.
     pub mount: String,
@@ -393,7 +400,7 @@ pub struct UnansweredMount {
 }
 
 /// Throughput of one block device over the sampling interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceMetrics {
     /// Kernel name of the device, such as `sda`.
     pub name: String,
@@ -410,7 +417,7 @@ pub struct DeviceMetrics {
 }
 
 /// Traffic and errors of one network interface.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NetworkMetrics {
     /// Name of the interface.
     pub interface: String,
@@ -422,8 +429,8 @@ pub struct NetworkMetrics {
     pub packets: u64,
     /// Faulty packets since boot, in both directions.
     pub errors: u64,
-    /// Packets dropped by the interface since boot, in both directions.
-    pub drops: u64,
+    /// Packets dropped by the interface since boot, in both directions, if the system reports them.
+    pub drops: Option<u64>,
     /// Packets dropped by its queues since they were set up, in both directions, if the kernel reports them.
     #[serde(default)]
     pub queue_drops: Option<u64>,
@@ -433,30 +440,31 @@ pub struct NetworkMetrics {
 }
 
 /// Counts of processes, and the most notable ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessMetrics {
     /// Number of processes on the machine.
     pub count: u32,
-    /// Number of zombies: processes that have exited but were not waited for.
-    pub zombies: u32,
+    /// Number of zombies: processes that have exited but were not waited for; `None` on a system without them.
+    pub zombies: Option<u32>,
     /// Number of zombies that were zombies at the last two earlier readings as well; `None` without an earlier reading.
     #[serde(default)]
     pub lasting_zombies: Option<u32>,
     /// Parents of zombies, those with most lasting zombies first, at most 5.
     #[serde(default)]
     pub zombie_parents: Vec<ZombieParent>,
-    /// Number of processes in uninterruptible sleep (state D), those in frozen control groups excluded.
-    pub blocked: u32,
-    /// Number of processes stopped by a signal or in a frozen control group.
+    /// Number of processes in uninterruptible sleep (state D), those in frozen control groups excluded, if the system
+    /// reports this state.
+    pub blocked: Option<u32>,
+    /// Number of processes stopped by a signal or in a frozen control group, if the system reports this state.
     #[serde(default)]
-    pub frozen: u32,
+    pub frozen: Option<u32>,
     /// Processes that use most processor time or memory, grow fastest, or are nearest to their limit of open files; at
     /// most 15, by memory in descending order.
     pub top: Vec<ProcessInfo>,
 }
 
 /// A process with children that have exited and were not waited for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ZombieParent {
     /// Process id of the parent.
     pub pid: u32,
@@ -471,7 +479,7 @@ pub struct ZombieParent {
 }
 
 /// Resource usage of one process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessInfo {
     /// Process id of the process.
     pub pid: u32,
@@ -493,7 +501,7 @@ pub struct ProcessInfo {
 }
 
 /// Reading of one temperature sensor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TemperatureMetrics {
     /// Name of the measured component.
     pub label: String,
@@ -504,7 +512,7 @@ pub struct TemperatureMetrics {
 }
 
 /// Open files of the whole machine (`/proc/sys/fs/file-nr`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileMetrics {
     /// Number of files open now.
     pub open: u64,
@@ -513,7 +521,7 @@ pub struct FileMetrics {
 }
 
 /// Synchronization state of the system clock according to the kernel (`adjtimex(2)`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockMetrics {
     /// Indicates that, according to the kernel, a time service keeps the clock synchronized.
     pub synchronized: bool,
@@ -525,7 +533,7 @@ pub struct ClockMetrics {
 }
 
 /// Pressure stall information (`/proc/pressure`), by resource.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PressureMetrics {
     /// Stalls for lack of processor time, if readable.
     pub cpu: Option<Pressure>,
@@ -539,7 +547,7 @@ pub struct PressureMetrics {
 }
 
 /// Share of time in which tasks were stalled for lack of one resource.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pressure {
     /// At least one task stalled, mean over 10 seconds, 0 to 100.
     pub some_avg10: f64,
@@ -552,7 +560,7 @@ pub struct Pressure {
 }
 
 /// Limits and usage of the control group of this process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CgroupMetrics {
     /// Version of the cgroup interface: 1 or 2.
     pub version: u8,
@@ -590,7 +598,7 @@ pub struct CgroupMetrics {
 }
 
 /// Containers of one container engine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerMetrics {
     /// Name and version of the engine.
     pub engine: String,
@@ -609,7 +617,7 @@ pub struct ContainerMetrics {
 }
 
 /// State and resource usage of one container.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerInfo {
     /// First 12 characters of the container id.
     pub id: String,
@@ -652,7 +660,7 @@ pub struct ContainerInfo {
 }
 
 /// Utilization of one GPU. Values that the driver does not report are `None`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GpuMetrics {
     /// Position on the bus, from 0.
     pub index: u32,
@@ -685,4 +693,24 @@ pub struct MetricSample {
     pub at: DateTime<Utc>,
     /// Value in the unit of the path.
     pub value: f64,
+}
+
+/// One point of a time range of a series: a single sample, or a group of consecutive samples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetricPoint {
+    /// Time of the first sample.
+    pub at: DateTime<Utc>,
+    /// Mean of the samples, in the unit of the series.
+    pub mean: f64,
+    /// Least of the samples.
+    pub min: f64,
+    /// Largest of the samples.
+    pub max: f64,
+}
+
+impl MetricPoint {
+    /// Creates the point of one sample.
+    pub fn single(at: DateTime<Utc>, value: f64) -> Self {
+        Self { at, mean: value, min: value, max: value }
+    }
 }

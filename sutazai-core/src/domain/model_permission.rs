@@ -1,9 +1,12 @@
 //! Model permissions, and the measurements that grant them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::chat::ModelInfo;
+
 /// A way in which a model may contribute, granted after a measurement (`sutazai models check`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelPermission {
     /// Choose among authored sentences and order them.
@@ -39,6 +42,11 @@ pub struct ModelPermissions {
 }
 
 impl ModelPermissions {
+    /// Creates the permissions of a model that has none.
+    pub fn none(model: &ModelInfo) -> Self {
+        Self { backend: model.backend.clone(), model: model.name.clone(), ..Self::default() }
+    }
+
     /// Returns whether the model has this permission.
     pub fn allow(&self, permission: ModelPermission) -> bool {
         self.granted.contains(&permission)

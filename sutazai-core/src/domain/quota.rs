@@ -56,6 +56,11 @@ impl MessageQuota {
     }
 }
 
+/// Returns the error for creating a first admin although there is one. All stores share it.
+pub fn has_admin() -> Error {
+    Error::conflict("this server has an admin already: sign in, or ask that admin")
+}
+
 /// Returns the error for exceeding a quota of `max` objects, named in the plural by `what`. All stores share it.
 pub fn too_many(what: &str, max: u32) -> Error {
     Error::conflict(format!("there may be at most {max} {what} of one user: delete one first"))

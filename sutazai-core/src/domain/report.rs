@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Severity};
@@ -10,7 +11,7 @@ use super::metric::Snapshot;
 use super::model_permission::ModelPermission;
 
 /// Author of a text of the analysis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GeneratedBy {
     /// A model, within the language of the finding.
@@ -20,7 +21,7 @@ pub enum GeneratedBy {
 }
 
 /// Urgency of the whole analysis, in ascending order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PriorityLevel {
     /// The machine needs no attention.
@@ -66,7 +67,7 @@ impl PriorityLevel {
 }
 
 /// Recommendation for one finding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommendation {
     /// Id of the finding.
     pub finding_id: String,
@@ -83,7 +84,7 @@ pub struct Recommendation {
 }
 
 /// Kind of an assertion that is checked in a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AssertionKind {
     /// A sentence of the rule that states the finding.
@@ -115,7 +116,7 @@ impl AssertionKind {
 }
 
 /// A part of a text that the evidence supports, with its position.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Assertion {
     /// Kind of the assertion.
     pub kind: AssertionKind,
@@ -125,10 +126,14 @@ pub struct Assertion {
     pub start: usize,
     /// Offset behind its last character, in characters.
     pub end: usize,
+    /// Index in the evidence of the finding of the value that a figure states, or of the first value about the thing that
+    /// a name names; `None` for sentences and commands, and in analyses of earlier versions.
+    #[serde(default)]
+    pub evidence: Option<usize>,
 }
 
 /// Checked assertions of the text of one recommendation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckedText {
     /// Id of the finding that the text is about.
     pub finding_id: String,
@@ -139,7 +144,7 @@ pub struct CheckedText {
 }
 
 /// Reason for rejecting a text of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectionReason {
     /// The text has words, figures, names or commands that the evidence does not support.
@@ -168,7 +173,7 @@ impl RejectionReason {
 }
 
 /// A rejected text of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedAttempt {
     /// Id of the finding that it was about; `None` for the summary.
     pub finding_id: Option<String>,
@@ -181,7 +186,7 @@ pub struct RefusedAttempt {
 }
 
 /// Result of checking the texts of an analysis.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grounding {
     /// Permissions of the model; empty if no model was asked.
     pub permissions: Vec<ModelPermission>,
@@ -212,8 +217,19 @@ impl Grounding {
     }
 }
 
+/// Extent to which a rule could be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckedRule {
+    /// Name of the rule.
+    pub rule: String,
+    /// Number of things that the rule judged, such as disks; 1 for the machine as a whole.
+    pub looked_at: u32,
+    /// Reason for which it judged none, for people; `None` if it could be run, also if there was nothing of its kind.
+    pub reason: Option<String>,
+}
+
 /// Model that took part in an analysis, with its token counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelUse {
     /// Name of the backend.
     pub backend: String,
@@ -230,7 +246,7 @@ pub struct ModelUse {
 }
 
 /// Complete result of one analysis.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
     /// Name of the analyzed machine.
     pub host: String,
@@ -238,6 +254,9 @@ pub struct Analysis {
     pub metrics: Snapshot,
     /// Findings of the rules, most severe first.
     pub findings: Vec<Finding>,
+    /// Extent to which each rule could be run, in the order of the rules; empty in analyses of earlier versions.
+    #[serde(default)]
+    pub checked: Vec<CheckedRule>,
     /// One recommendation per finding, in the same order.
     pub recommendations: Vec<Recommendation>,
     /// Urgency of the whole analysis.

@@ -141,32 +141,3 @@ pub struct Schedule {
     /// Time at which the schedule was last changed.
     pub updated_at: DateTime<Utc>,
 }
-
-/// Filter and page of a listing of schedules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScheduleQuery {
-    /// Only schedules of this owner; `None`: of every owner.
-    pub owner: Option<UserId>,
-    /// Only schedules older than this one: the `next` of the previous page.
-    pub before: Option<ScheduleId>,
-    /// Maximum number of schedules.
-    pub limit: u32,
-}
-
-/// One page of schedules, newest first.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SchedulePage {
-    /// The schedules of this page.
-    pub items: Vec<Schedule>,
-    /// Value of [`ScheduleQuery::before`] for the next page; `None` at the end.
-    pub next: Option<ScheduleId>,
-}
-
-impl SchedulePage {
-    /// The page of these rows, and where the next one begins if there are `more`. A schedule that cannot be read is left out,
-    /// and so is a key.
-    pub fn ending(rows: Vec<(Option<ScheduleId>, Option<Schedule>)>, more: bool) -> Self {
-        let next = rows.iter().rev().find_map(|(id, _)| *id).filter(|_| more);
-        Self { items: rows.into_iter().filter_map(|(_, schedule)| schedule).collect(), next }
-    }
-}

@@ -1,21 +1,15 @@
-//! Status of a task, with its transition table.
+//! Status of a task.
 
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Position of a task in its life cycle.
-///
-/// ```text
-/// pending ──claim──▶ processing ──▶ completed | failed | cancelled
-///    ▲                   │
-///    └── retry, release, lease expiry, wait for children
-/// failed ──manual retry──▶ pending        pending ──cancel──▶ cancelled
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// Position of a task in its life cycle; [`lifecycle`](super::task::lifecycle) has the transitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskStatus {
     /// Queued: due now, due later, or waiting for its children.
@@ -34,17 +28,6 @@ impl TaskStatus {
     /// Every status, in the order of declaration.
     pub const ALL: [Self; 5] =
         [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Cancelled];
-
-    /// Returns whether the transition table allows a change from `self` to `to`.
-    pub fn may_become(self, to: Self) -> bool {
-        use TaskStatus::{Cancelled, Completed, Failed, Pending, Processing};
-        matches!(
-            (self, to),
-            (Pending, Processing | Cancelled | Failed)
-                | (Processing, Completed | Failed | Cancelled | Pending)
-                | (Failed, Pending)
-        )
-    }
 
     /// Returns whether the task has ended: no worker runs it again unless it is retried manually.
     pub fn has_ended(self) -> bool {
@@ -85,16 +68,6 @@ impl FromStr for TaskStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ended_task_changes_only_by_retry_of_a_failed_one() {
-        for from in TaskStatus::ALL.into_iter().filter(|s| s.has_ended()) {
-            for to in TaskStatus::ALL {
-                let expected = from == TaskStatus::Failed && to == TaskStatus::Pending;
-                assert_eq!(from.may_become(to), expected, "{from} -> {to}");
-            }
-        }
-    }
 
     #[test]
     fn text_round_trips() {

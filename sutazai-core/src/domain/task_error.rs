@@ -1,11 +1,12 @@
 //! Error of an attempt, as tasks, outcomes and events carry it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 
 /// Error of an attempt, as it is stored and shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskError {
     /// Failure class of the error.
     pub kind: ErrorKind,

@@ -67,6 +67,7 @@ impl TraceContext {
     }
 
     /// Returns the position of a span in this trace, as its tracer reports it.
+    #[must_use]
     pub fn at(&self, trace_id: u128, span_id: u64, sampled: bool) -> Self {
         Self { trace_id, span_id, sampled, request_id: self.request_id.clone() }
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::id::{InvitationId, SessionId, UserId};
+use super::page::PageRequest;
 
 /// Role of a user account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,19 +176,8 @@ impl fmt::Debug for Session {
 pub struct UserQuery {
     /// Only users whose username or e-mail contains this text, regardless of case.
     pub search: Option<String>,
-    /// Only users older than this one: the `next` of the previous page.
-    pub before: Option<UserId>,
-    /// Maximum number of users, 1 to 100.
-    pub limit: u32,
-}
-
-/// One page of a listing of users.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UserPage {
-    /// The users of this page, newest first.
-    pub items: Vec<User>,
-    /// Value of `before` for the next page; `None` at the end.
-    pub next: Option<UserId>,
+    /// Page of the listing to return.
+    pub page: PageRequest<UserId>,
 }
 
 /// Numbers of user accounts.
@@ -204,12 +194,12 @@ pub struct UserCounts {
 /// A change of one user account.
 #[derive(Clone, PartialEq, Eq)]
 pub enum UserChange {
-    /// Sets a new password; revokes all sessions except one.
+    /// Sets a new password; revokes all sessions, except one that is kept.
     Password {
         /// Hash of the new password in PHC format.
         hash: String,
-        /// Session in which the password was changed; it stays valid.
-        keep: SessionId,
+        /// Session in which the password was changed; it stays valid. `None` if an admin has set the password.
+        keep: Option<SessionId>,
     },
     /// Replaces the hash of the same password by one of another cost; no effect if the password changed meanwhile.
     Rehash {

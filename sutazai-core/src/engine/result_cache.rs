@@ -16,14 +16,14 @@ const TOMBSTONE: &str = "";
 
 /// Returns the task from the cache or from the store.
 pub(crate) async fn task(parts: &Parts, id: TaskId) -> Result<Option<Task>> {
-    let store = &parts.store;
-    let Some(cache) = &parts.cache else { return store.get(id).await };
+    let records = &parts.records;
+    let Some(cache) = &parts.cache else { return records.get(id).await };
     // A failing cache logs its errors itself, and everything works without it.
     let cached = cache.get(&result_key(id)).await.ok().flatten();
     if let Some(task) = cached.as_deref().and_then(|cached| serde_json::from_str::<Task>(cached).ok()) {
         return Ok(Some(task));
     }
-    let task = store.get(id).await?;
+    let task = records.get(id).await?;
     if let Some(task) = task.as_ref().filter(|task| task.status.has_ended() && cached.is_none())
         && let Ok(text) = serde_json::to_string(task)
     {

@@ -1,19 +1,20 @@
 //! Administration of users. Whether the caller is an admin is checked where requests come in, not here.
 
+use std::collections::HashMap;
+
 use crate::domain::{
-    Caller, NewUser, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, earlier,
+    Caller, NewUser, Page, User, UserChange, UserCounts, UserId, UserQuery, UserRole, earlier,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::identity::Identity;
-use crate::validation::page;
+use crate::identity::hash_queue::Source;
+use crate::identity::{ChangedPassword, Identity, password};
 
 impl Identity {
     /// Returns one page of users, newest first.
     ///
     /// # Errors
-    /// `InvalidInput` naming `limit` if it is not 1 to 100.
-    pub async fn users(&self, query: &UserQuery) -> Result<UserPage> {
-        page(query.limit)?;
+    /// Those of the store.
+    pub async fn users(&self, query: &UserQuery) -> Result<Page<User, UserId>> {
         self.store.users(query).await
     }
 
@@ -48,6 +49,28 @@ impl Identity {
             return Ok(user);
         }
         self.change(id, &UserChange::Role(role)).await
+    }
+
+    /// Sets a new password of another user. All their sessions are revoked and all their API keys are removed: whoever
+    /// knew the old password may have made them.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` for the caller's own user; `InvalidInput` naming `password`; `Busy`.
+    pub async fn set_password(&self, caller: &Caller, id: UserId, password: &str) -> Result<ChangedPassword> {
+        not_oneself(caller, id)?;
+        let user = self.user(id).await?;
+        password::check(password, &user.username, &user.email)?;
+        let source = caller.owner().map_or(Source::Address(None), Source::User);
+        let hash = self.hash_new(password, (&user.username, &user.email), source).await?;
+        self.replace_password(&user, UserChange::Password { hash, keep: None }, true).await
+    }
+
+    /// Returns the usernames of these users; unknown ones are left out.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn usernames(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>> {
+        self.store.usernames(ids).await
     }
 
     /// Creates an admin unless the username is taken; an existing user is not changed, nor is their password.

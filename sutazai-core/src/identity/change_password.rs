@@ -1,6 +1,6 @@
 //! Change of a user's own password.
 
-use crate::domain::{SessionId, UserChange, UserId};
+use crate::domain::{SessionId, User, UserChange, UserId};
 use crate::error::{Error, Result};
 use crate::identity::hash_queue::Source;
 use crate::identity::spellings::composed;
@@ -43,12 +43,21 @@ impl Identity {
             Some("password") => e.with_field("new_password"),
             _ => e,
         })?;
-        let change = UserChange::Password { hash, keep: session };
+        self.replace_password(&user, UserChange::Password { hash, keep: Some(session) }, revoke_keys).await
+    }
+
+    /// Stores a new password, announces the revoked sessions, and removes the API keys if requested.
+    pub(super) async fn replace_password(
+        &self,
+        user: &User,
+        change: UserChange,
+        revoke_keys: bool,
+    ) -> Result<ChangedPassword> {
         let changed = self.store.change_user(user.id, &change, self.clock.now()).await?;
         self.refuse(&changed.ended).await;
         let revoked_keys = if revoke_keys { self.keys.delete_all(user.id).await? } else { 0 };
         self.api_key_cache.forget_user(user.id);
-        tracing::info!(user_id = %user.id, ended = changed.ended.len(), revoked_keys, "password changed");
+        tracing::info!(target_user_id = %user.id, ended = changed.ended.len(), revoked_keys, "password changed");
         Ok(ChangedPassword { ended_sessions: changed.ended.len(), revoked_keys })
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::domain::{Caller, UserChange, UserId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Identity;
-use crate::ports::{ConversationStore, DocumentStore, ScheduleStore, TaskStore};
+use crate::ports::{ConversationStore, DocumentStore, ScheduleStore, TaskRecords};
 
 /// Stores with data of users besides the identity store.
 #[derive(Debug, Clone)]
 pub struct UserData {
     /// Tasks with their events and messages.
-    pub tasks: Arc<dyn TaskStore>,
+    pub tasks: Arc<dyn TaskRecords>,
     /// Schedules for tasks of users.
     pub schedules: Arc<dyn ScheduleStore>,
     /// Conversations with their messages.

@@ -135,7 +135,7 @@ impl Identity {
         // From here on the request belongs to the user.
         tracing::Span::current().record("user_id", tracing::field::display(user.id));
         tracing::info!(user_id = %user.id, "user signed in");
-        self.signed_in(current, token)
+        self.signed_in(current, token, session.expires_at)
     }
 }
 

@@ -10,6 +10,8 @@
 //! [`Identity::follow_ended_sessions`] has read it, within 20 s; a server that does not run it accepts the access token
 //! until it expires, for at most `access_ttl`.
 //!
+//! While a server has no admin, whoever started it can create the first one with a one-time *setup code*.
+//!
 //! An *API key* is a random secret for programs; it is looked up in the store once per 30 s.
 
 mod administer;
@@ -33,6 +35,7 @@ mod revoked;
 mod secret;
 mod service;
 mod sessions;
+mod setup;
 mod spellings;
 mod throttle;
 

@@ -52,7 +52,7 @@ impl Identity {
         // The store compares the hash and replaces it in one step, so of two concurrent requests one loses and takes the
         // path of a repeated token. A lock around reading and writing would do the same for one process only.
         match self.store.rotate(session.id, &session.refresh_hash, &new, now, expires_at).await {
-            Ok(()) => self.signed_in(user, next),
+            Ok(()) => self.signed_in(user, next, expires_at),
             // A concurrent request has exchanged the same token.
             Err(e) if e.kind() == ErrorKind::Conflict => {
                 let session = self.good_session(session.id, now).await?;
@@ -78,7 +78,7 @@ impl Identity {
             let is_known = next.hash() == session.refresh_hash
                 || self.store.spent_token(session.id, &next.hash()).await?.is_some();
             if is_known {
-                return self.signed_in(self.enabled_user(session).await?, next);
+                return self.signed_in(self.enabled_user(session).await?, next, session.expires_at);
             }
         }
         self.end_reused(session.id).await
@@ -108,9 +108,19 @@ impl Identity {
         later(now, self.config.refresh_ttl).min(later(begun, longest))
     }
 
-    pub(super) fn signed_in(&self, user: User, token: RefreshToken) -> Result<SignedIn> {
-        let access_token = self.sign_access_token(&user, token.session())?;
-        Ok(SignedIn { user, access_token, refresh_token: token.expose(), expires_in: self.config.access_ttl })
+    pub(super) fn signed_in(
+        &self,
+        user: User,
+        token: RefreshToken,
+        session_end: DateTime<Utc>,
+    ) -> Result<SignedIn> {
+        Ok(SignedIn {
+            access_token: self.sign_access_token(&user, token.session())?,
+            user,
+            refresh_token: token.expose(),
+            expires_in: self.config.access_ttl,
+            refresh_expires_in: (session_end - self.clock.now()).to_std().unwrap_or_default(),
+        })
     }
 }
 

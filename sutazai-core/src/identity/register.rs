@@ -13,6 +13,16 @@ const MAX_EMAIL_LOCAL: usize = 64;
 /// Maximum length of a label of a domain name (RFC 1035, 2.3.4).
 const MAX_DOMAIN_LABEL: usize = 63;
 
+/// Condition under which the store adds a user.
+pub(super) enum Admission {
+    /// No condition: the caller has checked it.
+    Open,
+    /// The invitation with this hash is valid; it is used up.
+    Invited(String),
+    /// Absence of any admin; the account becomes the first one.
+    FirstAdmin,
+}
+
 impl Identity {
     /// Registers a user with the role `user`. An invitation is used up; it is required if registration is closed.
     ///
@@ -24,13 +34,18 @@ impl Identity {
             let why = "registration is closed here: ask an admin for an invitation";
             return Err(Error::new(ErrorKind::Forbidden, why).with_field("invitation"));
         }
-        let invitation = invitation.map(sha256);
-        if let Some(hash) = &invitation {
-            // Checked before any hashing, and before the response can reveal which names are taken.
-            let open = self.store.invitations(self.clock.now()).await?;
-            open.iter().find(|open| open.hash == *hash).ok_or_else(quota::bad_invitation)?;
-        }
-        self.add_user(new, UserRole::User, client.source(), invitation).await
+        let Some(invitation) = invitation.map(sha256) else {
+            return self.add_user(new, UserRole::User, client.source(), Admission::Open).await;
+        };
+        // Checked before any hashing, and before the response can reveal which names are taken.
+        let open = self.store.invitations(self.clock.now()).await?;
+        open.iter().find(|open| open.hash == invitation).ok_or_else(quota::bad_invitation)?;
+        self.add_user(new, UserRole::User, client.source(), Admission::Invited(invitation)).await
+    }
+
+    /// Returns whether anybody may register without an invitation.
+    pub fn has_open_registration(&self) -> bool {
+        self.config.open_registration
     }
 
     /// Creates a user with this role, even if registration is closed.
@@ -38,15 +53,15 @@ impl Identity {
     /// # Errors
     /// Those of [`register`](Self::register) except for the invitation.
     pub async fn create_user(&self, new: NewUser, role: UserRole) -> Result<User> {
-        self.add_user(new, role, Source::Address(None), None).await
+        self.add_user(new, role, Source::Address(None), Admission::Open).await
     }
 
-    async fn add_user(
+    pub(super) async fn add_user(
         &self,
         new: NewUser,
         role: UserRole,
         source: Source,
-        invitation: Option<String>,
+        admission: Admission,
     ) -> Result<User> {
         check_username(&new.username)?;
         check_email(&new.email)?;
@@ -63,9 +78,10 @@ impl Identity {
             created_at: self.clock.now(),
             last_login_at: None,
         };
-        match invitation {
-            Some(hash) => self.store.create_invited_user(&user, &hash).await?,
-            None => self.store.create_user(&user).await?,
+        match admission {
+            Admission::Open => self.store.create_user(&user).await?,
+            Admission::Invited(hash) => self.store.create_invited_user(&user, &hash).await?,
+            Admission::FirstAdmin => self.store.create_first_admin(&user).await?,
         }
         tracing::info!(user_id = %user.id, role = role.as_str(), "user registered");
         Ok(user)

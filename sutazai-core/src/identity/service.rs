@@ -10,6 +10,7 @@ use crate::identity::api_key_cache::ApiKeyCache;
 use crate::identity::delete_user::UserData;
 use crate::identity::hash_queue::HashQueue;
 use crate::identity::revoked::RevokedSessions;
+use crate::identity::setup::Setup;
 use crate::identity::throttle::AccountThrottle;
 use crate::ports::{AccessClaims, ApiKeyStore, Cache, Clock, IdentityStore, PasswordHasher, TokenSigner};
 
@@ -47,6 +48,7 @@ impl Default for IdentityConfig {
 
 /// Result of signing in or refreshing a session.
 #[derive(Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SignedIn {
     /// The user who is signed in.
     pub user: User,
@@ -56,6 +58,8 @@ pub struct SignedIn {
     pub refresh_token: String,
     /// Lifetime of the access token.
     pub expires_in: Duration,
+    /// Lifetime of the refresh token.
+    pub refresh_expires_in: Duration,
 }
 
 impl fmt::Debug for SignedIn {
@@ -69,6 +73,7 @@ impl fmt::Debug for SignedIn {
 
 /// Result of authenticating an access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Authenticated {
     /// Caller for the engine and the use cases.
     pub caller: Caller,
@@ -77,6 +82,66 @@ pub struct Authenticated {
 }
 
 /// Use cases of identity. Cheap to clone; all clones share their state.
+///
+/// # Examples
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use async_trait::async_trait;
+/// # use sutazai_core::Result;
+/// # use sutazai_core::domain::{NewUser, UserRole};
+/// # use sutazai_core::engine::Engine;
+/// # use sutazai_core::identity::{Identity, IdentityConfig};
+/// # use sutazai_core::memory::{MemoryApiKeyStore, MemoryIdentityStore};
+/// # use sutazai_core::ports::{AccessClaims, PasswordHasher, SystemClock, TokenSigner};
+/// # // Stand-ins: `sutazai::http::auth` has argon2id and JWT.
+/// # #[derive(Debug)]
+/// # struct Hasher;
+/// # #[async_trait]
+/// # impl PasswordHasher for Hasher {
+/// #     async fn hash(&self, password: &str) -> Result<String> {
+/// #         Ok(password.chars().rev().collect())
+/// #     }
+/// #     async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool> {
+/// #         Ok(hash == Some(self.hash(password).await?))
+/// #     }
+/// #     fn is_outdated(&self, _: &str) -> bool {
+/// #         false
+/// #     }
+/// # }
+/// # #[derive(Debug)]
+/// # struct Signer;
+/// # impl TokenSigner for Signer {
+/// #     fn sign(&self, claims: &AccessClaims) -> Result<String> {
+/// #         serde_json::to_string(claims).map_err(sutazai_core::Error::json)
+/// #     }
+/// #     fn verify(&self, token: &str, _: i64) -> Result<AccessClaims> {
+/// #         serde_json::from_str(token).map_err(sutazai_core::Error::json)
+/// #     }
+/// #     fn is_own(&self, _: &str) -> bool {
+/// #         true
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let (users, keys) = (Arc::new(MemoryIdentityStore::new()), Arc::new(MemoryApiKeyStore::new()));
+/// let (hasher, signer) = (Arc::new(Hasher), Arc::new(Signer));
+/// let config = IdentityConfig::default();
+/// let identity = Identity::new(users, keys, hasher, signer, Arc::new(SystemClock), config);
+/// let engine = Engine::builder().identity(identity.clone()).start().await?;
+///
+/// let new = NewUser {
+///     username: "ada".into(),
+///     email: "ada@example.org".into(),
+///     password: "correct horse battery".into(),
+/// };
+/// identity.create_user(new, UserRole::User).await?;
+/// let signed_in = identity.login("ada", "correct horse battery", None).await?;
+/// let caller = identity.authenticate(&signed_in.access_token)?.caller;
+/// assert_eq!(caller.owner(), Some(signed_in.user.id));
+/// engine.shutdown().await
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub(super) store: Arc<dyn IdentityStore>,
@@ -91,6 +156,7 @@ pub struct Identity {
     pub(super) data: Option<UserData>,
     pub(super) hashing: HashQueue,
     pub(super) throttle: Arc<AccountThrottle>,
+    pub(super) setup: Arc<Setup>,
 }
 
 impl Identity {
@@ -116,17 +182,25 @@ impl Identity {
             data: None,
             hashing: HashQueue::new(),
             throttle: Arc::default(),
+            setup: Arc::default(),
         }
     }
 
     /// Announces revoked sessions to other servers through this cache at once.
-    pub fn with_cache(self, cache: Arc<dyn Cache>) -> Self {
+    #[must_use]
+    pub fn cache(self, cache: Arc<dyn Cache>) -> Self {
         Self { cache: Some(cache), ..self }
     }
 
     /// Deletes the data in these stores together with their users.
-    pub fn with_data(self, data: UserData) -> Self {
+    #[must_use]
+    pub fn data(self, data: UserData) -> Self {
         Self { data: Some(data), ..self }
+    }
+
+    /// Returns the store of users and sessions.
+    pub(crate) fn store(&self) -> Arc<dyn IdentityStore> {
+        self.store.clone()
     }
 
     /// Returns the user with this id.

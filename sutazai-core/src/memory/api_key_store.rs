@@ -73,7 +73,7 @@ impl ApiKeyStore for MemoryApiKeyStore {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use std::sync::Arc;
 

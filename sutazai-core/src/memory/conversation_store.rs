@@ -1,12 +1,14 @@
 //! [`ConversationStore`] over std collections: one lock, no durability.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use crate::domain::{
-    Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, MessageQuota,
+    Conversation, ConversationCursor, ConversationId, MessageId, MessageQuota, Page, PageRequest,
     StoredMessage, UserId, quota,
 };
 use crate::error::{Error, Result};
@@ -54,13 +56,30 @@ impl ConversationStore for MemoryConversationStore {
         Ok(self.lock().get(&id).map(|kept| kept.conversation.clone()))
     }
 
-    async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
-        let kept = self.lock();
-        let conversations = kept.values().rev().map(|kept| &kept.conversation);
-        let wanted = conversations
-            .filter(|conversation| query.owner.is_none() || conversation.owner == query.owner)
-            .filter(|conversation| query.before.is_none_or(|before| conversation.id < before));
-        Ok(ConversationPage::of(wanted.cloned(), query.limit as usize))
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<ConversationCursor>,
+    ) -> Result<Page<Conversation, ConversationCursor>> {
+        let all = self.lock();
+        let mut listed: Vec<&Conversation> = all
+            .values()
+            .map(|kept| &kept.conversation)
+            .filter(|conversation| owner.is_none() || conversation.owner == owner)
+            .filter(|conversation| page.cursor.is_none_or(|cursor| conversation.cursor() < cursor))
+            .collect();
+        listed.sort_by_key(|conversation| Reverse(conversation.cursor()));
+        let sized =
+            listed.into_iter().map(|one| (one.text_bytes(), move || Ok::<_, Infallible>(one.clone())));
+        let Ok(page) = Page::collect(sized, page.limit.get() as usize, |last| Some(last.cursor()));
+        Ok(page)
+    }
+
+    async fn rename(&self, id: ConversationId, title: &str) -> Result<()> {
+        let mut all = self.lock();
+        let missing = || Error::not_found(format!("conversation {id}"));
+        all.get_mut(&id).ok_or_else(missing)?.conversation.title = title.to_owned();
+        Ok(())
     }
 
     async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
@@ -120,7 +139,7 @@ impl ConversationStore for MemoryConversationStore {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use std::sync::Arc;
 

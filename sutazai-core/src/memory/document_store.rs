@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::listing::newest_first;
 use crate::documents::tokenizer::{score, terms_to_find, weight, words};
 use crate::domain::{
-    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery, UserId,
-    quota,
+    Chunk, Document, DocumentId, DocumentQuota, Page, PageRequest, Passage, PassageQuery, UserId, quota,
 };
 use crate::error::{Error, Result};
 use crate::ports::DocumentStore;
@@ -79,17 +79,21 @@ impl DocumentStore for MemoryDocumentStore {
         Ok(self.lock().get(&id).map(|kept| kept.document.clone()))
     }
 
-    async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
-        let kept = self.lock();
-        let mut wanted = kept
-            .values()
-            .rev()
-            .map(|kept| &kept.document)
-            .filter(|document| query.owner.is_none() || document.owner == query.owner)
-            .filter(|document| query.before.is_none_or(|before| document.id < before));
-        let items: Vec<_> = wanted.by_ref().take(query.limit as usize).cloned().collect();
-        let next = wanted.next().and(items.last()).map(|last| last.id);
-        Ok(DocumentPage { items, next })
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<DocumentId>,
+    ) -> Result<Page<Document, DocumentId>> {
+        let all = self.lock();
+        let owned = |document: &Document| owner.is_none() || document.owner == owner;
+        Ok(newest_first(&all, page, owned, |kept| &kept.document, |document| document.title.len()))
+    }
+
+    async fn rename(&self, id: DocumentId, title: &str) -> Result<()> {
+        let mut all = self.lock();
+        let missing = || Error::not_found(format!("document {id}"));
+        all.get_mut(&id).ok_or_else(missing)?.document.title = title.to_owned();
+        Ok(())
     }
 
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
@@ -153,7 +157,7 @@ fn times(wanted: &[Vec<String>], text: &str) -> Vec<usize> {
     wanted.iter().map(count).collect()
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use std::sync::Arc;
 

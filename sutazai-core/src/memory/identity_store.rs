@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::listing::newest_first;
 use crate::domain::{
-    ChangedUser, Invitation, InvitationId, MAX_INVITATIONS, MAX_SESSIONS, REFRESH_REPEAT_WINDOW, Session,
-    SessionId, SpentToken, Successor, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole,
+    ChangedUser, Invitation, InvitationId, MAX_INVITATIONS, MAX_SESSIONS, Page, REFRESH_REPEAT_WINDOW,
+    Session, SessionId, SpentToken, Successor, User, UserChange, UserCounts, UserId, UserQuery, UserRole,
     quota,
 };
 use crate::error::{Error, Result};
@@ -63,6 +64,10 @@ impl State {
         Ok(())
     }
 
+    fn has_admin(&self) -> bool {
+        self.users.values().any(|user| user.role == UserRole::Admin)
+    }
+
     /// Rejects a change that would leave no other admin who can sign in.
     fn check_admin_left(&self, without: UserId) -> Result<()> {
         let admin = |user: &User| user.role == UserRole::Admin && !user.disabled;
@@ -100,23 +105,32 @@ impl IdentityStore for MemoryIdentityStore {
         Ok(state.logins.get(&login.to_lowercase()).and_then(|id| state.users.get(id)).cloned())
     }
 
-    async fn users(&self, query: &UserQuery) -> Result<UserPage> {
+    async fn has_admin(&self) -> Result<bool> {
+        Ok(self.lock().has_admin())
+    }
+
+    async fn create_first_admin(&self, admin: &User) -> Result<()> {
+        let mut state = self.lock();
+        if state.has_admin() {
+            return Err(quota::has_admin());
+        }
+        state.add(admin)
+    }
+
+    async fn users(&self, query: &UserQuery) -> Result<Page<User, UserId>> {
         let state = self.lock();
         let search = query.search.as_deref().unwrap_or_default().to_lowercase();
-        let limit = query.limit.clamp(1, 100) as usize;
-        let mut items: Vec<User> = match query.before {
-            Some(before) => state.users.range(..before),
-            None => state.users.range(..),
-        }
-        .rev()
-        .map(|(_, user)| user)
-        .filter(|user| [&user.username, &user.email].iter().any(|t| t.to_lowercase().contains(&search)))
-        .take(limit + 1)
-        .cloned()
-        .collect();
-        let more = items.len() > limit;
-        items.truncate(limit);
-        Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
+        let found = |User { username, email, .. }: &User| {
+            [username, email].iter().any(|text| text.to_lowercase().contains(&search))
+        };
+        let bytes = |user: &User| user.username.len() + user.email.len();
+        Ok(newest_first(&state.users, query.page, found, |user| user, bytes))
+    }
+
+    async fn usernames(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>> {
+        let state = self.lock();
+        let named = |id: &UserId| Some((*id, state.users.get(id)?.username.clone()));
+        Ok(ids.iter().filter_map(named).collect())
     }
 
     async fn change_user(&self, id: UserId, change: &UserChange, now: DateTime<Utc>) -> Result<ChangedUser> {
@@ -136,7 +150,7 @@ impl IdentityStore for MemoryIdentityStore {
         }
         let user = user.clone();
         let ended = match change {
-            UserChange::Password { keep, .. } => state.end(id, Some(*keep), now),
+            UserChange::Password { keep, .. } => state.end(id, *keep, now),
             UserChange::Disabled(true) | UserChange::Role(_) => state.end(id, None, now),
             UserChange::Disabled(false) | UserChange::Rehash { .. } => Vec::new(),
         };
@@ -293,7 +307,7 @@ fn is_good(session: &Session, now: DateTime<Utc>) -> bool {
     session.revoked_at.is_none() && session.expires_at > now
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use std::sync::Arc;
 

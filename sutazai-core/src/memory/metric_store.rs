@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
-use crate::domain::MetricSample;
+use crate::domain::{MetricPoint, MetricSample};
 use crate::error::Result;
 use crate::ports::{MetricStore, SeriesQuery};
 
@@ -42,7 +42,7 @@ impl MetricStore for MemoryMetricStore {
         Ok(())
     }
 
-    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
+    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricPoint>> {
         let all = self.lock();
         let key = (query.host.clone(), query.series.clone());
         let Some(series) = all.get(&key).filter(|_| query.from < query.to) else {
@@ -51,18 +51,8 @@ impl MetricStore for MemoryMetricStore {
         let found: Vec<(DateTime<Utc>, f64)> =
             series.range(query.from..query.to).map(|(at, value)| (*at, *value)).collect();
         let points = found.len().min(query.max_points as usize);
-        let stretch = |point: usize| &found[point * found.len() / points..(point + 1) * found.len() / points];
-        Ok((0..points)
-            .map(|point| {
-                let stretch = stretch(point);
-                MetricSample {
-                    host: query.host.clone(),
-                    series: query.series.clone(),
-                    at: stretch[0].0,
-                    value: mean(stretch),
-                }
-            })
-            .collect())
+        let group = |point: usize| &found[point * found.len() / points..(point + 1) * found.len() / points];
+        Ok((0..points).map(|point| self::point(group(point))).collect())
     }
 
     async fn series(&self, host: &str, prefix: &str) -> Result<Vec<String>> {
@@ -95,11 +85,22 @@ fn by_minute(series: &Series) -> Series {
     minutes.map(|samples| (samples[0].0, mean(samples))).collect()
 }
 
+/// Combines samples, of which there is at least one, into a point.
+fn point(samples: &[(DateTime<Utc>, f64)]) -> MetricPoint {
+    let values = || samples.iter().map(|(_, value)| *value);
+    MetricPoint {
+        at: samples[0].0,
+        mean: mean(samples),
+        min: values().fold(f64::INFINITY, f64::min),
+        max: values().fold(f64::NEG_INFINITY, f64::max),
+    }
+}
+
 fn mean(samples: &[(DateTime<Utc>, f64)]) -> f64 {
     samples.iter().map(|(_, value)| value).sum::<f64>() / samples.len() as f64
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use std::sync::Arc;
 

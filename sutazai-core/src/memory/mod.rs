@@ -6,6 +6,7 @@ mod cache;
 mod conversation_store;
 mod document_store;
 mod identity_store;
+mod listing;
 mod message_bus;
 mod metric_store;
 mod outbox;

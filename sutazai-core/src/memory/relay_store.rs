@@ -67,7 +67,7 @@ impl RelayStore for MemoryRelayStore {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use std::sync::Arc;
 

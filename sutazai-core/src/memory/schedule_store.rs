@@ -1,13 +1,12 @@
 //! [`ScheduleStore`] over std collections: one lock, no durability.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::domain::page::fill_page;
-use crate::domain::{MAX_SCHEDULES, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId, quota};
+use super::listing::newest_first;
+use crate::domain::{MAX_SCHEDULES, Page, PageRequest, Schedule, ScheduleId, UserId, quota};
 use crate::error::{Error, Result};
 use crate::ports::ScheduleStore;
 
@@ -48,19 +47,15 @@ impl ScheduleStore for MemoryScheduleStore {
         Ok(self.lock().get(&id).cloned())
     }
 
-    async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<ScheduleId>,
+    ) -> Result<Page<Schedule, ScheduleId>> {
         let kept = self.lock();
-        let wanted = kept
-            .values()
-            .rev()
-            .filter(|schedule| query.owner.is_none() || schedule.owner == query.owner)
-            .filter(|schedule| query.before.is_none_or(|before| schedule.id < before));
-        let sized = wanted.map(|schedule| {
-            let bytes = schedule.plan.payload.to_string().len();
-            (bytes, move || Ok::<_, Infallible>((Some(schedule.id), Some(schedule.clone()))))
-        });
-        let Ok((rows, more)) = fill_page(sized, query.limit as usize);
-        Ok(SchedulePage::ending(rows, more))
+        let owned = |schedule: &Schedule| owner.is_none() || schedule.owner == owner;
+        let bytes = |schedule: &Schedule| schedule.plan.payload.to_string().len();
+        Ok(newest_first(&kept, page, owned, |schedule| schedule, bytes))
     }
 
     async fn replace(&self, schedule: &Schedule) -> Result<()> {
@@ -114,7 +109,7 @@ impl ScheduleStore for MemoryScheduleStore {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use std::sync::Arc;
 

@@ -12,17 +12,58 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Clock, EventSink, MetricSource, MetricStore, ModelBackend};
 use crate::domain::analysis_budget::SNAPSHOT_TIMEOUT;
-use crate::domain::{AgentDescriptor, EventKind, NewEvent, Permission, Section, Snapshot, Step, Task};
+use crate::domain::{
+    AgentDescriptor, EventKind, Finding, LOCAL_HOST, NewEvent, Permission, Section, Snapshot, Step, Task,
+};
 use crate::error::{Error, Result};
 
 /// An agent that runs tasks.
 ///
 /// # Contract
-/// - Its descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON Schema.
-/// - A payload that does not fit the schema never reaches `run`.
+/// - Its descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON Schema;
+///   an output schema, if it has one, is valid too.
+/// - A payload that does not fit the input schema never reaches `run`.
+/// - A result that does not fit the output schema is never recorded: the attempt fails with an `Internal` error.
 /// - `run` ends soon after the context is cancelled.
 /// - `permissions` names what a run needs, and always returns the same for the same payload.
-#[cfg_attr(feature = "testing", mockall::automock)]
+///
+/// # Examples
+///
+/// ```
+/// use async_trait::async_trait;
+/// use serde_json::{Value, json};
+/// use sutazai_core::Result;
+/// use sutazai_core::domain::{AgentDescriptor, Step};
+/// use sutazai_core::engine::Engine;
+/// use sutazai_core::ports::{Agent, AgentContext};
+///
+/// /// Adds up the results of its children.
+/// #[derive(Debug)]
+/// struct Totals;
+///
+/// #[async_trait]
+/// impl Agent for Totals {
+///     fn descriptor(&self) -> AgentDescriptor {
+///         AgentDescriptor::new("totals", "Counts the words of many texts.")
+///     }
+///
+///     async fn run(&self, context: &AgentContext) -> Result<Step> {
+///         context.check_cancelled()?;
+///         context.progress(0.5, "adding");
+///         let sum: u64 = context.children.iter().filter_map(|child| child.result.as_ref()?.as_u64()).sum();
+///         Ok(Step::Done(json!({ "words": sum })))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let engine = Engine::builder().agent(Totals).start().await?;
+/// let result: Value = engine.submit("totals", json!({})).await?.output().await?;
+/// assert_eq!(result, json!({ "words": 0 }));
+/// engine.shutdown().await
+/// # }
+/// ```
+#[cfg_attr(feature = "test-util", mockall::automock)]
 #[async_trait]
 pub trait Agent: Debug + Send + Sync + 'static {
     /// Describes the agent; the result never changes.
@@ -39,15 +80,56 @@ pub trait Agent: Debug + Send + Sync + 'static {
 
     /// Runs one step of a task with the payload `context.task.payload`. After a crash it may run again from the start,
     /// so its external effects must be idempotent.
+    ///
+    /// # Errors
+    /// Any; its kind decides on a retry. A transient error, `Misfit` or `Internal` is retried.
+    ///
+    /// # Cancel safety
+    /// The engine drops the future 5 s after it has cancelled [`AgentContext::cancellation`], sooner when the lease
+    /// is lost.
     async fn run(&self, context: &AgentContext) -> Result<Step>;
 }
 
+#[async_trait]
+impl<A: Agent + ?Sized> Agent for Arc<A> {
+    fn descriptor(&self) -> AgentDescriptor {
+        self.as_ref().descriptor()
+    }
+
+    fn permissions(&self, payload: &Value) -> Vec<Permission> {
+        self.as_ref().permissions(payload)
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        self.as_ref().run(context).await
+    }
+}
+
 /// Inputs and services of one run of an agent.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use sutazai_core::Result;
+/// use sutazai_core::ports::AgentContext;
+///
+/// /// Copies files, reports how far it is, and stops when it is asked to.
+/// async fn copy(files: BTreeMap<String, String>, context: AgentContext) -> Result<usize> {
+///     for (done, (from, to)) in files.iter().enumerate() {
+///         context.check_cancelled()?;
+///         context.progress(done as f32 / files.len() as f32, format!("{from} to {to}"));
+///     }
+///     Ok(files.len())
+/// }
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AgentContext {
     /// The task that is run.
     pub task: Task,
-    /// The ended children that the task waited for, in the order of their submission.
+    /// The children that the task last waited for, in the order of their submission. All have ended, unless it waited until
+    /// any had ([`WaitUntil::Any`](crate::domain::WaitUntil)).
     pub children: Vec<Task>,
     /// Model backend; `None` if none is configured, or if the agent did not name the permission to use models.
     pub model: Option<Arc<dyn ModelBackend>>,
@@ -66,6 +148,22 @@ pub struct AgentContext {
 }
 
 impl AgentContext {
+    /// Creates the context of a run outside of an engine: without a model, metrics and history, on [`LOCAL_HOST`]. The
+    /// fields are public, so callers set what the agent needs.
+    pub fn new(task: Task, clock: Arc<dyn Clock>, events: Arc<dyn EventSink>) -> Self {
+        Self {
+            task,
+            children: Vec::new(),
+            model: None,
+            metric_sources: Vec::new(),
+            metric_store: None,
+            host: LOCAL_HOST.to_owned(),
+            clock,
+            cancellation: CancellationToken::new(),
+            events,
+        }
+    }
+
     /// Deserializes the task's payload.
     ///
     /// # Errors
@@ -77,12 +175,28 @@ impl AgentContext {
 
     /// Reports progress: the completed share, clamped to 0.0 to 1.0, and the current activity.
     pub fn progress(&self, fraction: f32, message: impl Into<String>) {
-        self.emit(EventKind::Progress { fraction: fraction.clamp(0.0, 1.0), message: message.into() });
+        self.emit(EventKind::progress(fraction, message));
+    }
+
+    /// Works like [`AgentContext::progress`], and names the current stage in snake case, for programs.
+    pub fn progress_of(&self, stage: &str, fraction: f32, message: impl Into<String>) {
+        let (fraction, message) = (fraction.clamp(0.0, 1.0), message.into());
+        self.emit(EventKind::Progress { fraction, message, stage: Some(stage.to_owned()) });
     }
 
     /// Reports a piece of text that a model has generated.
     pub fn text(&self, text: impl Into<String>) {
-        self.emit(EventKind::Text { text: text.into() });
+        self.emit(EventKind::text(text));
+    }
+
+    /// Reports a piece of text about the finding with this id.
+    pub fn text_about(&self, finding_id: &str, text: impl Into<String>) {
+        self.emit(EventKind::Text { text: text.into(), finding_id: Some(finding_id.to_owned()) });
+    }
+
+    /// Reports the findings of the rules, most severe first, before texts about them are written.
+    pub fn findings(&self, findings: Vec<Finding>) {
+        self.emit(EventKind::Findings { findings });
     }
 
     /// Returns an error once the task is cancelled; to be called between pieces of work.
@@ -98,6 +212,12 @@ impl AgentContext {
     }
 
     /// Measures all sections concurrently. A section whose source fails is missing, with the reason.
+    ///
+    /// # Panics
+    /// When it is polled outside of a Tokio runtime.
+    ///
+    /// # Cancel safety
+    /// Dropping the future aborts the measurements.
     pub async fn snapshot(&self) -> Snapshot {
         collect_snapshot(&self.metric_sources, self.clock.as_ref()).await
     }
@@ -110,6 +230,12 @@ impl AgentContext {
 /// Measures with all sources concurrently, each in a spawned task, within one deadline: 3.5 s from now
 /// ([`SNAPSHOT_TIMEOUT`]). A source that fails, panics or does not meet it leaves its section missing, with the reason.
 /// The built-in sources give up earlier, with a more specific reason.
+///
+/// # Panics
+/// When it is polled outside of a Tokio runtime.
+///
+/// # Cancel safety
+/// Dropping the future aborts the measurements.
 pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clock) -> Snapshot {
     let collect = |source: &Arc<dyn MetricSource>| {
         let source = source.clone();
@@ -147,7 +273,7 @@ pub async fn collect_snapshot(sources: &[Arc<dyn MetricSource>], clock: &dyn Clo
     snapshot
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use std::time::Duration;
 

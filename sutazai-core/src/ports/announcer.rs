@@ -2,11 +2,11 @@
 
 use tokio::sync::broadcast;
 
-use super::task_store::WakeUp;
+use super::event_log::WakeUp;
 use crate::domain::TaskStatus;
 
 /// Effects of a change of tasks that others learn of after its commit.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CommitEffects {
     /// Wake-ups of the subscribers, in order.
     pub wake_ups: Vec<WakeUp>,

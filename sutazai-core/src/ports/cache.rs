@@ -16,7 +16,29 @@ use crate::error::Result;
 /// - `put` replaces an existing value and starts a new time to live.
 /// - `add` keeps an existing value with its time to live, and otherwise works as `put`.
 /// - Of several concurrent calls of `add` exactly one is effective.
-#[cfg_attr(feature = "testing", mockall::automock)]
+///
+/// # Cancel safety
+/// A `put` or `add` whose future is dropped may have stored the value; a `get` has no effect.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use sutazai_core::memory::MemoryCache;
+/// use sutazai_core::ports::{Cache, SystemClock};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> sutazai_core::Result<()> {
+/// let cache = MemoryCache::new(Arc::new(SystemClock));
+/// let minute = Duration::from_secs(60);
+/// cache.add("greeting", "hello", minute).await?;
+/// cache.add("greeting", "goodbye", minute).await?;
+/// assert_eq!(cache.get("greeting").await?.as_deref(), Some("hello"));
+/// # Ok(())
+/// # }
+/// ```
+#[cfg_attr(feature = "test-util", mockall::automock)]
 #[async_trait]
 pub trait Cache: Debug + Send + Sync + 'static {
     /// Returns the value stored under this key.

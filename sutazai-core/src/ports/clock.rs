@@ -13,7 +13,25 @@ use chrono::{DateTime, SubsecRound, Utc};
 /// - `now` never goes back between two calls of one thread, unless the clock is set.
 /// - `monotonic` grows with the elapsed time and never goes back, even if the clock is set.
 /// - `sleep` ends no earlier than the given duration after its call, as measured by `now`.
-#[cfg_attr(feature = "testing", mockall::automock)]
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sutazai_core::ports::{Clock, SystemClock};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> sutazai_core::Result<()> {
+/// let clock: &dyn Clock = &SystemClock;
+/// let begun = clock.monotonic();
+/// clock.sleep(Duration::from_millis(2)).await;
+/// assert!(clock.monotonic() - begun >= Duration::from_millis(2));
+/// let limited = clock.timeout(Duration::from_millis(2), std::future::pending::<()>()).await;
+/// assert_eq!(limited, None);
+/// # Ok(())
+/// # }
+/// ```
+#[cfg_attr(feature = "test-util", mockall::automock)]
 #[async_trait]
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Returns the current wall-clock time.
@@ -27,12 +45,18 @@ pub trait Clock: Debug + Send + Sync + 'static {
     }
 
     /// Suspends the calling task for at least `duration`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and has no other effect.
     async fn sleep(&self, duration: Duration);
 }
 
 impl dyn Clock + '_ {
     /// Runs `future` for at most `limit` as measured by this clock; returns `None` and drops the future when the limit
     /// is exceeded.
+    ///
+    /// # Cancel safety
+    /// Dropping the returned future drops `future`.
     pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
         tokio::select! {
             biased;

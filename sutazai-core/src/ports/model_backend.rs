@@ -54,7 +54,69 @@ pub type PullStream = Pin<Box<dyn Stream<Item = Result<PullProgress>> + Send>>;
 /// - `embed` returns one vector per text in their order, all of the same length, and names the model; or it is
 ///   `Unsupported`.
 /// - `load` of an available model succeeds and the model answers as before; of another it is `NotFound`.
-#[cfg_attr(feature = "testing", mockall::automock)]
+///
+/// # Errors
+/// `Unavailable` if the backend cannot be reached; `NotFound` naming the available models for an unknown model;
+/// `Unsupported` for a request that the backend cannot handle; `Timeout` when the timeout of a request expires.
+///
+/// # Cancel safety
+/// Dropping a future or a stream abandons the request and stops the generation of text; loading a model, downloading
+/// one and computing embeddings may continue in the backend without a receiver.
+///
+/// # Examples
+///
+/// ```
+/// use async_trait::async_trait;
+/// use futures::stream;
+/// use sutazai_core::Result;
+/// use sutazai_core::domain::{
+///     ChatMessage, Constraint, FinishReason, GenerateRequest, ModelEvent, ModelInfo, ModelUsage,
+/// };
+/// use sutazai_core::ports::{ModelBackend, ModelBackendExt, ModelStream};
+///
+/// /// Repeats the last message.
+/// #[derive(Debug)]
+/// struct Echo;
+///
+/// #[async_trait]
+/// impl ModelBackend for Echo {
+///     fn name(&self) -> &str {
+///         "echo"
+///     }
+///
+///     fn supports(&self, _: &Constraint) -> bool {
+///         false
+///     }
+///
+///     async fn models(&self) -> Result<Vec<ModelInfo>> {
+///         Ok(vec![ModelInfo::new("parrot", "echo")])
+///     }
+///
+///     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {
+///         let text = request.messages.last().map(|message| message.content.clone()).unwrap_or_default();
+///         let usage = ModelUsage {
+///             backend: "echo".into(),
+///             model: "parrot".into(),
+///             prompt_tokens: 1,
+///             completion_tokens: 1,
+///             finish_reason: FinishReason::Stop,
+///             refusal: None,
+///             degraded: None,
+///             fluency: None,
+///         };
+///         Ok(Box::pin(stream::iter([Ok(ModelEvent::Text(text)), Ok(ModelEvent::Done(usage))])))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let request = GenerateRequest::new(vec![ChatMessage::user("hello")]);
+/// let (text, usage) = Echo.complete(request).await?;
+/// assert_eq!((text.as_str(), usage.model.as_str()), ("hello", "parrot"));
+/// # Ok(())
+/// # }
+/// ```
+#[cfg_attr(feature = "test-util", mockall::automock)]
 #[async_trait]
 pub trait ModelBackend: Debug + Send + Sync + 'static {
     /// Name of the backend: the technology, or a name given by the operator.
@@ -76,6 +138,12 @@ pub trait ModelBackend: Debug + Send + Sync + 'static {
     async fn permissions(&self, model: Option<String>) -> Result<ModelPermissions> {
         let (backend, model) = (self.name().to_owned(), model.unwrap_or_default());
         Ok(ModelPermissions { backend, model, ..ModelPermissions::default() })
+    }
+
+    /// Returns the permissions of each of these models, as [`models`](Self::models) lists them.
+    async fn permissions_of(&self, models: &[ModelInfo]) -> Result<Vec<ModelPermissions>> {
+        let none = |model: &ModelInfo| ModelPermissions::none(model);
+        Ok(models.iter().map(none).collect())
     }
 
     /// Starts generating an answer to the request.
@@ -107,6 +175,12 @@ pub trait ModelBackend: Debug + Send + Sync + 'static {
 }
 
 /// Convenience methods for every [`ModelBackend`].
+///
+/// # Errors
+/// Those of [`ModelBackend::generate`] and of its stream; `Unavailable` if that ends without an end event.
+///
+/// # Cancel safety
+/// Dropping the future stops the model.
 #[async_trait]
 pub trait ModelBackendExt: ModelBackend {
     /// Generates the whole answer and returns it with its usage.

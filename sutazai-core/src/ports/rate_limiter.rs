@@ -27,6 +27,7 @@ impl Quota {
     }
 
     /// Returns the quota that applies to this key: a limit of its own counts if it is lower.
+    #[must_use]
     pub fn of(self, key: &RateKey) -> Self {
         match key {
             RateKey::Key { limit, .. } => Self { limit: self.limit.min(limit.get()), ..self },
@@ -105,7 +106,39 @@ pub enum RateLimitDecision {
 /// - Requests of one key take nothing from another.
 /// - A key with a lower limit of its own has that instead of the quota's.
 /// - Concurrent requests of one key get no more than sequential ones.
-#[cfg_attr(feature = "testing", mockall::automock)]
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use async_trait::async_trait;
+/// use sutazai_core::Result;
+/// use sutazai_core::domain::UserId;
+/// use sutazai_core::ports::{Quota, RateKey, RateLimitDecision, RateLimiter};
+///
+/// /// Lets everything pass.
+/// #[derive(Debug)]
+/// struct Unlimited;
+///
+/// #[async_trait]
+/// impl RateLimiter for Unlimited {
+///     fn quota(&self) -> Quota {
+///         Quota::per_minute(u32::MAX)
+///     }
+///
+///     async fn take(&self, _: &RateKey) -> Result<RateLimitDecision> {
+///         Ok(RateLimitDecision::Granted { remaining: u32::MAX, whole_after: Duration::ZERO })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let decision = Unlimited.take(&RateKey::User(UserId::new())).await?;
+/// assert!(matches!(decision, RateLimitDecision::Granted { .. }));
+/// # Ok(())
+/// # }
+/// ```
+#[cfg_attr(feature = "test-util", mockall::automock)]
 #[async_trait]
 pub trait RateLimiter: Debug + Send + Sync + 'static {
     /// Quota that requests are counted against.
@@ -115,5 +148,8 @@ pub trait RateLimiter: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unavailable` if the storage of the counters cannot be reached.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped may have counted the request.
     async fn take(&self, key: &RateKey) -> Result<RateLimitDecision>;
 }

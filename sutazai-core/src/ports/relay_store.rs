@@ -40,10 +40,41 @@ pub struct OutboxMessage {
 ///   nothing.
 /// - Deleting a task of which an event lies behind the position leaves the messages about all its events in the outbox,
 ///   in their order; `delete_published` removes the named ones only.
-#[cfg_attr(feature = "testing", mockall::automock)]
+///
+/// # Errors
+/// Those of every [store](crate::ports#stores), and those that the methods name.
+///
+/// # Cancel safety
+/// A call whose future is dropped has its whole effect or none, possibly after the drop; a read has no effect.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sutazai_core::domain::{EventOffset, InstanceId};
+/// use sutazai_core::memory::MemoryTaskStore;
+/// use sutazai_core::ports::{Clock, RelayClaim, RelayStore, SystemClock};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> sutazai_core::Result<()> {
+/// let relays = MemoryTaskStore::new().relays();
+/// let claim = |holder| RelayClaim { holder, lease: Duration::from_secs(15), now: SystemClock.now() };
+/// let (first, second) = (InstanceId::new(), InstanceId::new());
+/// assert_eq!(relays.acquire(&claim(first), EventOffset(0)).await?, Some(EventOffset(0)));
+/// assert_eq!(relays.acquire(&claim(second), EventOffset(0)).await?, None, "one publishes at a time");
+/// relays.advance(&claim(first), EventOffset(7)).await?;
+/// relays.release(first).await?;
+/// assert_eq!(relays.acquire(&claim(second), EventOffset(0)).await?, Some(EventOffset(7)));
+/// # Ok(())
+/// # }
+/// ```
+#[cfg_attr(feature = "test-util", mockall::automock)]
 #[async_trait]
 pub trait RelayStore: Debug + Send + Sync + 'static {
     /// Acquires or renews the relay and returns its position, or `None` if another instance holds it.
+    ///
+    /// # Cancel safety
+    /// An instance whose future was dropped may hold the relay until its lease expires or it releases it.
     async fn acquire(&self, claim: &RelayClaim, begin: EventOffset) -> Result<Option<EventOffset>>;
 
     /// Records that all events up to this position have been published.

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::domain::{Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId};
+use crate::domain::{Page, PageRequest, Schedule, ScheduleId, UserId};
 use crate::error::Result;
 
 /// Store of schedules with their due times.
@@ -23,22 +23,59 @@ use crate::error::Result;
 /// - `advance` stores the next time, the last time, the last task and the queued times, if the next and the queued
 ///   times are unchanged: of concurrent calls one succeeds.
 /// - `waiting` returns the schedules that have queued times, in the order of their ids, page by page.
-#[cfg_attr(feature = "testing", mockall::automock)]
+///
+/// # Errors
+/// Those of every [store](crate::ports#stores), and those that the methods name.
+///
+/// # Cancel safety
+/// A call whose future is dropped has its whole effect or none, possibly after the drop; a read has no effect.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use sutazai_core::engine::Engine;
+/// use sutazai_core::memory::MemoryScheduleStore;
+/// use sutazai_core::ports::ScheduleStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> sutazai_core::Result<()> {
+/// let store = Arc::new(MemoryScheduleStore::new());
+/// let engine = Engine::builder().schedule_store(store.clone()).start().await?;
+/// assert!(store.upcoming(10).await?.is_empty(), "nothing fires before a schedule is created");
+/// engine.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[cfg_attr(feature = "test-util", mockall::automock)]
 #[async_trait]
 pub trait ScheduleStore: Debug + Send + Sync + 'static {
     /// Stores a new schedule.
+    ///
+    /// # Errors
+    /// `Conflict` if the owner has [`MAX_SCHEDULES`](crate::domain::MAX_SCHEDULES).
     async fn create(&self, schedule: &Schedule) -> Result<()>;
 
     /// Returns the schedule, if there is one.
     async fn get(&self, id: ScheduleId) -> Result<Option<Schedule>>;
 
-    /// Returns one page of schedules.
-    async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage>;
+    /// Returns one page of the schedules of `owner`, or of all.
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<ScheduleId>,
+    ) -> Result<Page<Schedule, ScheduleId>>;
 
     /// Replaces the plan and the due times of a schedule.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown schedule.
     async fn replace(&self, schedule: &Schedule) -> Result<()>;
 
     /// Removes a schedule. Its tasks stay.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown schedule.
     async fn delete(&self, id: ScheduleId) -> Result<()>;
 
     /// Removes all schedules of an owner and returns their number. Their tasks stay.

@@ -50,9 +50,25 @@ pub struct AccessClaims {
 /// - A token whose type is not `access` does not verify.
 /// - A token of another issuer or for another audience, or without either, does not verify.
 /// - A signed token is recognized as the signer's own at any age; a changed one or one of another key is not.
-#[cfg_attr(feature = "testing", mockall::automock)]
+///
+/// # Examples
+///
+/// ```
+/// use sutazai_core::Result;
+/// use sutazai_core::domain::UserId;
+/// use sutazai_core::ports::{Clock, TokenSigner};
+///
+/// /// Returns the user of a valid token.
+/// fn user_of(signer: &dyn TokenSigner, token: &str, clock: &dyn Clock) -> Result<UserId> {
+///     Ok(signer.verify(token, clock.now().timestamp())?.sub)
+/// }
+/// ```
+#[cfg_attr(feature = "test-util", mockall::automock)]
 pub trait TokenSigner: Debug + Send + Sync + 'static {
     /// Signs the claims and returns the compact form of the token.
+    ///
+    /// # Errors
+    /// `Internal` if the key cannot sign.
     fn sign(&self, claims: &AccessClaims) -> Result<String>;
 
     /// Verifies a token at the time `now`, in seconds since 1970, and returns its claims.

@@ -76,7 +76,7 @@ mod tests {
     use crate::domain::{TaskEvent, TaskStatus};
 
     fn entry(position: u128, task_id: TaskId, sequence: u64) -> EventLogEntry {
-        let kind = EventKind::Text { text: String::new() };
+        let kind = EventKind::text("");
         let event = TaskEvent { task_id, sequence, at: DateTime::UNIX_EPOCH, kind };
         EventLogEntry { position: EventOffset(position), owner: None, event }
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::reorder_buffer::ReorderBuffer;
 use crate::domain::{BusMessage, EventLogEntry, EventOffset, InstanceId, Task, TaskId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{Clock, MessageBus, RelayClaim, RelayStore, TaskStore, WakeUp};
+use crate::ports::{Clock, EventLog, MessageBus, RelayClaim, RelayStore, TaskRecords, WakeUp};
 
 /// Number of events published together.
 const PAGE_SIZE: u32 = 500;
@@ -30,9 +30,28 @@ const STANDBY_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// Relay of events from a store to a message bus.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use sutazai_core::memory::{MemoryMessageBus, MemoryTaskStore};
+/// use sutazai_core::ports::SystemClock;
+/// use sutazai_core::relay::Relay;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> sutazai_core::Result<()> {
+/// let (tasks, bus) = (Arc::new(MemoryTaskStore::new()), Arc::new(MemoryMessageBus::new(100)));
+/// let relay = Relay::new((tasks.clone(), tasks.clone()), tasks.relays(), bus, Arc::new(SystemClock));
+/// // Every event from now on is published, by this process or another.
+/// relay.begin().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Relay {
-    tasks: Arc<dyn TaskStore>,
+    records: Arc<dyn TaskRecords>,
+    events: Arc<dyn EventLog>,
     relays: Arc<dyn RelayStore>,
     bus: Arc<dyn MessageBus>,
     clock: Arc<dyn Clock>,
@@ -49,12 +68,12 @@ impl Relay {
     /// Creates a relay from these stores, which must be of one database, to this bus. Nothing runs before
     /// [`run`](Self::run).
     pub fn new(
-        tasks: Arc<dyn TaskStore>,
+        (records, events): (Arc<dyn TaskRecords>, Arc<dyn EventLog>),
         relays: Arc<dyn RelayStore>,
         bus: Arc<dyn MessageBus>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { tasks, relays, bus, clock, holder: InstanceId::new() }
+        Self { records, events, relays, bus, clock, holder: InstanceId::new() }
     }
 
     /// Ensures that all events from now on are published: the first call ever sets the start of the relay.
@@ -62,7 +81,7 @@ impl Relay {
     /// # Errors
     /// Those of the stores.
     pub async fn begin(&self) -> Result<()> {
-        let end = self.tasks.event_log_end().await?;
+        let end = self.events.event_log_end().await?;
         if self.relays.acquire(&self.claim(), end).await?.is_some() {
             self.relays.release(self.holder).await?;
         }
@@ -72,7 +91,7 @@ impl Relay {
     /// Publishes events until `stop` is cancelled, or waits while another process holds the relay. Failures are logged
     /// once and retried with increasing delays of up to 30 s.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut wake_ups = self.tasks.subscribe();
+        let mut wake_ups = self.events.subscribe();
         let mut wait = POLL_INTERVAL;
         let mut away = false;
         while !stop.is_cancelled() {
@@ -104,7 +123,7 @@ impl Relay {
 
     /// Publishes events as long as this process holds the relay and nothing fails.
     async fn pass(&self, wake_ups: &mut broadcast::Receiver<WakeUp>, away: &mut bool) -> Result<()> {
-        let end = self.tasks.event_log_end().await?;
+        let end = self.events.event_log_end().await?;
         let Some(read) = self.relays.acquire(&self.claim(), end).await? else { return Ok(()) };
         let mut progress = HolderProgress { read, buffer: ReorderBuffer::default() };
         // A process that cannot reach the bus must not keep the relay from one that can.
@@ -124,8 +143,8 @@ impl Relay {
             }
             // Drains the wake-ups: one read covers them all.
             while matches!(wake_ups.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-            let page = self.tasks.event_log_after(None, progress.read, PAGE_SIZE).await?;
-            let more = page.more;
+            let page = self.events.event_log_after(None, progress.read, PAGE_SIZE).await?;
+            let more = page.next.is_some();
             if !page.items.is_empty() {
                 self.publish(&mut progress, page.items, !more).await?;
                 self.relays.advance(&self.claim(), progress.buffer.given_up_to(progress.read)).await?;
@@ -169,7 +188,7 @@ impl Relay {
             self.say(&messages).await?;
             self.relays.delete_published(&numbers).await?;
             // Renews the lease before the next page, unless another process has taken over.
-            let end = self.tasks.event_log_end().await?;
+            let end = self.events.event_log_end().await?;
             if self.relays.acquire(&self.claim(), end).await?.is_none() {
                 return Err(Error::conflict("another process holds the relay"));
             }
@@ -191,7 +210,7 @@ impl Relay {
         ids.dedup();
         let mut tasks = HashMap::with_capacity(ids.len());
         for some in ids.chunks(TASK_BATCH_SIZE) {
-            for task in join_all(some.iter().map(|id| self.tasks.get(*id))).await {
+            for task in join_all(some.iter().map(|id| self.records.get(*id))).await {
                 tasks.extend(task?.map(|task| (task.id, task)));
             }
         }

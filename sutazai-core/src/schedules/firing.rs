@@ -27,7 +27,7 @@ const MAX_MISSED: usize = 100;
 
 impl Schedules {
     /// Fires due schedules until `stop` is cancelled. Any number of processes may run it concurrently.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub(crate) async fn run(&self, stop: CancellationToken) {
         let clock = self.engine.clock();
         loop {
             let pause = match self.fire_due().await {
@@ -132,7 +132,7 @@ impl Schedules {
     }
 
     /// Returns whether the last submitted task of the schedule has not ended.
-    async fn is_running(&self, schedule: &Schedule) -> Result<bool> {
+    pub(super) async fn is_running(&self, schedule: &Schedule) -> Result<bool> {
         let Some(task) = schedule.last_task else { return Ok(false) };
         match self.engine.task(&Caller::System, task).await {
             Ok(task) => Ok(!task.status.has_ended()),

@@ -1,5 +1,5 @@
-//! Conformance suite of the port [`Agent`]: what can be tested of an agent alone. That an invalid payload never reaches
-//! `run` is guaranteed by the engine and covered by its tests.
+//! Conformance suite of the port [`Agent`]: what can be tested of an agent alone. The engine guarantees that an invalid
+//! payload never reaches `run` and that an invalid result is never recorded; its tests cover both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,7 @@ pub async fn run_all(agent: Arc<dyn Agent>, payload: serde_json::Value) {
     run_ends_promptly_after_cancellation(agent, payload).await;
 }
 
-/// The descriptor has a name in kebab case, at least one capability and an input schema that is a valid JSON
-/// Schema.
+/// The descriptor has a name in kebab case, at least one capability and valid JSON Schemas.
 pub fn descriptor_is_valid(agent: &dyn Agent) {
     let descriptor = agent.descriptor();
     let name = &descriptor.name;
@@ -33,8 +32,11 @@ pub fn descriptor_is_valid(agent: &dyn Agent) {
     for capability in &descriptor.capabilities {
         assert!(capability.split('_').all(word), "not snake case: {capability:?} of {name}");
     }
-    if let Err(e) = jsonschema::meta::validate(&descriptor.input_schema) {
-        panic!("the input schema of {name} is no JSON Schema: {e}");
+    let schemas = [("input", Some(&descriptor.input_schema)), ("output", descriptor.output_schema.as_ref())];
+    for (of, schema) in schemas {
+        if let Some(Err(e)) = schema.map(jsonschema::meta::validate) {
+            panic!("the {of} schema of {name} is no JSON Schema: {e}");
+        }
     }
     assert_eq!(agent.descriptor(), descriptor, "the descriptor of {name} changes");
 }

@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-use crate::domain::{LOCAL_HOST, NewEvent, NewTask, Section, Snapshot, SnapshotPart, Task};
+use crate::domain::{NewEvent, NewTask, Section, Snapshot, SnapshotPart, Task};
 use crate::error::Result;
 use crate::ports::{AgentContext, Clock, EventSink, MetricSource};
 
@@ -18,18 +17,8 @@ pub fn agent_context(
     clock: Arc<dyn Clock>,
 ) -> (AgentContext, Arc<RecordedEvents>) {
     let events = Arc::new(RecordedEvents::default());
-    let context = AgentContext {
-        task: Task::pending(NewTask::new(agent, payload), None, None, clock.now()),
-        children: Vec::new(),
-        model: None,
-        metric_sources: Vec::new(),
-        metric_store: None,
-        host: LOCAL_HOST.to_owned(),
-        clock,
-        cancellation: CancellationToken::new(),
-        events: events.clone(),
-    };
-    (context, events)
+    let task = Task::pending(NewTask::new(agent, payload), None, None, clock.now());
+    (AgentContext::new(task, clock, events.clone()), events)
 }
 
 /// An [`EventSink`] that records all events.

@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use futures::future::join_all;
 
 use crate::domain::{
-    ChatMessage, Conversation, ConversationId, ConversationQuery, FinishReason, MessageQuota, ModelUsage,
-    Role, StoredMessage, UserId,
+    ChatMessage, Conversation, ConversationId, FinishReason, MessageQuota, ModelUsage, PageLimit,
+    PageRequest, Role, StoredMessage, UserId,
 };
 use crate::error::ErrorKind;
 use crate::ports::ConversationStore;
@@ -25,6 +25,8 @@ where
     list_gives_conversations_page_by_page(&*store, ada, eve).await;
     let (store, ada, _) = make().await;
     list_ends_pages_before_they_are_large(&*store, ada).await;
+    let (store, ada, _) = make().await;
+    rename_sets_the_title(&*store, ada).await;
     let (store, ada, _) = make().await;
     append_adds_a_message(&*store, ada).await;
     let (store, ada, _) = make().await;
@@ -60,7 +62,8 @@ pub async fn created_conversation_is_found_by_id<S: ConversationStore + ?Sized>(
     assert_eq!(store.get(ConversationId::new()).await.unwrap(), None);
 }
 
-/// `list` returns the conversations of one owner, or of all, newest first, page by page.
+/// `list` returns the conversations of one owner, or of all, the one with the latest message first, page by page; of those
+/// with the same time the newer one comes first.
 pub async fn list_gives_conversations_page_by_page<S: ConversationStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -71,18 +74,30 @@ pub async fn list_gives_conversations_page_by_page<S: ConversationStore + ?Sized
         store.create(conversation).await.unwrap();
     }
     let [old, theirs, middle, nobodys, new] = of;
-    let query = |owner, before, limit| ConversationQuery { owner, before, limit };
-    let first = store.list(&query(Some(ada), None, 2)).await.unwrap();
+    let page = |cursor, limit| PageRequest::new(cursor, limit).unwrap();
+    let first = store.list(Some(ada), page(None, 2)).await.unwrap();
     assert_eq!(first.items, [new.clone(), middle.clone()]);
     // A conversation created between two pages does not shift them.
     store.create(&conversation(Some(ada))).await.unwrap();
-    let second = store.list(&query(Some(ada), first.next, 2)).await.unwrap();
+    let second = store.list(Some(ada), page(first.next, 2)).await.unwrap();
     assert_eq!((second.items, second.next), (vec![old.clone()], None));
-    let all = store.list(&query(None, Some(new.id), 100)).await.unwrap();
-    assert_eq!((all.items, all.next), (vec![nobodys, middle, theirs, old], None));
-    let exact = store.list(&query(Some(eve), None, 1)).await.unwrap();
+    let all = store.list(None, page(Some(new.cursor()), 100)).await.unwrap();
+    assert_eq!((all.items, all.next), (vec![nobodys, middle.clone(), theirs, old.clone()], None));
+    // A message brings its conversation to the begin of the list.
+    for (conversation, second) in [(&middle, 10), (&old, 20)] {
+        store.append(&message(conversation.id, second)).await.unwrap();
+    }
+    let used =
+        |conversation: &Conversation, second| Conversation { updated_at: at(second), ..conversation.clone() };
+    let first = store.list(Some(ada), page(None, 1)).await.unwrap();
+    assert_eq!((first.items, first.next), (vec![used(&old, 20)], Some(used(&old, 20).cursor())));
+    let second = store.list(Some(ada), page(first.next, 1)).await.unwrap();
+    assert_eq!(second.items, [used(&middle, 10)]);
+    let rest = store.list(Some(ada), page(second.next, 10)).await.unwrap();
+    assert_eq!((rest.items.len(), &rest.items[1]), (2, &new));
+    let exact = store.list(Some(eve), page(None, 1)).await.unwrap();
     assert_eq!((exact.items.len(), exact.next), (1, None));
-    assert_eq!(store.list(&query(Some(UserId::new()), None, 10)).await.unwrap().items, []);
+    assert_eq!(store.list(Some(UserId::new()), page(None, 10)).await.unwrap().items, []);
 }
 
 /// A page of `list` with several conversations holds at most a megabyte of titles, names of models and instructions.
@@ -95,16 +110,32 @@ pub async fn list_ends_pages_before_they_are_large<S: ConversationStore + ?Sized
         store.create(conversation).await.unwrap();
     }
     for owner in [Some(ada), None] {
-        let query = |before| ConversationQuery { owner, before, limit: 100 };
-        let first = store.list(&query(None)).await.unwrap();
+        let first = store.list(owner, PageLimit::MAX.into()).await.unwrap();
         assert_eq!(first.items.len(), 25);
-        let second = store.list(&query(first.next)).await.unwrap();
+        let second = store.list(owner, PageRequest::new(first.next, 100).unwrap()).await.unwrap();
         assert_eq!((second.items.len(), second.next), (5, None));
         assert!(
             first.items.iter().chain(&second.items).eq(many.iter().rev()),
             "each of them once, newest first"
         );
     }
+}
+
+/// `rename` sets the title and nothing else; an unknown conversation is `NotFound`.
+pub async fn rename_sets_the_title<S: ConversationStore + ?Sized>(store: &S, ada: UserId) {
+    let [one, other] = [conversation(Some(ada)), conversation(Some(ada))];
+    for conversation in [&one, &other] {
+        store.create(conversation).await.unwrap();
+        store.append(&message(conversation.id, 10)).await.unwrap();
+    }
+    for title in ["grüezi 🦀 'quoted'", ""] {
+        store.rename(one.id, title).await.unwrap();
+        let expected = Conversation { title: title.into(), updated_at: at(10), ..one.clone() };
+        assert_eq!(store.get(one.id).await.unwrap(), Some(expected));
+    }
+    assert_eq!(store.get(other.id).await.unwrap(), Some(Conversation { updated_at: at(10), ..other }));
+    assert_eq!(store.messages(one.id, None, 10, u64::MAX).await.unwrap().len(), 1);
+    assert_eq!(store.rename(ConversationId::new(), "x").await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 /// `append` adds a message unchanged and sets the time of the conversation's latest use, which never moves back.
@@ -219,8 +250,7 @@ pub async fn limit_holds_under_concurrent_additions<S: ConversationStore + ?Size
     let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
     assert_eq!((outcomes.len() - refused.len(), refused.len()), (5, 7), "{outcomes:?}");
     assert!(refused.iter().all(|e| e.kind() == ErrorKind::Conflict), "{refused:?}");
-    let query = ConversationQuery { owner: Some(ada), before: None, limit: 100 };
-    assert_eq!(store.list(&query).await.unwrap().items.len(), 5);
+    assert_eq!(store.list(Some(ada), PageLimit::MAX.into()).await.unwrap().items.len(), 5);
     store.create_within(&conversation(Some(eve)), Some(1)).await.unwrap();
     for _ in 0..3 {
         store.create_within(&conversation(None), Some(1)).await.unwrap();

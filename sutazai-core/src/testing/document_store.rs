@@ -8,8 +8,8 @@ use futures::future::join_all;
 
 use crate::documents::tokenizer::{score, weight};
 use crate::domain::{
-    Chunk, Document, DocumentId, DocumentQuery, DocumentQuota, MediaType, Passage, PassageQuery, UploadKey,
-    UserId,
+    Chunk, Document, DocumentId, DocumentQuota, MediaType, PageLimit, PageRequest, Passage, PassageQuery,
+    UploadKey, UserId,
 };
 use crate::error::ErrorKind;
 use crate::ports::DocumentStore;
@@ -26,6 +26,8 @@ where
     add_adds_a_document_with_all_its_chunks_or_not_at_all(&*store, ada).await;
     let (store, ada, eve) = make().await;
     list_gives_documents_page_by_page(&*store, ada, eve).await;
+    let (store, ada, _) = make().await;
+    rename_sets_the_title(&*store, ada).await;
     let (store, ada, _) = make().await;
     chunks_gives_the_chunks_of_one_document_in_their_order(&*store, ada).await;
     let (store, ada, _) = make().await;
@@ -121,18 +123,33 @@ pub async fn list_gives_documents_page_by_page<S: DocumentStore + ?Sized>(
         all.push(add(store, owner, &["x"]).await);
     }
     let [old, theirs, middle, nobodys, new] = all.try_into().unwrap();
-    let query = |owner, before, limit| DocumentQuery { owner, before, limit };
-    let first = store.list(&query(Some(ada), None, 2)).await.unwrap();
+    let page = |cursor, limit| PageRequest::new(cursor, limit).unwrap();
+    let first = store.list(Some(ada), page(None, 2)).await.unwrap();
     assert_eq!(first.items, [new.clone(), middle.clone()]);
     // A document added between two pages does not shift them.
     add(store, Some(ada), &["x"]).await;
-    let second = store.list(&query(Some(ada), first.next, 2)).await.unwrap();
+    let second = store.list(Some(ada), page(first.next, 2)).await.unwrap();
     assert_eq!((second.items, second.next), (vec![old.clone()], None));
-    let everybodys = store.list(&query(None, Some(new.id), 100)).await.unwrap();
+    let everybodys = store.list(None, page(Some(new.id), 100)).await.unwrap();
     assert_eq!((everybodys.items, everybodys.next), (vec![nobodys, middle, theirs, old], None));
-    let exact = store.list(&query(Some(eve), None, 1)).await.unwrap();
+    let exact = store.list(Some(eve), page(None, 1)).await.unwrap();
     assert_eq!((exact.items.len(), exact.next), (1, None));
-    assert_eq!(store.list(&query(Some(UserId::new()), None, 10)).await.unwrap().items, []);
+    assert_eq!(store.list(Some(UserId::new()), page(None, 10)).await.unwrap().items, []);
+}
+
+/// `rename` sets the title of a document, also as passages show it, and nothing else; an unknown one is `NotFound`.
+pub async fn rename_sets_the_title<S: DocumentStore + ?Sized>(store: &S, ada: UserId) {
+    let one = add(store, Some(ada), &["apple"]).await;
+    let other = add(store, Some(ada), &["pear"]).await;
+    for title in ["ä 🦀 \"it's\"", ""] {
+        store.rename(one.id, title).await.unwrap();
+        assert_eq!(store.get(one.id).await.unwrap(), Some(Document { title: title.into(), ..one.clone() }));
+        let query = PassageQuery { owner: Some(ada), text: "apple".into(), limit: 10 };
+        let found = store.search(&query).await.unwrap();
+        assert_eq!(found.iter().map(|passage| passage.title.as_str()).collect::<Vec<_>>(), [title]);
+    }
+    assert_eq!(store.get(other.id).await.unwrap(), Some(other));
+    assert_eq!(store.rename(DocumentId::new(), "x").await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 /// `chunks` returns the chunks of one document in their order, from a given index.
@@ -158,7 +175,7 @@ pub async fn chunks_gives_the_chunks_of_one_document_in_their_order<S: DocumentS
 }
 
 /// `search` finds the chunks with at least one of the words or phrases, as whole words by the rules of
-/// [`words`](crate::documents::tokenizer::words); the words of a phrase must be adjacent.
+/// [`words`](crate::adapter::tokenizer::words); the words of a phrase must be adjacent.
 pub async fn search_finds_chunks_that_have_one_of_the_words<S: DocumentStore + ?Sized>(
     store: &S,
     ada: UserId,
@@ -410,8 +427,11 @@ pub async fn quota_holds_under_concurrent_additions<S: DocumentStore + ?Sized>(
         assert_eq!((outcomes.len() - refused.len(), refused.len()), (fit, 10 - fit), "{outcomes:?}");
         assert!(refused.iter().all(|e| e.kind() == ErrorKind::Conflict), "{refused:?}");
     }
-    let all = DocumentQuery { owner: Some(ada), before: None, limit: 100 };
-    assert_eq!(store.list(&all).await.unwrap().items.len(), 6, "of 12 bytes each");
+    assert_eq!(
+        store.list(Some(ada), PageLimit::MAX.into()).await.unwrap().items.len(),
+        6,
+        "of 12 bytes each"
+    );
     let one = Some(DocumentQuota { documents: 1, bytes: 12 });
     store.add_within(&document(Some(eve), 0), Vec::new(), one).await.unwrap();
     for _ in 0..3 {
@@ -469,8 +489,7 @@ pub async fn delete_all_removes_what_is_one_owners<S: DocumentStore + ?Sized>(
     }
     let kept = [add(store, Some(eve), &["heron"]).await, add(store, None, &["heron"]).await];
     assert_eq!(store.delete_all(ada).await.unwrap(), 25);
-    let all = DocumentQuery { owner: Some(ada), before: None, limit: 100 };
-    assert_eq!(store.list(&all).await.unwrap().items, []);
+    assert_eq!(store.list(Some(ada), PageLimit::MAX.into()).await.unwrap().items, []);
     assert_eq!(texts(store, Some(ada), "heron").await, Vec::<String>::new());
     for document in kept {
         assert_eq!(texts(store, document.owner, "heron").await, ["heron"]);

@@ -29,11 +29,13 @@ pub fn every_event_is_accepted_without_a_reader<S: EventSink>(sink: S) {
         let texts = ["", "a\0b", "\u{1f600}\n\u{1b}[31m"].map(str::to_owned);
         let texts = || texts.iter().cloned().chain(["x".repeat(3_000_000)]);
         for fraction in [0.0, 0.5, 1.0, -1.0, f32::NAN, f32::INFINITY] {
-            texts().for_each(|message| sink.emit(event(EventKind::Progress { fraction, message })));
+            texts()
+                .for_each(|message| sink.emit(event(EventKind::Progress { fraction, message, stage: None })));
         }
-        texts().for_each(|text| sink.emit(event(EventKind::Text { text })));
+        texts().for_each(|text| sink.emit(event(EventKind::text(text))));
         let error = Some(TaskError { kind: ErrorKind::Internal, message: String::new() });
         sink.emit(event(EventKind::Status { status: TaskStatus::Failed, attempt: u32::MAX, error }));
+        sink.emit(event(EventKind::Findings { findings: Vec::new() }));
         (0..20_000).for_each(|n| sink.emit(progress(0, n)));
         let _ = done.send(());
     });
@@ -52,14 +54,14 @@ pub fn events_keep_the_order_of_their_thread<S: EventSink>(sink: S, passed_on: i
             for n in 0..EACH {
                 // Each in a line of its own, so that joined texts can be told apart.
                 let text = format!("{thread} {n}\n");
-                sink.emit(if n % 2 == 0 { event(EventKind::Text { text }) } else { progress(thread, n) });
+                sink.emit(if n % 2 == 0 { event(EventKind::text(text)) } else { progress(thread, n) });
             }
         })
     });
     emitters.into_iter().for_each(|emitter| emitter.join().unwrap());
     let mut latest: HashMap<usize, usize> = HashMap::new();
     for NewEvent { kind, .. } in passed_on(&sink) {
-        let (EventKind::Text { text } | EventKind::Progress { message: text, .. }) = kind else {
+        let (EventKind::Text { text, .. } | EventKind::Progress { message: text, .. }) = kind else {
             panic!("an event that was not emitted: {kind:?}");
         };
         for line in text.lines() {
@@ -73,7 +75,7 @@ pub fn events_keep_the_order_of_their_thread<S: EventSink>(sink: S, passed_on: i
 }
 
 fn progress(thread: usize, n: usize) -> NewEvent {
-    event(EventKind::Progress { fraction: 0.5, message: format!("{thread} {n}") })
+    event(EventKind::progress(0.5, format!("{thread} {n}")))
 }
 
 fn event(kind: EventKind) -> NewEvent {

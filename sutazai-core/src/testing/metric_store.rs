@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
-use crate::domain::MetricSample;
+use crate::domain::{MetricPoint, MetricSample};
 use crate::ports::{MetricStore, SeriesQuery};
 
 /// Host name of the samples in tests that are not about hosts.
@@ -19,7 +19,7 @@ where
 {
     hosts_are_separate(make().await).await;
     samples_read_back_in_order(make().await).await;
-    more_samples_than_points_are_means(make().await).await;
+    more_samples_than_points_are_grouped(make().await).await;
     second_sample_replaces_the_first(make().await).await;
     compact_keeps_one_a_minute(make().await).await;
     series_lists_by_prefix(make().await).await;
@@ -61,7 +61,7 @@ pub async fn hosts_are_separate<S: MetricStore + ?Sized>(store: Arc<S>) {
             to: at(10),
             max_points: 10,
         };
-        assert_eq!(store.range(&query).await.unwrap(), expected, "{host}: {series}");
+        assert_eq!(store.range(&query).await.unwrap(), points(expected), "{host}: {series}");
     }
     for (host, expected) in [("one", &["a"][..]), ("two", &["a", "b"]), ("onea", &[""]), ("three", &[])] {
         assert_eq!(store.series(host, "").await.unwrap(), expected, "{host}");
@@ -76,12 +76,12 @@ pub async fn hosts_are_separate<S: MetricStore + ?Sized>(store: Arc<S>) {
         to: at(60),
         max_points: 10,
     };
-    assert_eq!(store.range(&minute("one")).await.unwrap(), all[..1]);
+    assert_eq!(store.range(&minute("one")).await.unwrap(), points(&all[..1]));
     let two = store.range(&minute("two")).await.unwrap();
-    assert_eq!(two.iter().map(|sample| sample.value).collect::<Vec<_>>(), [2.5]);
+    assert_eq!(two.iter().map(|point| point.mean).collect::<Vec<_>>(), [2.5]);
 }
 
-/// Samples are returned in ascending order of time, from `from` inclusive to `to` exclusive.
+/// Points are returned in ascending order of time, from `from` inclusive to `to` exclusive.
 pub async fn samples_read_back_in_order<S: MetricStore + ?Sized>(store: Arc<S>) {
     let samples: Vec<_> = [30, 10, 0, 40, 20].map(|second| sample("a", second, second as f64 + 0.25)).into();
     store.append(&samples[..2]).await.unwrap();
@@ -90,47 +90,58 @@ pub async fn samples_read_back_in_order<S: MetricStore + ?Sized>(store: Arc<S>) 
     store.append(&[]).await.unwrap();
     let read = read(&*store, "a", 10, 40, 100).await;
     let expected: Vec<_> = [10, 20, 30].map(|second| sample("a", second, second as f64 + 0.25)).into();
-    assert_eq!(read, expected);
+    assert_eq!(read, points(&expected));
     assert_eq!(self::read(&*store, "a", 11, 20, 100).await, []);
     assert_eq!(self::read(&*store, "a", 40, 10, 100).await, [], "an interval that ends before it begins");
     assert_eq!(self::read(&*store, "nobody's", 0, 100, 100).await, []);
 }
 
-/// With more samples than `max_points`, the result has at most `max_points` points, each the mean of its interval.
-pub async fn more_samples_than_points_are_means<S: MetricStore + ?Sized>(store: Arc<S>) {
-    let samples: Vec<_> = (0..120).map(|second| sample("a", second, second as f64)).collect();
+/// With more samples than `max_points`, the result has at most `max_points` points, each with the mean, the least and
+/// the largest of its samples and the time of the first.
+pub async fn more_samples_than_points_are_grouped<S: MetricStore + ?Sized>(store: Arc<S>) {
+    // Two spikes, one upwards and one downwards, that a mean alone would hide.
+    let value = |second| match second {
+        33 => 1000.0,
+        77 => -1000.0,
+        second => second as f64,
+    };
+    let samples: Vec<_> = (0..120).map(|second| sample("a", second, value(second))).collect();
     store.append(&samples).await.unwrap();
-    assert_eq!(read(&*store, "a", 0, 120, 120).await, samples, "as many samples as points stay as they are");
+    let all = read(&*store, "a", 0, 120, 120).await;
+    assert_eq!(all, points(&samples), "as many samples as points stay as they are");
 
-    let points = read(&*store, "a", 0, 120, 12).await;
-    assert_eq!(points.len(), 12);
-    for (stretch, point) in points.iter().enumerate() {
-        let first = stretch as i64 * 10;
-        assert!(point.at >= at(first) && point.at < at(first + 10), "{point:?} lies outside its stretch");
-        assert!(
-            (point.value - (first as f64 + 4.5)).abs() < 1e-9,
-            "{point:?} is not the mean of its stretch"
-        );
+    let groups = read(&*store, "a", 0, 120, 12).await;
+    assert_eq!(groups.len(), 12);
+    for (group, point) in groups.iter().enumerate() {
+        let values: Vec<f64> = (0..10).map(|offset| value(group as i64 * 10 + offset)).collect();
+        let mean = values.iter().sum::<f64>() / 10.0;
+        assert_eq!(point.at, at(group as i64 * 10), "{point:?} has not the time of its first sample");
+        assert!((point.mean - mean).abs() < 1e-9, "{point:?} is not the mean {mean} of its samples");
+        let (min, max) =
+            values.iter().fold((f64::MAX, f64::MIN), |(min, max), one| (min.min(*one), max.max(*one)));
+        assert_eq!((point.min, point.max), (min, max), "{point:?} hides the least or the largest sample");
     }
 
     for max_points in [1, 7, 100, 119] {
-        let points = read(&*store, "a", 0, 120, max_points).await;
-        assert!(!points.is_empty() && points.len() <= max_points as usize, "{} points", points.len());
-        assert!(points.is_sorted_by(|one, next| one.at < next.at && one.value < next.value), "{points:?}");
+        let groups = read(&*store, "a", 0, 120, max_points).await;
+        assert!(!groups.is_empty() && groups.len() <= max_points as usize, "{} points", groups.len());
+        assert!(groups.is_sorted_by(|one, next| one.at < next.at), "{groups:?}");
+        let least = groups.iter().map(|point| point.min).fold(f64::MAX, f64::min);
+        let largest = groups.iter().map(|point| point.max).fold(f64::MIN, f64::max);
+        assert_eq!((least, largest), (-1000.0, 1000.0), "{max_points}");
     }
-    assert!((read(&*store, "a", 0, 120, 1).await[0].value - 59.5).abs() < 1e-9);
 }
 
 /// A second sample of the same host, series and instant replaces the first.
 pub async fn second_sample_replaces_the_first<S: MetricStore + ?Sized>(store: Arc<S>) {
     store.append(&[sample("a", 5, 1.0), sample("b", 5, 2.0)]).await.unwrap();
     store.append(&[sample("a", 5, 3.0)]).await.unwrap();
-    assert_eq!(read(&*store, "a", 0, 10, 10).await, [sample("a", 5, 3.0)]);
-    assert_eq!(read(&*store, "b", 0, 10, 10).await, [sample("b", 5, 2.0)]);
+    assert_eq!(read(&*store, "a", 0, 10, 10).await, points(&[sample("a", 5, 3.0)]));
+    assert_eq!(read(&*store, "b", 0, 10, 10).await, points(&[sample("b", 5, 2.0)]));
     store.append(&[sample("a", 6, 4.0), sample("a", 6, 5.0)]).await.unwrap();
     assert_eq!(
         read(&*store, "a", 6, 10, 10).await,
-        [sample("a", 6, 5.0)],
+        points(&[sample("a", 6, 5.0)]),
         "of two in one call the last stays"
     );
 }
@@ -149,9 +160,9 @@ pub async fn compact_keeps_one_a_minute<S: MetricStore + ?Sized>(store: Arc<S>) 
     assert_eq!(left.len(), 2 + 6, "{left:?}");
     for (coarse, minute, mean) in [(&left[0], 60, 8.5), (&left[1], 120, 14.5)] {
         assert!(coarse.at >= at(minute) && coarse.at < at(minute + 60), "{coarse:?} left its minute");
-        assert!((coarse.value - mean).abs() < 1e-9, "{coarse:?} is not the mean of its minute");
+        assert!((coarse.mean - mean).abs() < 1e-9, "{coarse:?} is not the mean of its minute");
     }
-    assert_eq!(left[2..], samples[18..], "a fine sample was changed");
+    assert_eq!(left[2..], points(&samples[18..]), "a fine sample was changed");
     assert_eq!(store.series(HOST, "").await.unwrap(), ["a"], "a series without samples was kept");
     assert_eq!(store.compact(at(180), at(60)).await.unwrap(), 0, "compacting again removed something");
     assert_eq!(read(&*store, "a", 0, 240, 100).await, left);
@@ -183,7 +194,7 @@ async fn read<S: MetricStore + ?Sized>(
     from: i64,
     to: i64,
     max_points: u32,
-) -> Vec<MetricSample> {
+) -> Vec<MetricPoint> {
     let query = SeriesQuery {
         host: HOST.to_owned(),
         series: series.to_owned(),
@@ -192,6 +203,11 @@ async fn read<S: MetricStore + ?Sized>(
         max_points,
     };
     store.range(&query).await.unwrap()
+}
+
+/// Returns the points of samples that are not grouped.
+fn points(samples: &[MetricSample]) -> Vec<MetricPoint> {
+    samples.iter().map(|sample| MetricPoint::single(sample.at, sample.value)).collect()
 }
 
 fn sample(series: &str, second: i64, value: f64) -> MetricSample {

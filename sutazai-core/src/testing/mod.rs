@@ -6,7 +6,7 @@
 //! ```ignore
 //! #[tokio::test]
 //! async fn conforms() {
-//!     sutazai_core::testing::task_store::run_all(|| async { Arc::new(MyTaskStore::new()) }).await;
+//!     sutazai_core::testing::cache::run_all(|| async { Arc::new(MyCache::new()) }).await;
 //! }
 //! ```
 
@@ -20,6 +20,7 @@ pub mod clock;
 mod context;
 pub mod conversation_store;
 pub mod document_store;
+pub mod event_log;
 pub mod event_sink;
 pub mod identity_store;
 mod large_json;
@@ -36,6 +37,8 @@ pub mod relay_store;
 pub mod schedule_store;
 pub mod schedules;
 mod scripted_model;
+pub mod task_queue;
+pub mod task_records;
 pub mod task_store;
 pub mod token_signer;
 pub mod tracer;
@@ -53,6 +56,7 @@ pub use crate::ports::cache::MockCache;
 pub use crate::ports::clock::MockClock;
 pub use crate::ports::conversation_store::MockConversationStore;
 pub use crate::ports::document_store::MockDocumentStore;
+pub use crate::ports::event_log::MockEventLog;
 pub use crate::ports::event_sink::MockEventSink;
 pub use crate::ports::identity_store::MockIdentityStore;
 pub use crate::ports::message_bus::MockMessageBus;
@@ -63,6 +67,7 @@ pub use crate::ports::password_hasher::MockPasswordHasher;
 pub use crate::ports::rate_limiter::MockRateLimiter;
 pub use crate::ports::relay_store::MockRelayStore;
 pub use crate::ports::schedule_store::MockScheduleStore;
-pub use crate::ports::task_store::MockTaskStore;
+pub use crate::ports::task_queue::MockTaskQueue;
+pub use crate::ports::task_records::MockTaskRecords;
 pub use crate::ports::token_signer::MockTokenSigner;
 pub use crate::ports::tracer::MockTracer;

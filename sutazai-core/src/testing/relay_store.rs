@@ -182,7 +182,7 @@ async fn ended(tasks: &dyn TaskStore, count: usize) -> Vec<TaskId> {
     };
     let claims = tasks.claim(&request).await.unwrap();
     for claim in &claims {
-        let said = NewEvent { at: at(1), kind: EventKind::Text { text: "a\0b".into() } };
+        let said = NewEvent { at: at(1), kind: EventKind::text("a\0b") };
         tasks.append(&claim.key(), vec![said]).await.unwrap();
     }
     let record = |claim: &Claim| OutcomeRecord {

@@ -8,8 +8,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use crate::domain::{
-    MAX_SCHEDULES, MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleId, ScheduleQuery, TaskId,
-    UserId,
+    MAX_SCHEDULES, MissedRuns, NewSchedule, OverlapPolicy, PageRequest, Schedule, ScheduleId, TaskId, UserId,
 };
 use crate::error::ErrorKind;
 use crate::ports::ScheduleStore;
@@ -67,16 +66,16 @@ pub async fn list_gives_schedules_page_by_page<S: ScheduleStore + ?Sized>(store:
         store.create(schedule).await.unwrap();
     }
     let [old, theirs, middle, nobodys, new] = of;
-    let query = |owner, before, limit| ScheduleQuery { owner, before, limit };
-    let first = store.list(&query(Some(ada), None, 2)).await.unwrap();
+    let page = |cursor, limit| PageRequest::new(cursor, limit).unwrap();
+    let first = store.list(Some(ada), page(None, 2)).await.unwrap();
     assert_eq!(first.items, [new.clone(), middle.clone()]);
     // A schedule created between two pages does not shift them.
     store.create(&schedule(Some(ada))).await.unwrap();
-    let second = store.list(&query(Some(ada), first.next, 2)).await.unwrap();
+    let second = store.list(Some(ada), page(first.next, 2)).await.unwrap();
     assert_eq!((second.items, second.next), (vec![old.clone()], None));
-    let all = store.list(&query(None, Some(new.id), 100)).await.unwrap();
+    let all = store.list(None, page(Some(new.id), 100)).await.unwrap();
     assert_eq!((all.items, all.next), (vec![nobodys, middle, theirs, old], None));
-    let exact = store.list(&query(Some(eve), None, 1)).await.unwrap();
+    let exact = store.list(Some(eve), page(None, 1)).await.unwrap();
     assert_eq!((exact.items.len(), exact.next), (1, None));
 }
 
@@ -93,7 +92,7 @@ pub async fn list_ends_pages_before_they_are_large<S: ScheduleStore + ?Sized>(st
     for owner in [ada, None] {
         let (mut before, mut sizes, mut found) = (None, Vec::new(), Vec::new());
         loop {
-            let page = store.list(&ScheduleQuery { owner, before, limit: 100 }).await.unwrap();
+            let page = store.list(owner, PageRequest::new(before, 100).unwrap()).await.unwrap();
             sizes.push(page.items.len());
             found.extend(page.items);
             before = page.next;

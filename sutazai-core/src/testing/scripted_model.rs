@@ -89,12 +89,14 @@ impl ScriptedModelBackend {
     }
 
     /// Sets the name of the backend; default `scripted`.
+    #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
     /// Sets the models instead of `scripted-model`; the first one is the default.
+    #[must_use]
     pub fn with_models<N: Into<String>>(mut self, models: impl IntoIterator<Item = N>) -> Self {
         self.models = models.into_iter().map(Into::into).collect();
         self
@@ -102,12 +104,14 @@ impl ScriptedModelBackend {
 
     /// Sets whether the backend accepts JSON Schemas (a text that does not conform then ends with an error) and
     /// grammars (the script is trusted to conform). By default it accepts both.
+    #[must_use]
     pub fn supporting(mut self, json_schema: bool, grammar: bool) -> Self {
         (self.json_schema, self.grammar) = (json_schema, grammar);
         self
     }
 
     /// Grants these permissions to its models; by default they have none.
+    #[must_use]
     pub fn granting(mut self, permissions: impl IntoIterator<Item = ModelPermission>) -> Self {
         self.granted = permissions.into_iter().collect();
         self
@@ -115,12 +119,14 @@ impl ScriptedModelBackend {
 
     /// Reports this fluency for every answer to a request with a constraint, and accepts texts as constraints. By
     /// default it does neither.
+    #[must_use]
     pub fn with_fluency(mut self, fluency: f32) -> Self {
         self.fluency = Some(fluency);
         self
     }
 
     /// Measures the timeouts of requests with this clock.
+    #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -190,6 +196,12 @@ impl ModelBackend for ScriptedModelBackend {
         let model = self.model(model.as_deref())?;
         let (backend, granted) = (self.name.clone(), self.granted.clone());
         Ok(ModelPermissions { backend, model, granted, note: None })
+    }
+
+    async fn permissions_of(&self, models: &[ModelInfo]) -> Result<Vec<ModelPermissions>> {
+        let granted =
+            |model| ModelPermissions { granted: self.granted.clone(), ..ModelPermissions::none(model) };
+        Ok(models.iter().map(granted).collect())
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<ModelStream> {

@@ -36,16 +36,13 @@ impl Drop for Counted<'_> {
 #[async_trait]
 impl Agent for Actor {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "actor".into(),
-            description: "Does what its payload says.".into(),
-            capabilities: vec!["act".into()],
-            input_schema: json!({
+        AgentDescriptor::new("actor", "Does what its payload says.").capabilities(["act"]).input_schema(
+            json!({
                 "type": "object",
                 "properties": { "do": { "type": "string" }, "depth": { "type": "integer", "minimum": 0 } },
                 "additionalProperties": false
             }),
-        }
+        )
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
@@ -87,19 +84,30 @@ impl Agent for Actor {
                 }
                 if context.children.is_empty() {
                     let child = NewTask::new("actor", json!({ "do": "tree", "depth": depth - 1 }));
-                    return Ok(Step::Wait {
-                        children: vec![child.clone(), child],
-                        state: json!({ "asked": depth }),
-                    });
+                    return Ok(Step::wait_for_all(vec![child.clone(), child], json!({ "asked": depth })));
                 }
                 assert_eq!(context.task.state, Some(json!({ "asked": depth })));
                 let sum: u64 =
                     context.children.iter().filter_map(|child| child.result.as_ref()?.as_u64()).sum();
                 Ok(Step::Done(json!(sum + 1)))
             }
-            "bad-child" => {
-                Ok(Step::Wait { children: vec![NewTask::new("nobody", json!({}))], state: Value::Null })
+            "race" => {
+                if context.children.is_empty() {
+                    let child = || NewTask::new("actor", json!({ "do": "finish" }));
+                    let late = Some(context.clock.now() + Duration::from_secs(3_600));
+                    let children = vec![child(), NewTask { run_at: late, ..child() }, child()];
+                    return Ok(Step::wait_for_any(children, json!(0)));
+                }
+                let ended = context.children.iter().filter(|child| child.status.has_ended()).count() as u64;
+                let ended = ended + context.task.state.as_ref().and_then(Value::as_u64).unwrap_or_default();
+                if ended < 2 {
+                    Ok(Step::wait_for_any(vec![], json!(ended)))
+                } else {
+                    Ok(Step::Done(json!(ended)))
+                }
             }
+            "wait-for-nobody" => Ok(Step::wait_for_any(vec![], Value::Null)),
+            "bad-child" => Ok(Step::wait_for_all(vec![NewTask::new("nobody", json!({}))], Value::Null)),
             _ => Ok(Step::Done(json!({ "run": run }))),
         }
     }

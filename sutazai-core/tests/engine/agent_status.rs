@@ -43,11 +43,11 @@ async fn liveness_is_shared_between_engines() {
         let forgets = store.is_none();
         let place = Place { clock: clock.clone(), store, cache };
         let (asked, works) = (place.engine(0), place.engine(1));
-        asked.start();
+        asked.start().await.unwrap();
         assert_eq!(asked.agent_statuses().await, Some(vec![UNSEEN]));
 
         let mut seen = clock.now();
-        works.start();
+        works.start().await.unwrap();
         for _ in 0..5 {
             settle().await;
             let online = AgentStatus { online: true, last_seen_at: Some(seen) };
@@ -56,14 +56,14 @@ async fn liveness_is_shared_between_engines() {
             seen = clock.now();
         }
         settle().await;
-        works.shutdown(Duration::ZERO).await;
+        works.shutdown_within(Duration::ZERO).await.unwrap();
 
         clock.advance(Duration::from_secs(59));
         assert!(asked.agent_statuses().await.unwrap()[0].online);
         clock.advance(Duration::from_secs(1));
         let last_seen_at = (!forgets).then_some(seen);
         assert_eq!(asked.agent_statuses().await, Some(vec![AgentStatus { online: false, last_seen_at }]));
-        asked.shutdown(Duration::ZERO).await;
+        asked.shutdown_within(Duration::ZERO).await.unwrap();
     }
 }
 
@@ -101,9 +101,9 @@ async fn unreachable_or_invalid_liveness_data_is_ignored() {
     ] {
         let place = Place { clock: Arc::new(ManualClock::new()), store, cache };
         let engine = place.engine(1);
-        engine.start();
+        engine.start().await.unwrap();
         settle().await;
         assert_eq!(engine.agent_statuses().await, expected.map(|status| vec![status]));
-        engine.shutdown(Duration::ZERO).await;
+        engine.shutdown_within(Duration::ZERO).await.unwrap();
     }
 }

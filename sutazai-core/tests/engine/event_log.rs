@@ -27,7 +27,7 @@ async fn take(events: &mut EventLogStream, count: usize) -> Vec<EventLogEntry> {
 }
 
 async fn submit(engine: &Engine, caller: &Caller, count: usize) {
-    engine.submit_all(caller, vec![NewTask::new("actor", json!({})); count]).await.unwrap();
+    engine.submit_all_as(caller, vec![NewTask::new("actor", json!({})); count]).await.unwrap();
 }
 
 fn user(role: UserRole) -> Caller {

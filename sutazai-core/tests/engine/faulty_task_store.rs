@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogPage, EventOffset, NewEvent, Outcome, OutcomeRecord,
-    Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, Outcome, OutcomeRecord,
+    Page, PageRequest, Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskQuery, TaskStatistics,
+    TaskSummary, UserId,
 };
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use sutazai_core::ports::{ClaimRequest, EventLog, LeaseState, TaskQueue, TaskRecords, WakeUp};
 use sutazai_core::{Error, Result};
 use tokio::sync::Mutex;
 
@@ -56,12 +57,11 @@ fn inject(remaining: &AtomicU32) -> Result<()> {
 }
 
 #[async_trait]
-impl TaskStore for FaultyTaskStore {
-    async fn statistics(&self) -> Result<TaskStatistics> {
-        self.store.statistics().await
-    }
-    async fn backlog(&self) -> Result<Backlog> {
-        self.store.backlog().await
+impl TaskQueue for FaultyTaskStore {
+    async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
+        let _adding = self.adding.lock().await;
+        inject(&self.refusals)?;
+        self.store.enqueue_within(tasks, max_pending).await
     }
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         self.fault()?;
@@ -87,10 +87,6 @@ impl TaskStore for FaultyTaskStore {
         }
         self.store.record_outcomes(finished, now).await
     }
-    async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
-        self.store.append(claim, events).await?;
-        inject(&self.lost_answers)
-    }
     async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
         assert!(inject(&self.panics).is_ok(), "as asked");
         self.store.reap(now).await
@@ -98,16 +94,27 @@ impl TaskStore for FaultyTaskStore {
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
         self.store.next_due(agents).await
     }
-    async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
-        let _adding = self.adding.lock().await;
-        inject(&self.refusals)?;
-        self.store.enqueue_within(tasks, max_pending).await
+    async fn ahead(&self, task: &Task, now: DateTime<Utc>) -> Result<u32> {
+        self.store.ahead(task, now).await
     }
+    async fn backlog(&self) -> Result<Backlog> {
+        self.store.backlog().await
+    }
+}
+
+#[async_trait]
+impl TaskRecords for FaultyTaskStore {
     async fn get(&self, id: TaskId) -> Result<Option<Task>> {
         self.store.get(id).await
     }
-    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
+    async fn list(&self, query: &TaskQuery) -> Result<Page<Task, TaskId>> {
         self.store.list(query).await
+    }
+    async fn summaries(&self, query: &TaskQuery) -> Result<Page<TaskSummary, TaskId>> {
+        self.store.summaries(query).await
+    }
+    async fn statistics(&self, owner: Option<UserId>) -> Result<TaskStatistics> {
+        self.store.statistics(owner).await
     }
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
         self.store.cancel(id, now).await
@@ -118,22 +125,6 @@ impl TaskStore for FaultyTaskStore {
     async fn delete(&self, id: TaskId) -> Result<()> {
         self.store.delete(id).await
     }
-    async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
-        self.store.events_after(id, after, limit).await
-    }
-    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
-        self.store.agent_messages(id, after, limit).await
-    }
-    async fn event_log_after(
-        &self,
-        owner: Option<UserId>,
-        after: EventOffset,
-        limit: u32,
-    ) -> Result<EventLogPage> {
-        self.log_readings.fetch_add(1, Ordering::SeqCst);
-        self.fault()?;
-        self.store.event_log_after(owner, after, limit).await
-    }
     async fn delete_all(&self, owner: UserId) -> Result<u64> {
         self.store.delete_all(owner).await
     }
@@ -141,11 +132,35 @@ impl TaskStore for FaultyTaskStore {
         self.fault()?;
         self.store.prune(look).await
     }
-    async fn event_log_begin(&self) -> Result<EventOffset> {
-        self.store.event_log_begin().await
+}
+
+#[async_trait]
+impl EventLog for FaultyTaskStore {
+    async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
+        self.store.append(claim, events).await?;
+        inject(&self.lost_answers)
+    }
+    async fn events_after(&self, id: TaskId, after: u64, limit: u32) -> Result<Vec<TaskEvent>> {
+        self.store.events_after(id, after, limit).await
+    }
+    async fn agent_messages(&self, id: TaskId, page: PageRequest<u64>) -> Result<Page<AgentMessage, u64>> {
+        self.store.agent_messages(id, page).await
+    }
+    async fn event_log_after(
+        &self,
+        owner: Option<UserId>,
+        after: EventOffset,
+        limit: u32,
+    ) -> Result<Page<EventLogEntry, EventOffset>> {
+        self.log_readings.fetch_add(1, Ordering::SeqCst);
+        self.fault()?;
+        self.store.event_log_after(owner, after, limit).await
     }
     async fn event_log_end(&self) -> Result<EventOffset> {
         self.store.event_log_end().await
+    }
+    async fn event_log_begin(&self) -> Result<EventOffset> {
+        self.store.event_log_begin().await
     }
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<WakeUp> {
         self.store.subscribe()

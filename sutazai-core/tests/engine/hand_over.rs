@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sutazai_core::domain::TaskStatus::{Completed, Pending, Processing};
-use sutazai_core::domain::{NewTask, Task};
+use sutazai_core::domain::{Caller, NewTask, Task};
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::{Clock, TaskStore};
+use sutazai_core::ports::{Clock, TaskRecords};
 
 use super::faulty_task_store::FaultyTaskStore;
 use super::stage::{ME, Stage, settle};
@@ -18,7 +18,7 @@ async fn idle(workers: usize) -> (Stage, Arc<FaultyTaskStore>) {
     let store = Arc::new(MemoryTaskStore::new());
     let seen = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, seen.clone(), workers);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     settle().await;
     (stage, seen)
 }
@@ -53,7 +53,7 @@ async fn delayed_and_deduplicated_tasks_are_not_dispatched_locally() {
     };
     let unique = NewTask { unique_key: Some("one".into()), ..NewTask::new("actor", json!({})) };
     for new in [later, unique] {
-        let task = stage.engine.submit(&ME, new).await.unwrap();
+        let task = stage.engine.submit_as(&ME, new).await.unwrap();
         assert_eq!(stage.statuses(&task).await, [Pending]);
     }
 }
@@ -63,7 +63,7 @@ async fn delayed_task_starts_despite_constant_local_dispatch() {
     let (stage, _) = idle(2).await;
     let run_at = Some(stage.clock.now() + Duration::from_secs(3));
     let later = NewTask { run_at, ..NewTask::new("actor", json!({})) };
-    let later = stage.engine.submit(&ME, later).await.unwrap();
+    let later = stage.engine.submit_as(&ME, later).await.unwrap();
     settle().await;
     for _ in 0..310 {
         stage.clock.advance(Duration::from_millis(10));
@@ -79,11 +79,11 @@ async fn batch_is_dispatched_completely_or_not_at_all() {
     let (stage, line) = idle(4).await;
     line.faults.store(u32::MAX, Ordering::SeqCst);
     let hang = NewTask::new("actor", json!({ "do": "hang" }));
-    let fits = stage.engine.submit_all(&ME, vec![hang.clone(); 3]).await.unwrap();
+    let fits = stage.engine.submit_all_as(&ME, vec![hang.clone(); 3]).await.unwrap();
     assert!(fits.iter().all(|task| task.status == Pending), "told as they were added");
     settle().await;
     assert_eq!(stage.in_status(&fits, Processing).await, 3);
-    let too_many = stage.engine.submit_all(&ME, vec![hang; 2]).await.unwrap();
+    let too_many = stage.engine.submit_all_as(&ME, vec![hang; 2]).await.unwrap();
     settle().await;
     assert_eq!(stage.in_status(&too_many, Pending).await, 2, "one slot was left");
     assert_eq!(runs(&stage), 3);
@@ -101,11 +101,11 @@ async fn more_than_slots(first: &NewTask) -> (Stage, Arc<FaultyTaskStore>, Vec<T
         stage.clock.advance(Duration::from_secs(2));
         settle().await;
         for _ in 0..20 {
-            stage.engine.submit(&ME, short.clone()).await.unwrap();
+            stage.engine.submit_as(&ME, short.clone()).await.unwrap();
             settle().await;
         }
         line.faults.store(u32::MAX, Ordering::SeqCst);
-        let many = stage.engine.submit_all(&ME, many.clone()).await.unwrap();
+        let many = stage.engine.submit_all_as(&ME, many.clone()).await.unwrap();
         settle().await;
         if stage.in_status(&many, Processing).await == 10 {
             return (stage, line, many);
@@ -136,7 +136,7 @@ async fn queued_claim_is_released_after_one_second() {
 async fn failed_enqueue_releases_its_reservation() {
     let (stage, line) = idle(1).await;
     line.refusals.store(1, Ordering::SeqCst);
-    stage.engine.submit(&ME, NewTask::new("actor", json!({}))).await.unwrap_err();
+    stage.engine.submit_as(&ME, NewTask::new("actor", json!({}))).await.unwrap_err();
     line.faults.store(u32::MAX, Ordering::SeqCst);
     stage.submit("hang").await;
     settle().await;
@@ -148,9 +148,9 @@ async fn known_idempotency_key_does_not_start_the_task_again() {
     let (stage, _) = idle(4).await;
     let new =
         NewTask { idempotency_key: Some("order".into()), ..NewTask::new("actor", json!({ "do": "hang" })) };
-    let first = stage.engine.submit(&ME, new.clone()).await.unwrap();
+    let first = stage.engine.submit_as(&ME, new.clone()).await.unwrap();
     for _ in 0..3 {
-        let again = stage.engine.submit(&ME, new.clone()).await.unwrap();
+        let again = stage.engine.submit_as(&ME, new.clone()).await.unwrap();
         assert_eq!((again.id, again.status), (first.id, Processing));
     }
     settle().await;
@@ -161,7 +161,7 @@ async fn known_idempotency_key_does_not_start_the_task_again() {
 async fn in_the_middle_of_adding(stage: &Stage) -> tokio::task::JoinHandle<Task> {
     let engine = stage.engine.clone();
     let submitting =
-        tokio::spawn(async move { engine.submit(&ME, NewTask::new("actor", json!({}))).await.unwrap() });
+        tokio::spawn(async move { engine.submit_as(&ME, NewTask::new("actor", json!({}))).await.unwrap() });
     settle().await;
     submitting
 }
@@ -176,7 +176,7 @@ async fn task_of_a_cancelled_submission_still_runs() {
     drop(held);
     settle().await;
     assert_eq!(runs(&stage), 1);
-    let counts = stage.engine.statistics().await.unwrap().counts;
+    let counts = stage.engine.statistics(&Caller::System, None).await.unwrap().counts;
     assert_eq!(counts.iter().map(|count| (count.status, count.count)).collect::<Vec<_>>(), [(Completed, 1)]);
 }
 
@@ -186,12 +186,12 @@ async fn task_enqueued_during_shutdown_is_released() {
     let held = line.adding.lock().await;
     let submitting = in_the_middle_of_adding(&stage).await;
     let engine = stage.engine.clone();
-    let stopping = tokio::spawn(async move { engine.shutdown(Duration::ZERO).await });
+    let stopping = tokio::spawn(async move { engine.shutdown_within(Duration::ZERO).await });
     settle().await;
     drop(held);
     let task = submitting.await.unwrap();
     stage.shut_down(Duration::ZERO).await;
-    stopping.await.unwrap();
+    stopping.await.unwrap().unwrap();
     let left = stage.store.get(task.id).await.unwrap().unwrap();
     assert_eq!((left.status, left.failures, left.worker), (Pending, 0, None));
     assert_eq!(runs(&stage), 0);

@@ -23,8 +23,8 @@ async fn task_held_back_by_a_limit_starts_when_capacity_is_freed() {
     let limits = ConcurrencyLimits { per_agent: [("actor".to_owned(), 2)].into(), ..Default::default() };
     let stage = limited(8, limits);
     let hang = NewTask::new("actor", json!({ "do": "hang" }));
-    let tasks = stage.engine.submit_all(&ME, vec![hang; 5]).await.unwrap();
-    stage.engine.start();
+    let tasks = stage.engine.submit_all_as(&ME, vec![hang; 5]).await.unwrap();
+    stage.engine.start().await.unwrap();
     settle().await;
     for left in (0..5).rev() {
         // The clock does not advance, so no poll can help.
@@ -43,16 +43,16 @@ async fn many_tasks_of_one_user_do_not_delay_another_user() {
     let stage = Stage::new(2);
     let [ada, eve] = [(); 2].map(|()| Caller::User { id: UserId::new(), role: UserRole::User });
     let many = vec![NewTask::new("actor", json!({ "do": "hang" })); 1_000];
-    let many = stage.engine.submit_all(&ada, many).await.unwrap();
-    let one = stage.engine.submit(&eve, NewTask::new("actor", json!({}))).await.unwrap();
-    stage.engine.start();
+    let many = stage.engine.submit_all_as(&ada, many).await.unwrap();
+    let one = stage.engine.submit_as(&eve, NewTask::new("actor", json!({}))).await.unwrap();
+    stage.engine.start().await.unwrap();
     stage.engine.wait(&eve, one.id).await.unwrap();
     // Prefetched claims are released.
     while stage.in_status(&many, Processing).await != 2 {
         settle().await;
         stage.clock.advance(Duration::from_millis(500));
     }
-    let late = stage.engine.submit(&eve, NewTask::new("actor", json!({}))).await.unwrap();
+    let late = stage.engine.submit_as(&eve, NewTask::new("actor", json!({}))).await.unwrap();
     settle().await;
     for task in &many {
         if stage.engine.task(&ada, task.id).await.unwrap().status == Processing {

@@ -5,6 +5,7 @@
 
 mod actor;
 mod agent_status;
+mod embedding;
 mod event_log;
 mod faulty_task_store;
 mod hand_over;

@@ -32,7 +32,7 @@ async fn claim_of_a_worker_that_panics_is_released() {
     let stage = Stage::build(store.clone(), store, 1, |builder| builder.tracer(tracer.clone()));
     let task = stage.submit("finish").await;
     tracer.0.store(1, Ordering::SeqCst);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let ended = stage.until_ended(&task).await;
     assert_eq!((ended.status, ended.failures, ended.attempt), (TaskStatus::Completed, 1, 2));
     stage.shut_down(Duration::ZERO).await;
@@ -41,7 +41,7 @@ async fn claim_of_a_worker_that_panics_is_released() {
 #[tokio::test]
 async fn retry_after_of_an_error_is_at_most_one_hour() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let task = stage.submit("wait-for-ever").await;
     while stage.engine.task(&ME, task.id).await.unwrap().failures == 0 {
         settle().await;
@@ -59,7 +59,7 @@ async fn panics_of_the_store_do_not_stop_the_engine() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty.clone(), 2);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     for what in ["talk", "finish", "fail-twice"] {
         faulty.panics.store(3, Ordering::SeqCst);
         let task = stage.submit(what).await;

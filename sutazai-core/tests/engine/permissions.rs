@@ -11,10 +11,8 @@ use sutazai_core::domain::{
 };
 use sutazai_core::memory::{MemoryIdentityStore, MemoryScheduleStore, MemoryTaskStore};
 use sutazai_core::ports::{Agent, AgentContext, Clock, IdentityStore};
-use sutazai_core::schedules::Schedules;
 use sutazai_core::testing::{ScriptedModelBackend, identity_store};
 use sutazai_core::{Error, ErrorKind, Result};
-use tokio_util::sync::CancellationToken;
 
 use super::stage::{ME, Stage, settle};
 
@@ -26,12 +24,7 @@ struct Guarded;
 #[async_trait]
 impl Agent for Guarded {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "guarded".into(),
-            description: "Tells what it was given.".into(),
-            capabilities: vec!["testing".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("guarded", "Tells what it was given.").capabilities(["testing"])
     }
 
     fn permissions(&self, payload: &Value) -> Vec<Permission> {
@@ -47,10 +40,7 @@ impl Agent for Guarded {
     async fn run(&self, context: &AgentContext) -> Result<Step> {
         let payload = &context.task.payload;
         if let (Some(child), true) = (payload.get("child"), context.children.is_empty()) {
-            return Ok(Step::Wait {
-                children: vec![NewTask::new("guarded", child.clone())],
-                state: Value::Null,
-            });
+            return Ok(Step::wait_for_all(vec![NewTask::new("guarded", child.clone())], Value::Null));
         }
         if payload["fail"] == true {
             return Err(Error::invalid("fail", "expected something else"));
@@ -71,7 +61,7 @@ impl Users {
         let stage = Stage::build(tasks.clone(), tasks, 1, |builder| {
             let builder =
                 builder.agent(Arc::new(Guarded)).model(Arc::new(ScriptedModelBackend::new(["yes"; 0])));
-            builder.identity_store(users).access(access)
+            builder.identity_store(users).access(access).schedule_store(Arc::new(MemoryScheduleStore::new()))
         });
         Self { stage, store }
     }
@@ -88,7 +78,7 @@ impl Users {
     }
 
     async fn submit(&self, caller: &Caller, payload: Value) -> Result<Task> {
-        self.stage.engine.submit(caller, NewTask::new("guarded", payload)).await
+        self.stage.engine.submit_as(caller, NewTask::new("guarded", payload)).await
     }
 
     async fn ended(&self, caller: &Caller, payload: Value) -> Task {
@@ -137,7 +127,7 @@ async fn users_need_the_metrics_permission_of_the_policy() {
 #[tokio::test]
 async fn agent_gets_only_the_permissions_that_it_names() {
     let users = Users::new(AccessPolicy::default());
-    users.stage.engine.start();
+    users.stage.engine.start().await.unwrap();
     for (needs, model) in [(json!([]), false), (json!(["models"]), true)] {
         let task = users.ended(&ME, json!({ "needs": needs })).await;
         assert_eq!(task.result.unwrap()["model"], model);
@@ -153,7 +143,7 @@ async fn agent_gets_only_the_permissions_that_it_names() {
 async fn retry_checks_current_permissions_of_caller_and_owner() {
     let users = Users::new(AccessPolicy::default());
     let engine = &users.stage.engine;
-    engine.start();
+    engine.start().await.unwrap();
     let (ada, as_admin) = users.user("ada", UserRole::Admin).await;
     let (_, other_admin) = users.user("root_1", UserRole::Admin).await;
     let failed = users.ended(&as_admin, json!({ "needs": ["admin"], "fail": true })).await;
@@ -180,7 +170,7 @@ async fn schedule_fires_with_current_permissions_of_its_owner() {
     let users = Users::new(AccessPolicy::default());
     users.user("root_1", UserRole::Admin).await;
     let (ada, as_admin) = users.user("ada", UserRole::Admin).await;
-    let schedules = Schedules::new(Arc::new(MemoryScheduleStore::new()), users.stage.engine.clone());
+    let schedules = users.stage.engine.schedules().unwrap();
     let plan = NewSchedule {
         name: "hourly".into(),
         agent: "guarded".into(),
@@ -193,7 +183,7 @@ async fn schedule_fires_with_current_permissions_of_its_owner() {
         enabled: true,
     };
     schedules.create(&as_admin, plan).await.unwrap();
-    tokio::spawn(async move { schedules.run(CancellationToken::new()).await });
+    users.stage.engine.start().await.unwrap();
     let mut fired = Vec::new();
     for role in [UserRole::Admin, UserRole::User, UserRole::Admin] {
         users.role(ada, role).await;
@@ -201,8 +191,18 @@ async fn schedule_fires_with_current_permissions_of_its_owner() {
             users.stage.clock.advance(std::time::Duration::from_secs(60));
             settle().await;
         }
-        fired
-            .push(users.stage.engine.statistics().await.unwrap().counts.iter().map(|c| c.count).sum::<u64>());
+        fired.push(
+            users
+                .stage
+                .engine
+                .statistics(&Caller::System, None)
+                .await
+                .unwrap()
+                .counts
+                .iter()
+                .map(|c| c.count)
+                .sum::<u64>(),
+        );
     }
     assert_eq!(fired, [1, 1, 2]);
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sutazai_core::domain::{NewTask, TaskStatus};
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::{MemoryCache, MemoryTaskStore};
-use sutazai_core::ports::{Cache, TaskStore};
+use sutazai_core::ports::{Cache, TaskRecords};
 use sutazai_core::testing::{ManualClock, MockCache};
 use sutazai_core::{Error, ErrorKind};
 
@@ -24,14 +24,14 @@ async fn ended_task_is_cached_until_it_changes() {
     let (store, clock) = (Arc::new(MemoryTaskStore::new()), Arc::new(ManualClock::new()));
     let cache = Arc::new(MemoryCache::new(clock.clone()));
     let (one, two) = (engine(&store, cache.clone(), 0), engine(&store, cache.clone(), 1));
-    two.start();
+    two.start().await.unwrap();
     let mut ended = Vec::new();
     for what in ["finish", "finish", "refuse"] {
-        let task = one.submit(&ME, NewTask::new("actor", json!({ "do": what }))).await.unwrap();
+        let task = one.submit_as(&ME, NewTask::new("actor", json!({ "do": what }))).await.unwrap();
         ended.push(one.wait(&ME, task.id).await.unwrap());
         assert_eq!(one.task(&ME, task.id).await.unwrap(), *ended.last().unwrap());
     }
-    two.shutdown(Duration::ZERO).await;
+    two.shutdown_within(Duration::ZERO).await.unwrap();
 
     // Deleted behind the engines' back, so the cached copy is returned.
     store.delete(ended[0].id).await.unwrap();
@@ -64,13 +64,13 @@ async fn unreachable_or_invalid_cache_is_ignored() {
     for cache in [away, odd] {
         let store = Arc::new(MemoryTaskStore::new());
         let engine = engine(&store, Arc::new(cache), 1);
-        engine.start();
-        let task = engine.submit(&ME, NewTask::new("actor", json!({ "do": "refuse" }))).await.unwrap();
+        engine.start().await.unwrap();
+        let task = engine.submit_as(&ME, NewTask::new("actor", json!({ "do": "refuse" }))).await.unwrap();
         assert_eq!(engine.wait(&ME, task.id).await.unwrap().status, TaskStatus::Failed);
         assert_eq!(engine.task(&ME, task.id).await.unwrap().status, TaskStatus::Failed);
         engine.retry(&ME, task.id).await.unwrap();
         engine.wait(&ME, task.id).await.unwrap();
         engine.delete(&ME, task.id).await.unwrap();
-        engine.shutdown(Duration::ZERO).await;
+        engine.shutdown_within(Duration::ZERO).await.unwrap();
     }
 }

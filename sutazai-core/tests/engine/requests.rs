@@ -11,7 +11,7 @@ use sutazai_core::domain::{
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::{ClaimRequest, Clock, SilentTracer, TaskStore};
+use sutazai_core::ports::{ClaimRequest, Clock, SilentTracer, TaskQueue};
 use sutazai_core::testing::ManualClock;
 use sutazai_core::trace;
 use tracing::Span;
@@ -31,10 +31,10 @@ async fn invalid_request_names_the_field_and_stores_nothing() {
         (NewTask { priority: 10, ..NewTask::new("actor", json!({})) }, "priority"),
     ] {
         let error =
-            stage.engine.submit_all(&ME, vec![NewTask::new("actor", json!({})), new]).await.unwrap_err();
+            stage.engine.submit_all_as(&ME, vec![NewTask::new("actor", json!({})), new]).await.unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidInput, Some(field)), "{error}");
     }
-    let all = stage.engine.tasks(&ME, TaskQuery { limit: 100, ..TaskQuery::default() }).await.unwrap();
+    let all = stage.engine.tasks(&ME, TaskQuery::default()).await.unwrap();
     assert!(all.items.is_empty());
 }
 
@@ -43,7 +43,7 @@ async fn tasks_of_other_users_are_not_found() {
     let stage = Stage::new(1);
     let user = |role| Caller::User { id: UserId::new(), role };
     let (ada, eve, admin) = (user(UserRole::User), user(UserRole::User), user(UserRole::Admin));
-    let task = stage.engine.submit(&ada, NewTask::new("actor", json!({}))).await.unwrap();
+    let task = stage.engine.submit_as(&ada, NewTask::new("actor", json!({}))).await.unwrap();
     let id = task.id;
     let engine = &stage.engine;
     for error in [
@@ -56,7 +56,7 @@ async fn tasks_of_other_users_are_not_found() {
     ] {
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
-    let query = TaskQuery { limit: 10, ..TaskQuery::default() };
+    let query = TaskQuery::default();
     let stolen = TaskQuery { owner: ada.owner(), ..query.clone() };
     assert!(engine.tasks(&eve, stolen).await.unwrap().items.is_empty());
     assert_eq!(engine.tasks(&ada, query.clone()).await.unwrap().items.len(), 1);
@@ -103,7 +103,7 @@ async fn retry_failed_retries_only_tasks_of_the_caller() {
     assert_eq!(retried(&eve, None).await, 120);
     assert_eq!(retried(&eve, None).await, 0);
     assert_eq!(retried(&admin, None).await, 131);
-    let counts = stage.engine.statistics().await.unwrap().counts;
+    let counts = stage.engine.statistics(&Caller::System, None).await.unwrap().counts;
     let pending = |agent: &str, count| TaskCount { agent: agent.into(), status: TaskStatus::Pending, count };
     assert_eq!(counts, [pending("actor", 250), pending("gone", 1), pending("other", 1)]);
     assert_eq!(stage.engine.task(&ME, good.id).await.unwrap().failures, 0);
@@ -116,14 +116,14 @@ async fn idempotency_key_with_another_request_is_a_conflict() {
         idempotency_key: Some("k".into()),
         ..NewTask::new("actor", json!({ "do": what }))
     };
-    let first = stage.engine.submit(&ME, keyed("finish")).await.unwrap();
-    assert_eq!(stage.engine.submit(&ME, keyed("finish")).await.unwrap().id, first.id);
-    let error = stage.engine.submit(&ME, keyed("talk")).await.unwrap_err();
+    let first = stage.engine.submit_as(&ME, keyed("finish")).await.unwrap();
+    assert_eq!(stage.engine.submit_as(&ME, keyed("finish")).await.unwrap().id, first.id);
+    let error = stage.engine.submit_as(&ME, keyed("talk")).await.unwrap_err();
     assert_eq!((error.kind(), error.field()), (ErrorKind::Conflict, Some("idempotency_key")));
 
     let at = |seconds| Some(stage.clock.now() + Duration::from_secs(seconds));
     let later = NewTask { run_at: at(600), idempotency_key: Some("later".into()), ..keyed("finish") };
-    let known = stage.engine.submit(&ME, later.clone()).await.unwrap();
+    let known = stage.engine.submit_as(&ME, later.clone()).await.unwrap();
     for other in [
         NewTask { title: "x".into(), ..later.clone() },
         NewTask { description: "x".into(), ..later.clone() },
@@ -134,30 +134,28 @@ async fn idempotency_key_with_another_request_is_a_conflict() {
         NewTask { run_at: None, ..later.clone() },
         NewTask { run_at: at(600), ..keyed("finish") },
     ] {
-        let error = stage.engine.submit(&ME, other).await.unwrap_err();
+        let error = stage.engine.submit_as(&ME, other).await.unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::Conflict, Some("idempotency_key")));
     }
     stage.clock.advance(Duration::from_secs(5));
-    assert_eq!(stage.engine.submit(&ME, keyed("finish")).await.unwrap().id, first.id);
-    assert_eq!(stage.engine.submit(&ME, later.clone()).await.unwrap().id, known.id);
+    assert_eq!(stage.engine.submit_as(&ME, keyed("finish")).await.unwrap().id, first.id);
+    assert_eq!(stage.engine.submit_as(&ME, later.clone()).await.unwrap().id, known.id);
 
     // A retry changes the due time, but not the request.
     let keyed = NewTask { idempotency_key: Some("retried".into()), max_attempts: 1, ..keyed("fail") };
-    let task = stage.engine.submit(&ME, keyed.clone()).await.unwrap();
-    stage.engine.start();
+    let task = stage.engine.submit_as(&ME, keyed.clone()).await.unwrap();
+    stage.engine.start().await.unwrap();
     stage.until_ended(&task).await;
     stage.engine.retry(&ME, task.id).await.unwrap();
-    assert_eq!(stage.engine.submit(&ME, keyed).await.unwrap().id, task.id);
+    assert_eq!(stage.engine.submit_as(&ME, keyed).await.unwrap().id, task.id);
 }
 
 #[test]
-fn incomplete_engine_is_not_built() {
-    let store = || Arc::new(MemoryTaskStore::new());
+fn invalid_engine_is_not_built() {
     let actor = || Arc::new(Actor::default());
     for (builder, field) in [
-        (Engine::builder(), "task_store"),
-        (Engine::builder().task_store(store()).lease(Duration::from_millis(10)), "lease"),
-        (Engine::builder().task_store(store()).agent(actor()).agent(actor()), "agent.name"),
+        (Engine::builder().lease(Duration::from_millis(10)), "lease"),
+        (Engine::builder().agent(actor()).agent(actor()), "agent.name"),
     ] {
         assert_eq!(builder.build().unwrap_err().field(), Some(field));
     }
@@ -171,36 +169,36 @@ async fn engine_without_workers_leaves_tasks_to_other_processes() {
         builder.agent(Arc::new(Actor::default())).workers(workers).build().unwrap()
     };
     let (idle, working) = (engine(0), engine(1));
-    idle.start();
+    idle.start().await.unwrap();
     assert_eq!(idle.overdue().await.unwrap(), None);
-    let task = idle.submit(&ME, NewTask::new("actor", json!({ "do": "finish" }))).await.unwrap();
+    let task = idle.submit_as(&ME, NewTask::new("actor", json!({ "do": "finish" }))).await.unwrap();
     clock.advance(Duration::from_secs(90));
     assert_eq!(idle.overdue().await.unwrap(), Some(Duration::from_secs(90)));
     assert_eq!((idle.held(), idle.task(&ME, task.id).await.unwrap().status), (0, TaskStatus::Pending));
-    working.start();
+    working.start().await.unwrap();
     assert_eq!(idle.wait(&ME, task.id).await.unwrap().status, TaskStatus::Completed);
     assert_eq!(idle.overdue().await.unwrap(), None);
     for engine in [idle, working] {
-        engine.shutdown(Duration::ZERO).await;
+        engine.shutdown_within(Duration::ZERO).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn task_and_children_continue_the_trace_of_the_request() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let place = TraceContext::of_request("order-17").unwrap();
     let new = NewTask::new("actor", json!({ "do": "tree", "depth": 1 }));
-    let submitted = stage.engine.submit(&ME, new.clone());
+    let submitted = stage.engine.submit_as(&ME, new.clone());
     let task = trace::run(Arc::new(SilentTracer), Span::none(), place.clone(), submitted).await.unwrap();
     assert_eq!(task.trace, Some(place.clone()));
     stage.until_ended(&task).await;
-    let query = TaskQuery { parent: Some(task.id), limit: 10, ..TaskQuery::default() };
+    let query = TaskQuery { parent: Some(task.id), ..TaskQuery::default() };
     let children = stage.engine.tasks(&ME, query).await.unwrap().items;
     assert!(!children.is_empty());
     assert!(children.iter().all(|child| child.trace == Some(place.clone())), "{children:?}");
 
-    let [one, other] = [new.clone(), new].map(|new| stage.engine.submit(&ME, new));
+    let [one, other] = [new.clone(), new].map(|new| stage.engine.submit_as(&ME, new));
     let (one, other) = (one.await.unwrap(), other.await.unwrap());
     assert!(one.trace.is_some() && one.trace != other.trace, "each begins a trace of its own");
 }

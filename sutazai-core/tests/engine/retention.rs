@@ -1,18 +1,16 @@
 //! Retention of ended tasks, and its effect on readers of the event log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use serde_json::json;
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{EventOffset, NewTask, RetentionPolicy, TaskId, TaskQuery, TaskStatus};
-use sutazai_core::ports::{Clock, TaskStore};
-use tokio_util::sync::CancellationToken;
+use sutazai_core::domain::{EventOffset, NewTask, PageLimit, RetentionPolicy, TaskId, TaskQuery, TaskStatus};
+use sutazai_core::memory::MemoryTaskStore;
+use sutazai_core::ports::{Clock, EventLog};
 
-use super::stage::{ME, Stage, in_real_time, settle};
-
-/// Time limit against a hang; the call returns at once.
-const HANG_LIMIT: Duration = Duration::from_secs(30);
+use super::stage::{ME, Stage, settle};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -25,22 +23,20 @@ async fn advance_to_system_time(stage: &Stage) {
 }
 
 async fn left(stage: &Stage) -> usize {
-    let query = TaskQuery { limit: 100, ..TaskQuery::default() };
+    let query = TaskQuery { page: PageLimit::MAX.into(), ..TaskQuery::default() };
     stage.engine.tasks(&ME, query).await.unwrap().items.len()
 }
 
 #[tokio::test]
 async fn ended_and_failed_tasks_are_removed_by_their_retention() {
-    let stage = Stage::new(2);
-    stage.engine.start();
-    advance_to_system_time(&stage).await;
-    let (engine, stop) = (stage.engine.clone(), CancellationToken::new());
     let keep = RetentionPolicy { ended: Some(DAY), failed: Some(3 * DAY) };
-    let stopped = stop.clone();
-    let keeping = tokio::spawn(async move { engine.run_retention(keep, stopped).await });
+    let store = Arc::new(MemoryTaskStore::new());
+    let stage = Stage::build(store.clone(), store, 2, |builder| builder.retention(keep));
+    advance_to_system_time(&stage).await;
+    stage.engine.start().await.unwrap();
 
     let many = vec![NewTask::new("actor", json!({})); 1_200];
-    let last = stage.engine.submit_all(&ME, many).await.unwrap().pop().unwrap();
+    let last = stage.engine.submit_all_as(&ME, many).await.unwrap().pop().unwrap();
     let failed = stage.submit("refuse").await;
     stage.engine.wait(&ME, last.id).await.unwrap();
     assert_eq!(stage.until_ended(&failed).await.status, TaskStatus::Failed);
@@ -78,22 +74,18 @@ async fn ended_and_failed_tasks_are_removed_by_their_retention() {
 
     pass(2 * DAY).await;
     assert_eq!(left(&stage).await, 0);
-    stop.cancel();
-    keeping.await.unwrap();
     stage.shut_down(Duration::from_secs(1)).await;
 }
 
 #[tokio::test]
 async fn nothing_is_removed_without_a_policy() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     advance_to_system_time(&stage).await;
     let task = stage.submit("actor").await;
     stage.until_ended(&task).await;
     stage.clock.advance(20 * 365 * DAY);
-    // Returns at once without being stopped, because there is nothing to do.
-    let keeping = stage.engine.run_retention(RetentionPolicy::default(), CancellationToken::new());
-    in_real_time(HANG_LIMIT, keeping).await.expect("it waits for something to remove");
+    settle().await;
     assert_eq!(left(&stage).await, 1, "a task was removed");
     stage.shut_down(Duration::from_secs(1)).await;
 }

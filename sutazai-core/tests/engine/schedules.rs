@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    Caller, MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleQuery, Task, TaskQuery, UserChange,
-    UserId, UserRole,
+    Caller, MissedRuns, NewSchedule, OverlapPolicy, PageLimit, PageRequest, Schedule, Task, TaskQuery,
+    UserChange, UserId, UserRole,
 };
+use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::memory::{MemoryIdentityStore, MemoryScheduleStore, MemoryTaskStore};
 use sutazai_core::ports::{Clock, IdentityStore, ScheduleStore};
 use sutazai_core::schedules::Schedules;
@@ -23,30 +24,51 @@ struct Timetable {
     stage: Stage,
     store: Arc<MemoryScheduleStore>,
     schedules: Schedules,
+    users: Option<Arc<dyn IdentityStore>>,
     stop: CancellationToken,
+}
+
+fn of_schedules(
+    builder: EngineBuilder,
+    store: Arc<MemoryScheduleStore>,
+    users: Option<Arc<dyn IdentityStore>>,
+) -> EngineBuilder {
+    let builder = builder.schedule_store(store);
+    users.into_iter().fold(builder, EngineBuilder::identity_store)
 }
 
 impl Timetable {
     fn new() -> Self {
-        Self::on(Stage::new(1))
+        Self::with(None)
     }
 
     /// Creates schedules with an identity store.
     fn of_users(users: Arc<dyn IdentityStore>) -> Self {
-        let store = Arc::new(MemoryTaskStore::new());
-        Self::on(Stage::build(store.clone(), store, 1, |builder| builder.identity_store(users)))
+        Self::with(Some(users))
     }
 
-    fn on(stage: Stage) -> Self {
-        let store = Arc::new(MemoryScheduleStore::new());
-        let schedules = Schedules::new(store.clone(), stage.engine.clone());
-        Self { stage, store, schedules, stop: CancellationToken::new() }
+    fn with(users: Option<Arc<dyn IdentityStore>>) -> Self {
+        let (tasks, store) = (Arc::new(MemoryTaskStore::new()), Arc::new(MemoryScheduleStore::new()));
+        let more = |builder| of_schedules(builder, store.clone(), users.clone());
+        let stage = Stage::build(tasks.clone(), tasks, 1, more);
+        let schedules = stage.engine.schedules().unwrap();
+        Self { stage, store, schedules, users, stop: CancellationToken::new() }
     }
 
-    /// Starts one more process that fires.
+    /// Starts one more process that fires and runs no task.
     fn fire(&self) {
-        let (schedules, stop) = (self.schedules.clone(), self.stop.clone());
-        tokio::spawn(async move { schedules.run(stop).await });
+        let builder = Engine::builder()
+            .task_store(self.stage.store.clone())
+            .clock(self.stage.clock.clone())
+            .agent(self.stage.actor.clone())
+            .workers(0);
+        let engine = of_schedules(builder, self.store.clone(), self.users.clone()).build().unwrap();
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            engine.start().await.unwrap();
+            stop.cancelled().await;
+            engine.shutdown().await.unwrap();
+        });
     }
 
     /// Advances to this time in steps of at most a minute, and lets everything run in between.
@@ -69,7 +91,7 @@ impl Timetable {
     }
 
     async fn tasks(&self) -> Vec<Task> {
-        let query = TaskQuery { limit: 100, ..TaskQuery::default() };
+        let query = TaskQuery { page: PageLimit::MAX.into(), ..TaskQuery::default() };
         let mut tasks = self.stage.engine.tasks(&ME, query).await.unwrap().items;
         tasks.reverse();
         tasks
@@ -220,17 +242,17 @@ async fn invalid_plan_is_refused_and_foreign_schedule_is_not_found() {
         assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some(field)), "{e}");
     }
     let own = table.schedules.create(&ada, good.clone()).await.unwrap();
-    let query = || ScheduleQuery { owner: None, before: None, limit: 10 };
-    assert_eq!(table.schedules.list(&ada, query()).await.unwrap().items, std::slice::from_ref(&own));
-    assert_eq!(table.schedules.list(&eve, query()).await.unwrap().items, []);
+    for owner in [None, ada.owner()] {
+        let list = async |caller| table.schedules.list(caller, owner, PageRequest::default()).await.unwrap();
+        assert_eq!(list(&ada).await.items, std::slice::from_ref(&own));
+        assert_eq!(list(&eve).await.items, []);
+    }
     let foreign = [
         table.schedules.get(&eve, own.id).await.map(|_| ()),
         table.schedules.replace(&eve, own.id, good).await.map(|_| ()),
         table.schedules.delete(&eve, own.id).await,
     ];
     assert!(foreign.iter().all(|answer| answer.as_ref().unwrap_err().kind() == ErrorKind::NotFound));
-    let e = table.schedules.list(&ada, ScheduleQuery { limit: 0, ..query() }).await.unwrap_err();
-    assert_eq!(e.field(), Some("limit"));
 }
 
 #[tokio::test]
@@ -307,7 +329,7 @@ async fn time_is_skipped_while_the_last_task_runs() {
     let now = table.schedules.get(&ME, schedule.id).await.unwrap();
     assert_eq!(now.last_run_at, Some("2026-01-01T00:01:00Z".parse().unwrap()));
     assert_eq!(now.next_run_at, Some("2026-01-01T00:05:00Z".parse().unwrap()));
-    table.stage.engine.start();
+    table.stage.engine.start().await.unwrap();
     settle().await;
     table.stage.engine.cancel(&ME, table.tasks().await[0].id).await.unwrap();
     settle().await;
@@ -326,7 +348,7 @@ async fn time_is_skipped_while_the_last_task_runs() {
 async fn queued_times_run_one_after_the_other() {
     let table = Timetable::new();
     let schedule = table.schedules.create(&ME, long(OverlapPolicy::Queue)).await.unwrap();
-    table.stage.engine.start();
+    table.stage.engine.start().await.unwrap();
     (0..3).for_each(|_| table.fire());
     table.until("2026-01-01T00:03:30Z").await;
     assert_eq!(table.fired().await, ["01-01 00:01"]);

@@ -9,7 +9,7 @@ use sutazai_core::domain::TaskStatus::Processing;
 use sutazai_core::domain::{Caller, EventKind, NewTask, Task, TaskStatus};
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::{Clock, SystemClock, TaskStore};
+use sutazai_core::ports::{Clock, EventLog, SystemClock, TaskStore};
 use sutazai_core::testing::ManualClock;
 
 use super::actor::Actor;
@@ -53,7 +53,7 @@ impl Stage {
     }
 
     pub(crate) async fn submit(&self, what: &str) -> Task {
-        self.engine.submit(&ME, NewTask::new("actor", json!({ "do": what }))).await.unwrap()
+        self.engine.submit_as(&ME, NewTask::new("actor", json!({ "do": what }))).await.unwrap()
     }
 
     /// Advances the clock in small steps until the task has ended.
@@ -77,12 +77,12 @@ impl Stage {
 
     /// Shuts the engine down while the clock advances.
     pub(crate) async fn shut_down(&self, grace: Duration) {
-        let shutdown = self.engine.shutdown(grace);
+        let shutdown = self.engine.shutdown_within(grace);
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
                 biased;
-                () = &mut shutdown => return,
+                ended = &mut shutdown => return ended.unwrap(),
                 () = settle() => self.clock.advance(Duration::from_secs(1)),
             }
         }
@@ -91,10 +91,10 @@ impl Stage {
     /// Submits many short tasks and then long ones, of which more are prefetched than there are workers. Returns the
     /// long ones.
     pub(crate) async fn filled(&self, long: usize) -> Vec<Task> {
-        self.engine.submit_all(&ME, vec![NewTask::new("actor", json!({})); 500]).await.unwrap();
+        self.engine.submit_all_as(&ME, vec![NewTask::new("actor", json!({})); 500]).await.unwrap();
         let hang = NewTask { priority: 1, ..NewTask::new("actor", json!({ "do": "hang" })) };
-        let tasks = self.engine.submit_all(&ME, vec![hang; long]).await.unwrap();
-        self.engine.start();
+        let tasks = self.engine.submit_all_as(&ME, vec![hang; long]).await.unwrap();
+        self.engine.start().await.unwrap();
         while self.actor.runs.load(Ordering::SeqCst) <= 500 {
             settle().await;
         }

@@ -11,7 +11,7 @@ use sutazai_core::domain::TaskStatus::{Cancelled, Completed, Failed, Pending, Pr
 use sutazai_core::domain::{ConcurrencyLimits, EventKind, InstanceId, NewTask};
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::{ClaimRequest, Clock, TaskStore};
+use sutazai_core::ports::{ClaimRequest, Clock, EventLog, TaskQueue, TaskRecords};
 
 use super::faulty_task_store::FaultyTaskStore;
 use super::stage::{ME, Stage, settle};
@@ -19,10 +19,10 @@ use super::stage::{ME, Stage, settle};
 #[tokio::test]
 async fn attempt_beyond_its_time_limit_is_a_timeout() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let mut new = NewTask::new("actor", json!({ "do": "hang" }));
     (new.timeout_seconds, new.max_attempts) = (7, 1);
-    let task = stage.engine.submit(&ME, new).await.unwrap();
+    let task = stage.engine.submit_as(&ME, new).await.unwrap();
     let begun = stage.clock.now();
     let ended = stage.until_ended(&task).await;
     assert_eq!((ended.status, ended.error.unwrap().kind), (Failed, ErrorKind::Timeout));
@@ -32,7 +32,7 @@ async fn attempt_beyond_its_time_limit_is_a_timeout() {
 #[tokio::test]
 async fn running_task_is_cancelled_at_once() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let task = stage.submit("hang").await;
     stage.until_processing(&task).await;
     assert!(stage.engine.cancel(&ME, task.id).await.unwrap().cancel_requested);
@@ -44,7 +44,7 @@ async fn running_task_is_cancelled_at_once() {
 #[tokio::test]
 async fn cancellation_of_another_process_arrives_with_the_heartbeat() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let task = stage.submit("hang").await;
     stage.until_processing(&task).await;
     stage.store.cancel(task.id, stage.clock.now()).await.unwrap();
@@ -54,7 +54,7 @@ async fn cancellation_of_another_process_arrives_with_the_heartbeat() {
 #[tokio::test]
 async fn shutdown_releases_running_tasks() {
     let stage = Stage::new(2);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let mut tasks = Vec::new();
     for _ in 0..2 {
         let task = stage.submit("hang").await;
@@ -82,11 +82,12 @@ async fn shutdown_releases_prefetched_claims() {
 #[tokio::test]
 async fn shutdown_waits_for_tasks_within_the_grace_period() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let task = stage.submit("hang").await;
     stage.until_processing(&task).await;
-    let shutdown = stage.engine.shutdown(Duration::from_secs(60));
-    let (_, cancelled) = tokio::join!(shutdown, stage.engine.cancel(&ME, task.id));
+    let shutdown = stage.engine.shutdown_within(Duration::from_secs(60));
+    let (stopped, cancelled) = tokio::join!(shutdown, stage.engine.cancel(&ME, task.id));
+    stopped.unwrap();
     assert!(cancelled.unwrap().cancel_requested);
     assert_eq!(stage.engine.task(&ME, task.id).await.unwrap().status, Cancelled);
 }
@@ -116,7 +117,7 @@ async fn prefetched_claims_that_cannot_start_are_released() {
 #[tokio::test]
 async fn agent_that_ignores_cancellation_is_aborted() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let task = stage.submit("stubborn").await;
     stage.until_processing(&task).await;
     stage.engine.cancel(&ME, task.id).await.unwrap();
@@ -130,7 +131,7 @@ async fn unreachable_store_loses_no_outcome() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 4);
     let stage = Stage::over(store, faulty.clone(), 2);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let task = stage.submit("finish").await;
     assert_eq!(stage.until_ended(&task).await.status, Completed);
     assert_eq!(faulty.faults.load(Ordering::SeqCst), 0, "claims were to fail");
@@ -150,7 +151,7 @@ async fn unacknowledged_append_is_not_repeated() {
     let store = Arc::new(MemoryTaskStore::new());
     let faulty = FaultyTaskStore::new(store.clone(), 0);
     let stage = Stage::over(store, faulty.clone(), 1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     faulty.lost_answers.store(1, Ordering::SeqCst);
     let task = stage.submit("talk").await;
     assert_eq!(stage.until_ended(&task).await.status, Completed);
@@ -166,7 +167,7 @@ async fn attempt_stops_before_its_unrenewed_lease_expires() {
         let store = Arc::new(MemoryTaskStore::new());
         let faulty = FaultyTaskStore::new(store.clone(), 0);
         let stage = Stage::over(store, faulty.clone(), 1);
-        stage.engine.start();
+        stage.engine.start().await.unwrap();
         let task = stage.submit(what).await;
         stage.until_processing(&task).await;
         settle().await;
@@ -197,8 +198,8 @@ async fn rejected_outcome_does_not_affect_others() {
     for what in ["finish", "finish", "poison", "finish"] {
         all.push(NewTask { max_attempts: 1, ..NewTask::new("actor", json!({ "do": what })) });
     }
-    let tasks = stage.engine.submit_all(&ME, all).await.unwrap();
-    stage.engine.start();
+    let tasks = stage.engine.submit_all_as(&ME, all).await.unwrap();
+    stage.engine.start().await.unwrap();
     for (task, status) in tasks.iter().zip([Completed, Completed, Failed, Completed]) {
         assert_eq!(stage.until_ended(task).await.status, status);
     }
@@ -216,10 +217,10 @@ async fn setting_the_clock_reaps_no_running_attempt() {
             .workers(1)
             .build()
             .unwrap();
-        stage.engine.start();
+        stage.engine.start().await.unwrap();
         let task = stage.submit("hang").await;
         stage.until_processing(&task).await;
-        other.start();
+        other.start().await.unwrap();
         settle().await;
         for _ in 0..2 {
             stage.clock.set_by(jump);
@@ -251,7 +252,7 @@ async fn task_of_a_dead_worker_is_reaped_after_a_clock_jump() {
     };
     // No process runs the task that this worker claims.
     let claim = stage.store.claim(&request).await.unwrap().remove(0);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     settle().await;
     stage.clock.set_by(TimeDelta::minutes(10));
     let ended = stage.until_ended(&claim.task).await;
@@ -261,7 +262,7 @@ async fn task_of_a_dead_worker_is_reaped_after_a_clock_jump() {
 #[tokio::test]
 async fn suspended_process_keeps_claims_that_were_not_reaped() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let task = stage.submit("hang").await;
     stage.until_processing(&task).await;
     settle().await;
@@ -276,7 +277,7 @@ async fn suspended_process_keeps_claims_that_were_not_reaped() {
 #[tokio::test]
 async fn outcome_of_a_lost_lease_is_discarded() {
     let stage = Stage::new(1);
-    stage.engine.start();
+    stage.engine.start().await.unwrap();
     let task = stage.submit("hang").await;
     stage.until_processing(&task).await;
     // As if this process had been suspended for longer than its lease.

@@ -1,8 +1,9 @@
-//! Adapters of identity: password hashing, token signing, credentials of requests, and stream tickets.
+//! Adapters of identity: password hashing, token signing, credentials of requests, session cookies, and stream tickets.
 
 mod argon2;
 pub(crate) mod credential;
 mod jwt;
+pub(crate) mod session_cookie;
 pub(crate) mod tickets;
 mod verified_token_cache;
 

@@ -38,7 +38,7 @@ impl fmt::Debug for ChangePassword {
 /// Numbers of sessions and API keys that a change of password revoked.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PasswordChanged {
-    /// Number of other sessions that were ended.
+    /// Number of sessions that were ended, other than that of the request.
     ended: usize,
     /// Number of API keys that were deleted.
     revoked_keys: u64,

@@ -1,48 +1,24 @@
 //! Requests and responses of the administration: users, dead letter, statistics.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sutazai_core::Result;
-use sutazai_core::domain::{
-    Backlog, TaskId, TaskQuery, TaskStatistics, TaskStatus, User, UserCounts, UserId, UserPage, UserQuery,
-    UserRole,
-};
+use sutazai_core::domain::{Backlog, NewUser, TaskStatistics, User, UserCounts, UserRole};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::dto::auth::UserView;
-use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::dto::page::PageView;
+use crate::dto::task::TaskNumbers;
 use crate::openapi::vocabulary::RoleWord;
 
-/// Query parameters of a list of users.
+/// Query parameters that filter a list of users.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct ListUsers {
-    /// Maximum number of users on a page.
-    #[param(nullable = false, minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u32>,
-    /// `next_cursor` of the previous page.
-    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
-    cursor: Option<String>,
+pub(crate) struct UserFilter {
     /// Return only users whose username or e-mail address contains this text.
     #[param(nullable = false)]
-    search: Option<String>,
-}
-
-impl ListUsers {
-    /// Converts the parameters into a query for users.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming `cursor`.
-    pub(crate) fn query(self) -> Result<UserQuery> {
-        Ok(UserQuery {
-            search: self.search,
-            before: self.cursor.as_deref().map(read_cursor).transpose()?.map(UserId),
-            limit: self.limit.unwrap_or(DEFAULT_LIMIT),
-        })
-    }
+    pub(crate) search: Option<String>,
 }
 
 /// User as shown to admins.
@@ -62,19 +38,50 @@ impl From<User> for ManagedUserView {
 }
 
 /// One page of users, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct UserList {
-    items: Vec<ManagedUserView>,
-    /// Cursor of the next page; null on the last page.
-    next_cursor: Option<String>,
+pub(crate) type UserList = PageView<ManagedUserView>;
+
+/// Request to create a user as an admin.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateUser {
+    #[schema(min_length = 3, max_length = 50, pattern = "^[A-Za-z0-9_]{3,50}$", example = "ada")]
+    username: String,
+    #[schema(max_length = 254, example = "ada@example.org")]
+    email: String,
+    /// Must not be easy to guess, nor be the username or the e-mail address.
+    #[schema(min_length = 8, example = "correct horse battery")]
+    password: String,
+    /// Role of the user; null or left out: `user`.
+    #[schema(value_type = Option<RoleWord>)]
+    role: Option<UserRole>,
 }
 
-impl From<UserPage> for UserList {
-    fn from(page: UserPage) -> Self {
-        Self {
-            items: page.items.into_iter().map(ManagedUserView::from).collect(),
-            next_cursor: page.next.map(|id| write_cursor(id.0)),
-        }
+impl fmt::Debug for CreateUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CreateUser")
+    }
+}
+
+impl CreateUser {
+    /// Splits the request into the new user and the role.
+    pub(crate) fn split(self) -> (NewUser, UserRole) {
+        let Self { username, email, password, role } = self;
+        (NewUser { username, email, password }, role.unwrap_or(UserRole::User))
+    }
+}
+
+/// Request to set the password of a user.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetPassword {
+    /// Must not be easy to guess, nor be the username or the e-mail address.
+    #[schema(min_length = 8, example = "correct horse battery")]
+    pub(crate) password: String,
+}
+
+impl fmt::Debug for SetPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SetPassword")
     }
 }
 
@@ -86,36 +93,13 @@ pub(crate) struct ChangeRole {
     pub(crate) role: UserRole,
 }
 
-/// Query parameters of a list of failed tasks.
+/// Query parameters that filter a list of failed tasks.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct ListDeadLetter {
-    /// Maximum number of tasks on a page.
-    #[param(nullable = false, minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u32>,
-    /// `next_cursor` of the previous page.
-    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
-    cursor: Option<String>,
+pub(crate) struct DeadLetterFilter {
     /// Return only tasks of this agent.
     #[param(nullable = false)]
-    agent: Option<String>,
-}
-
-impl ListDeadLetter {
-    /// Converts the parameters into a query for failed tasks.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming `cursor`.
-    pub(crate) fn query(self) -> Result<TaskQuery> {
-        Ok(TaskQuery {
-            status: Some(TaskStatus::Failed),
-            agent: self.agent,
-            before: self.cursor.as_deref().map(read_cursor).transpose()?.map(TaskId),
-            limit: self.limit.unwrap_or(DEFAULT_LIMIT),
-            ..TaskQuery::default()
-        })
-    }
+    pub(crate) agent: Option<String>,
 }
 
 /// Selection of the failed tasks to retry.
@@ -158,17 +142,6 @@ impl From<UserCounts> for UserNumbers {
     }
 }
 
-/// Numbers of tasks by agent and status.
-#[derive(Debug, Serialize, ToSchema)]
-struct TaskNumbers {
-    total: u64,
-    #[schema(value_type = BTreeMap<String, u64>)]
-    by_status: BTreeMap<TaskStatus, u64>,
-    /// Numbers by agent, then by status.
-    #[schema(value_type = BTreeMap<String, BTreeMap<String, u64>>)]
-    by_agent: BTreeMap<String, BTreeMap<TaskStatus, u64>>,
-}
-
 /// State of the queue.
 #[derive(Debug, Serialize, ToSchema)]
 struct QueueNumbers {
@@ -185,13 +158,6 @@ impl StatisticsView {
         backlog: Backlog,
         now: DateTime<Utc>,
     ) -> Self {
-        let mut by_status: BTreeMap<TaskStatus, u64> =
-            TaskStatus::ALL.into_iter().map(|status| (status, 0)).collect();
-        let mut by_agent: BTreeMap<String, BTreeMap<TaskStatus, u64>> = BTreeMap::new();
-        for one in tasks.counts {
-            *by_status.entry(one.status).or_default() += one.count;
-            *by_agent.entry(one.agent).or_default().entry(one.status).or_default() += one.count;
-        }
         let waited = backlog.oldest.map(|since| (now - since).to_std().unwrap_or_default());
         Self {
             users: users.map(UserNumbers::from),
@@ -199,7 +165,7 @@ impl StatisticsView {
                 depth: backlog.tasks,
                 oldest_age_seconds: waited.unwrap_or_default().as_secs_f64(),
             },
-            tasks: TaskNumbers { total: by_status.values().sum(), by_status, by_agent },
+            tasks: tasks.into(),
         }
     }
 }

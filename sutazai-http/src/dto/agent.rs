@@ -21,6 +21,9 @@ struct AgentView {
     /// JSON Schema (2020-12) of the `payload` of its tasks.
     #[schema(value_type = Object)]
     input_schema: Value,
+    /// JSON Schema (2020-12) that the `result` of its tasks fits; null if the agent promises no form.
+    #[schema(value_type = Option<Object>)]
+    output_schema: Option<Value>,
     /// True if this process or another has worked for the agent within the last 60 seconds; null when
     /// unknown.
     online: Option<bool>,
@@ -44,6 +47,7 @@ impl AgentList {
             description: agent.description,
             capabilities: agent.capabilities,
             input_schema: agent.input_schema,
+            output_schema: agent.output_schema,
             online: status.map(|status| status.online),
             last_seen_at: status.and_then(|status| status.last_seen_at),
         };

@@ -1,15 +1,12 @@
 //! Messages that agents exchange about a task and its children.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
-use sutazai_core::Result;
-use sutazai_core::domain::{
-    AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, AgentMessageType, TaskId,
-};
-use utoipa::{IntoParams, ToSchema};
+use sutazai_core::domain::{AgentMessage, AgentMessageContent, AgentMessageId, AgentMessageType, TaskId};
+use utoipa::ToSchema;
 
-use crate::dto::cursor::{DEFAULT_LIMIT, read_number, write_number};
+use crate::dto::page::PageView;
 use crate::dto::task::TaskErrorView;
 use crate::openapi::vocabulary::AgentMessageTypeWord;
 
@@ -60,47 +57,5 @@ impl From<AgentMessage> for AgentMessageView {
     }
 }
 
-/// Query parameters of a list of messages.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListAgentMessages {
-    /// Maximum number of messages on a page.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    pub(crate) limit: u32,
-    /// `next_cursor` of the previous page.
-    #[param(nullable = false, pattern = "^[0-9a-f]{16}$")]
-    cursor: Option<String>,
-}
-
-fn default_limit() -> u32 {
-    DEFAULT_LIMIT
-}
-
-impl ListAgentMessages {
-    /// Returns the number of the message after which the page starts.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming `cursor`.
-    pub(crate) fn after(&self) -> Result<Option<u64>> {
-        self.cursor.as_deref().map(read_number).transpose()
-    }
-}
-
 /// One page of messages, oldest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AgentMessageList {
-    items: Vec<AgentMessageView>,
-    /// Cursor of the next page; null on the last page.
-    next_cursor: Option<String>,
-}
-
-impl From<AgentMessagePage> for AgentMessageList {
-    fn from(page: AgentMessagePage) -> Self {
-        Self {
-            items: page.items.into_iter().map(AgentMessageView::from).collect(),
-            next_cursor: page.next.map(write_number),
-        }
-    }
-}
+pub(crate) type AgentMessageList = PageView<AgentMessageView>;

@@ -57,11 +57,11 @@ impl fmt::Debug for Login {
 }
 
 /// Request to exchange a refresh token for new tokens.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Refresh {
-    /// Refresh token of the latest sign-in or refresh of the session.
-    pub(crate) refresh_token: String,
+    /// Refresh token of the latest sign-in or refresh of the session; required unless it is in the cookie.
+    pub(crate) refresh_token: Option<String>,
 }
 
 impl fmt::Debug for Refresh {
@@ -106,20 +106,23 @@ pub(crate) struct SignedInView {
     user: UserView,
     /// Access token for the header `Authorization: Bearer ...`.
     access_token: String,
-    /// Refresh token, valid for one refresh.
-    refresh_token: String,
+    /// Refresh token, valid for one refresh; left out if it is in the cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refresh_token: Option<String>,
     #[schema(example = "bearer")]
     token_type: &'static str,
     /// Lifetime of the access token in seconds.
     expires_in: u64,
 }
 
-impl From<SignedIn> for SignedInView {
-    fn from(signed_in: SignedIn) -> Self {
+impl SignedInView {
+    /// Creates the response to a sign-in; without the refresh token if that is in a cookie.
+    pub(crate) fn new(signed_in: SignedIn, in_cookie: bool) -> Self {
         Self {
             user: signed_in.user.into(),
             access_token: signed_in.access_token,
-            refresh_token: signed_in.refresh_token,
+            refresh_token: Some(signed_in.refresh_token).filter(|_| !in_cookie),
             token_type: "bearer",
             expires_in: signed_in.expires_in.as_secs(),
         }

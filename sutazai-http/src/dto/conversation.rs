@@ -2,21 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sutazai_core::Result;
 use sutazai_core::domain::{
-    Conversation, ConversationId, ConversationPage, ConversationQuery, FinishReason, MessageId, MessagePage,
-    ModelUsage, NewConversation, NewMessage, Role, StoredMessage, UserId,
+    Conversation, ConversationId, FinishReason, MessageId, ModelUsage, NewAnswer, NewConversation,
+    NewMessage, Page, Role, StoredMessage, UserId,
 };
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::dto::page::{Cursor, PageView};
 use crate::openapi::vocabulary::{FinishReasonWord, RoleOfSpeakerWord};
 
 /// Request to create a conversation. Fields that are null or left out get their default.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateConversation {
-    /// Title of the conversation; default: empty.
+    /// Title of the conversation; default: empty until the first message, whose first words it gets.
     #[schema(max_length = 200, example = "The sea")]
     title: Option<String>,
     /// Model that answers; default: the default model of the server.
@@ -49,13 +48,42 @@ pub(crate) struct CreateMessage {
 
 impl From<CreateMessage> for NewMessage {
     fn from(body: CreateMessage) -> Self {
-        let default = Self::new(body.content);
-        Self {
-            max_tokens: body.max_tokens.unwrap_or(default.max_tokens),
-            temperature: body.temperature.unwrap_or(default.temperature),
-            ..default
-        }
+        Self { answer: parameters(body.max_tokens, body.temperature), ..Self::new(body.content) }
     }
+}
+
+/// Parameters of a new answer. Fields that are null or left out get their default.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AskAgain {
+    /// Maximum length of the answer in tokens; default 512.
+    #[schema(minimum = 1, maximum = 32768)]
+    max_tokens: Option<u32>,
+    /// Sampling temperature; default 0.7.
+    #[schema(minimum = 0, maximum = 2)]
+    temperature: Option<f32>,
+}
+
+impl From<AskAgain> for NewAnswer {
+    fn from(body: AskAgain) -> Self {
+        parameters(body.max_tokens, body.temperature)
+    }
+}
+
+fn parameters(max_tokens: Option<u32>, temperature: Option<f32>) -> NewAnswer {
+    let default = NewAnswer::default();
+    NewAnswer {
+        max_tokens: max_tokens.unwrap_or(default.max_tokens),
+        temperature: temperature.unwrap_or(default.temperature),
+    }
+}
+
+/// Request to rename a conversation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenameConversation {
+    #[schema(max_length = 200, pattern = "^[^\\u0000]*$", example = "The sea")]
+    pub(crate) title: String,
 }
 
 /// Conversation as shown to its owner.
@@ -91,59 +119,8 @@ impl From<Conversation> for ConversationView {
     }
 }
 
-/// One page of conversations.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ConversationList {
-    items: Vec<ConversationView>,
-    /// Cursor of the next page; null on the last page.
-    next_cursor: Option<String>,
-}
-
-impl From<ConversationPage> for ConversationList {
-    fn from(page: ConversationPage) -> Self {
-        Self {
-            items: page.items.into_iter().map(ConversationView::from).collect(),
-            next_cursor: page.next.map(|id| write_cursor(id.0)),
-        }
-    }
-}
-
-/// Query parameters of a list of conversations or messages.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListPage {
-    /// Maximum number of items on a page.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    pub(crate) limit: u32,
-    /// `next_cursor` of the previous page.
-    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
-    cursor: Option<String>,
-}
-
-fn default_limit() -> u32 {
-    DEFAULT_LIMIT
-}
-
-impl ListPage {
-    /// Converts the parameters into a query for conversations.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming `cursor`.
-    pub(crate) fn conversations(&self) -> Result<ConversationQuery> {
-        let before = self.cursor.as_deref().map(read_cursor).transpose()?.map(ConversationId);
-        Ok(ConversationQuery { owner: None, before, limit: self.limit })
-    }
-
-    /// Returns the message before which the page ends.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming `cursor`.
-    pub(crate) fn before(&self) -> Result<Option<MessageId>> {
-        Ok(self.cursor.as_deref().map(read_cursor).transpose()?.map(MessageId))
-    }
-}
+/// One page of conversations, the one with the latest message first.
+pub(crate) type ConversationList = PageView<ConversationView>;
 
 /// Stored message of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -212,10 +189,10 @@ pub(crate) struct ConversationWithMessages {
 }
 
 impl ConversationWithMessages {
-    pub(crate) fn new(conversation: Conversation, page: MessagePage) -> Self {
+    pub(crate) fn new(conversation: Conversation, page: Page<StoredMessage, MessageId>) -> Self {
         Self {
             conversation: conversation.into(),
-            next_cursor: page.next.map(|id| write_cursor(id.0)),
+            next_cursor: page.next.as_ref().map(Cursor::write),
             messages: page.items.into_iter().map(MessageView::from).collect(),
         }
     }

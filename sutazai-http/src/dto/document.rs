@@ -3,13 +3,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sutazai_core::Result;
-use sutazai_core::domain::{
-    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, MediaType, Passage, UserId,
-};
+use sutazai_core::documents::Documents;
+use sutazai_core::domain::{Chunk, Document, DocumentId, MediaType, PageLimit, Passage, UserId};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::dto::page::{PageView, read_limit};
 use crate::openapi::vocabulary::MediaTypeWord;
 
 /// Multipart form with a file to store as a document.
@@ -61,50 +59,7 @@ impl From<Document> for DocumentView {
 }
 
 /// One page of documents.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DocumentList {
-    items: Vec<DocumentView>,
-    /// Cursor of the next page; null on the last page.
-    next_cursor: Option<String>,
-}
-
-impl From<DocumentPage> for DocumentList {
-    fn from(page: DocumentPage) -> Self {
-        Self {
-            items: page.items.into_iter().map(DocumentView::from).collect(),
-            next_cursor: page.next.map(|id| write_cursor(id.0)),
-        }
-    }
-}
-
-/// Query parameters of a list of documents.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListDocuments {
-    /// Maximum number of documents on a page.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u32,
-    /// `next_cursor` of the previous page.
-    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
-    cursor: Option<String>,
-}
-
-fn default_limit() -> u32 {
-    DEFAULT_LIMIT
-}
-
-impl ListDocuments {
-    /// Converts the parameters into a query for documents.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming `cursor`.
-    pub(crate) fn query(&self) -> Result<DocumentQuery> {
-        let before = self.cursor.as_deref().map(read_cursor).transpose()?.map(DocumentId);
-        Ok(DocumentQuery { owner: None, before, limit: self.limit })
-    }
-}
+pub(crate) type DocumentList = PageView<DocumentView>;
 
 /// Query parameters of a list of chunks.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -112,9 +67,9 @@ impl ListDocuments {
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListChunks {
     /// Maximum number of chunks on a page.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    pub(crate) limit: u32,
+    #[serde(default, deserialize_with = "read_limit")]
+    #[param(value_type = u32, minimum = 1, maximum = 100, default = 20)]
+    pub(crate) limit: PageLimit,
     /// Index of the first chunk to return.
     #[serde(default)]
     #[param(minimum = 0, maximum = 4294967295_u32, default = 0)]
@@ -177,9 +132,17 @@ pub(crate) struct SearchDocuments {
     #[param(min_length = 1, max_length = 1000, pattern = "^[^\\u0000]+$", example = "lease \"dead worker\"")]
     pub(crate) q: String,
     /// Maximum number of passages to return.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    pub(crate) limit: u32,
+    #[serde(default, deserialize_with = "read_limit")]
+    #[param(value_type = u32, minimum = 1, maximum = 100, default = 20)]
+    pub(crate) limit: PageLimit,
+}
+
+/// Request to rename a document.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenameDocument {
+    #[schema(max_length = 255, pattern = "^[^\\u0000]*$", example = "Handbook")]
+    pub(crate) title: String,
 }
 
 /// Chunk that a search found, with its score.
@@ -191,6 +154,18 @@ pub(crate) struct PassageView {
     /// Relevance; comparable only within one search.
     score: f64,
     chunk: ChunkView,
+    /// Places of the words and phrases in the text of the chunk, in their order, without overlaps.
+    matches: Vec<MatchView>,
+}
+
+/// Place of a word or a phrase in the text of a chunk.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Match)]
+struct MatchView {
+    /// Position of its first character in the text of the chunk, from 0.
+    start: usize,
+    /// Position after its last character.
+    end: usize,
 }
 
 /// Result of a search.
@@ -200,9 +175,15 @@ pub(crate) struct PassageList {
     items: Vec<PassageView>,
 }
 
-impl From<Vec<Passage>> for PassageList {
-    fn from(passages: Vec<Passage>) -> Self {
+impl PassageList {
+    /// Creates the list of the passages that a search for `q` found.
+    pub(crate) fn new(passages: Vec<Passage>, q: &str) -> Self {
+        let matches = |text: &str| {
+            let places = Documents::places(q, text).into_iter();
+            places.map(|(start, end)| MatchView { start, end }).collect()
+        };
         let view = |passage: Passage| PassageView {
+            matches: matches(&passage.chunk.text),
             title: passage.title,
             score: passage.score,
             chunk: passage.chunk.into(),

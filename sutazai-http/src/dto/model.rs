@@ -1,7 +1,8 @@
 //! Models of the backends, and requests to download one.
 
 use serde::{Deserialize, Serialize};
-use sutazai_core::domain::{ModelInfo, ModelProcess};
+use sutazai_core::admission_control::ModelLoad;
+use sutazai_core::domain::{ModelInfo, ModelPermission, ModelPermissions, ModelProcess, ModelPurpose};
 use utoipa::ToSchema;
 
 /// Model that a backend offers.
@@ -20,6 +21,17 @@ pub(crate) struct ModelView {
     context_length: Option<u32>,
     /// Digest of the weights; null when unknown.
     digest: Option<String>,
+    /// Purpose of the model: `write` for text, `embed` for embeddings; null when unknown.
+    #[schema(value_type = Option<String>)]
+    purpose: Option<&'static str>,
+    /// True for the model that answers requests which name none.
+    default: bool,
+    /// Permissions that measurements have granted: `choose` among the sentences of the rules, `word` recommendations,
+    /// `plan` tasks. A model without any of them writes nothing into an analysis.
+    #[schema(value_type = Vec<String>)]
+    permissions: Vec<&'static str>,
+    /// Reason why permissions are missing; null if the model was measured, or if nothing is known.
+    permissions_note: Option<String>,
     /// Child process that runs the model; null unless it is an embedded model.
     process: Option<ModelProcessView>,
     /// Note for the operator, such as a chat template that is not supported; null when there is nothing to note.
@@ -47,9 +59,13 @@ impl From<ModelProcess> for ModelProcessView {
     }
 }
 
-impl From<ModelInfo> for ModelView {
-    fn from(model: ModelInfo) -> Self {
+impl ModelView {
+    fn new(model: ModelInfo, permissions: ModelPermissions, default: bool) -> Self {
         Self {
+            purpose: model.purpose.map(ModelPurpose::as_str),
+            default,
+            permissions: permissions.granted.into_iter().map(ModelPermission::as_str).collect(),
+            permissions_note: permissions.note,
             name: model.name,
             backend: model.backend,
             size_bytes: model.size_bytes,
@@ -66,11 +82,46 @@ impl From<ModelInfo> for ModelView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ModelList {
     items: Vec<ModelView>,
+    /// Requests of all users to the models of this server.
+    queue: ModelQueue,
+    /// Names of the models that are being downloaded, or will be.
+    fetching: Vec<String>,
 }
 
-impl From<Vec<ModelInfo>> for ModelList {
-    fn from(models: Vec<ModelInfo>) -> Self {
-        Self { items: models.into_iter().map(ModelView::from).collect() }
+/// Requests to the models.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelQueue {
+    /// Maximum number of concurrent answers.
+    slots: usize,
+    /// Number of requests that are being answered.
+    running: usize,
+    /// Number of requests that wait.
+    waiting: usize,
+}
+
+impl From<ModelLoad> for ModelQueue {
+    fn from(ModelLoad { slots, running, waiting }: ModelLoad) -> Self {
+        Self { slots, running, waiting }
+    }
+}
+
+impl ModelList {
+    /// Creates the list of these models with their permissions, which are in the same order. `default` is the one that
+    /// answers by default, if that is known.
+    pub(crate) fn new(
+        models: Vec<(ModelInfo, ModelPermissions)>,
+        default: Option<&ModelPermissions>,
+        load: ModelLoad,
+        fetching: Vec<String>,
+    ) -> Self {
+        let is_default = |model: &ModelInfo| {
+            default.is_some_and(|default| (&default.backend, &default.model) == (&model.backend, &model.name))
+        };
+        let view = |(model, permissions): (ModelInfo, _)| {
+            let default = is_default(&model);
+            ModelView::new(model, permissions, default)
+        };
+        Self { items: models.into_iter().map(view).collect(), queue: load.into(), fetching }
     }
 }
 

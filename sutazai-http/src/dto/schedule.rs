@@ -1,17 +1,19 @@
 //! Schedules: cron plans that submit tasks.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sutazai_core::Result;
 use sutazai_core::domain::{
-    MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleId, SchedulePage, ScheduleQuery, UserId,
+    MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleId, TaskId, TaskStatus, TaskSummary, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::dto::page::PageView;
 use crate::dto::payload::Payload;
-use crate::openapi::vocabulary::{MissedRunsWord, OverlapPolicyWord};
+use crate::dto::task::TaskErrorView;
+use crate::openapi::vocabulary::{MissedRunsWord, OverlapPolicyWord, StatusWord};
 
 /// Plan of a schedule. Fields that are null or left out get their default.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -86,16 +88,43 @@ pub(crate) struct ScheduleView {
     next_run_at: Option<DateTime<Utc>>,
     /// Latest due time for which the schedule fired.
     last_run_at: Option<DateTime<Utc>>,
+    /// Task that the schedule submitted last; null if there was none, or if it was deleted.
+    last_task: Option<LastTask>,
     /// Number of due times that wait for earlier tasks to end.
     queued_runs: usize,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
-impl From<Schedule> for ScheduleView {
-    fn from(schedule: Schedule) -> Self {
+/// Task that a schedule submitted last.
+#[derive(Debug, Serialize, ToSchema)]
+struct LastTask {
+    #[schema(value_type = Uuid)]
+    id: TaskId,
+    #[schema(value_type = StatusWord)]
+    status: TaskStatus,
+    /// Latest error, also while a retry is pending.
+    error: Option<TaskErrorView>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl From<TaskSummary> for LastTask {
+    fn from(TaskSummary { task, .. }: TaskSummary) -> Self {
+        Self {
+            id: task.id,
+            status: task.status,
+            error: task.error.map(TaskErrorView::from),
+            finished_at: task.finished_at,
+        }
+    }
+}
+
+impl ScheduleView {
+    /// Creates the view of a schedule, whose last task is among `tasks`.
+    pub(crate) fn new(schedule: Schedule, tasks: &HashMap<TaskId, TaskSummary>) -> Self {
         let plan = schedule.plan;
         Self {
+            last_task: schedule.last_task.and_then(|id| tasks.get(&id)).cloned().map(LastTask::from),
             id: schedule.id,
             owner: schedule.owner,
             name: plan.name,
@@ -116,48 +145,25 @@ impl From<Schedule> for ScheduleView {
     }
 }
 
-/// Query parameters of a list of schedules.
+/// Query parameters of the due times of a cron expression.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct ListSchedules {
-    /// Maximum number of schedules on a page.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u32,
-    /// `next_cursor` of the previous page.
-    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
-    cursor: Option<String>,
+pub(crate) struct TimesOf {
+    /// Cron expression: minute, hour, day of month, month, day of week.
+    #[param(max_length = 100, example = "30 7 * * MON-FRI")]
+    pub(crate) cron: String,
+    /// IANA time zone in which the expression is evaluated; default `UTC`.
+    #[param(nullable = false, max_length = 100, example = "Europe/Berlin")]
+    pub(crate) time_zone: Option<String>,
 }
 
-fn default_limit() -> u32 {
-    DEFAULT_LIMIT
-}
-
-impl ListSchedules {
-    /// Converts the parameters into a query for schedules.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming `cursor`.
-    pub(crate) fn query(&self) -> Result<ScheduleQuery> {
-        let before = self.cursor.as_deref().map(read_cursor).transpose()?.map(ScheduleId);
-        Ok(ScheduleQuery { owner: None, before, limit: self.limit })
-    }
+/// Next due times of a cron expression.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ScheduleTimes {
+    /// At most five times, in ascending order.
+    #[schema(max_items = 5)]
+    pub(crate) items: Vec<DateTime<Utc>>,
 }
 
 /// One page of schedules, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ScheduleList {
-    items: Vec<ScheduleView>,
-    /// Cursor of the next page; null on the last page.
-    next_cursor: Option<String>,
-}
-
-impl From<SchedulePage> for ScheduleList {
-    fn from(page: SchedulePage) -> Self {
-        Self {
-            items: page.items.into_iter().map(ScheduleView::from).collect(),
-            next_cursor: page.next.map(|id| write_cursor(id.0)),
-        }
-    }
-}
+pub(crate) type ScheduleList = PageView<ScheduleView>;

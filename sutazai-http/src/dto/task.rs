@@ -1,18 +1,23 @@
 //! Tasks, their errors and their events.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sutazai_core::domain::{
-    EventKind, NewTask, Task, TaskError, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatus, UserId,
+    Caller, EventKind, FindingCounts, NewTask, PageRequest, PriorityLevel, Task, TaskError, TaskEvent,
+    TaskId, TaskQuery, TaskSearch, TaskStatistics, TaskStatus, TaskSummary, UserId,
 };
-use sutazai_core::{ErrorKind, Result};
+use sutazai_core::{Error, ErrorKind};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::dto::cursor::{DEFAULT_LIMIT, read_cursor, write_cursor};
+use crate::dto::list::list;
+use crate::dto::page::PageView;
 use crate::dto::payload::Payload;
 use crate::dto::time::time;
-use crate::openapi::vocabulary::{KindWord, StatusWord};
+use crate::error::ErrorBody;
+use crate::openapi::vocabulary::{KindWord, PriorityLevelWord, StatusWord};
 
 /// Request to submit a task. Fields that are null or left out get their default.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -72,20 +77,21 @@ impl From<CreateTask> for NewTask {
     }
 }
 
-/// Task as shown to its owner, without the lease and the worker.
+/// Task as lists show it to its owner: without payload and result, without the lease and the worker.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Task)]
-pub(crate) struct TaskView {
+#[schema(as = TaskSummary)]
+pub(crate) struct TaskSummaryView {
     #[schema(value_type = Uuid)]
     id: TaskId,
     /// Owner; null when the server runs without users.
     #[schema(value_type = Option<Uuid>)]
     owner: Option<UserId>,
+    /// Username of the owner, in lists of tasks and for a single task; null for callers who are no admins, and in the
+    /// responses to changes.
+    owner_name: Option<String>,
     agent: String,
     title: String,
     description: String,
-    /// Input of the agent.
-    payload: Value,
     priority: u8,
     timeout_seconds: u32,
     max_attempts: u32,
@@ -98,8 +104,11 @@ pub(crate) struct TaskView {
     attempt: u32,
     /// Number of attempts that failed.
     failures: u32,
-    /// Output of the agent, once the task has completed.
-    result: Option<Value>,
+    /// Urgency that a completed analysis found; null for all other tasks.
+    #[schema(value_type = Option<PriorityLevelWord>)]
+    priority_level: Option<PriorityLevel>,
+    /// Numbers of the findings of a completed analysis; null for all other tasks.
+    findings: Option<FindingNumbers>,
     /// Latest error, also while a retry is pending.
     error: Option<TaskErrorView>,
     /// Parent task, which waits for this one.
@@ -113,15 +122,15 @@ pub(crate) struct TaskView {
     finished_at: Option<DateTime<Utc>>,
 }
 
-impl From<Task> for TaskView {
-    fn from(task: Task) -> Self {
+impl From<TaskSummary> for TaskSummaryView {
+    fn from(TaskSummary { task, priority_level, findings }: TaskSummary) -> Self {
         Self {
             id: task.id,
             owner: task.owner,
+            owner_name: None,
             agent: task.agent,
             title: task.title,
             description: task.description,
-            payload: task.payload,
             priority: task.priority,
             timeout_seconds: task.timeout_seconds,
             max_attempts: task.max_attempts,
@@ -131,7 +140,8 @@ impl From<Task> for TaskView {
             status: task.status,
             attempt: task.attempt,
             failures: task.failures,
-            result: task.result,
+            priority_level,
+            findings: findings.map(FindingNumbers::from),
             error: task.error.map(TaskErrorView::from),
             parent: task.parent,
             cancel_requested: task.cancel_requested,
@@ -140,6 +150,69 @@ impl From<Task> for TaskView {
             started_at: task.started_at,
             finished_at: task.finished_at,
         }
+    }
+}
+
+impl TaskSummaryView {
+    /// Creates the view of a task with the name of its owner, if that is known.
+    pub(crate) fn named(summary: TaskSummary, names: &HashMap<UserId, String>) -> Self {
+        let owner_name = summary.task.owner.and_then(|owner| names.get(&owner)).cloned();
+        Self { owner_name, ..summary.into() }
+    }
+}
+
+/// Numbers of the findings of an analysis by severity.
+#[derive(Debug, Serialize, ToSchema)]
+struct FindingNumbers {
+    critical: u32,
+    warning: u32,
+    info: u32,
+}
+
+impl From<FindingCounts> for FindingNumbers {
+    fn from(counts: FindingCounts) -> Self {
+        Self { critical: counts.critical, warning: counts.warning, info: counts.info }
+    }
+}
+
+/// Task as shown to its owner, without the lease and the worker.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Task)]
+pub(crate) struct TaskView {
+    #[serde(flatten)]
+    summary: TaskSummaryView,
+    /// Input of the agent.
+    payload: Value,
+    /// Output of the agent, once the task has completed.
+    result: Option<Value>,
+}
+
+impl From<Task> for TaskView {
+    fn from(mut task: Task) -> Self {
+        let (payload, result) = (task.payload.take(), task.result.take());
+        let priority_level = result.as_ref().and_then(TaskSummary::level_of);
+        let findings = result.as_ref().and_then(FindingCounts::in_result);
+        Self { summary: TaskSummary { task, priority_level, findings }.into(), payload, result }
+    }
+}
+
+/// Task with its place in the queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskDetails)]
+pub(crate) struct TaskDetailsView {
+    #[serde(flatten)]
+    task: TaskView,
+    /// Number of due tasks of the same owner that run before this one, at most 1000; tasks of other users run in
+    /// between. Null unless the task is pending and due, and waits for no other task.
+    #[schema(maximum = 1000)]
+    tasks_ahead: Option<u32>,
+}
+
+impl TaskDetailsView {
+    pub(crate) fn new(task: Task, owner_name: Option<String>, tasks_ahead: Option<u32>) -> Self {
+        let mut task = TaskView::from(task);
+        task.summary.owner_name = owner_name;
+        Self { task, tasks_ahead }
     }
 }
 
@@ -175,21 +248,21 @@ fn shown(error: TaskError) -> TaskError {
     }
 }
 
-/// Query parameters of a list of tasks.
+/// Query parameters that filter a list of tasks.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct ListTasks {
-    /// Maximum number of tasks on a page.
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u32,
-    /// `next_cursor` of the previous page.
-    #[param(nullable = false, pattern = "^[0-9a-f]{32}$")]
-    cursor: Option<String>,
-    /// Return only tasks with this status.
-    #[param(nullable = false, value_type = Option<StatusWord>)]
-    status: Option<TaskStatus>,
+pub(crate) struct TaskFilter {
+    /// Return only tasks with one of these statuses, separated by commas.
+    #[serde(default, deserialize_with = "list")]
+    #[param(style = Form, explode = false, nullable = false, min_items = 1, value_type = Option<Vec<StatusWord>>)]
+    status: Vec<TaskStatus>,
+    /// Return only tasks whose title contains this text, regardless of the case of ASCII letters, or whose id begins with
+    /// it: with at least 8 of its digits.
+    #[param(nullable = false, max_length = 200)]
+    q: Option<String>,
+    /// Return only tasks of this user; for admins, who see those of all.
+    #[param(nullable = false, value_type = Option<Uuid>)]
+    owner: Option<UserId>,
     /// Return only tasks of this agent.
     #[param(nullable = false)]
     agent: Option<String>,
@@ -203,41 +276,138 @@ pub(crate) struct ListTasks {
     created_before: Option<DateTime<Utc>>,
 }
 
-fn default_limit() -> u32 {
-    DEFAULT_LIMIT
-}
-
-impl ListTasks {
-    /// Converts the parameters into a query for tasks.
+impl TaskFilter {
+    /// Converts the parameters into a query for one page of tasks.
     ///
     /// # Errors
-    /// `InvalidInput` naming `cursor`.
-    pub(crate) fn query(self) -> Result<TaskQuery> {
+    /// `Forbidden` naming `owner` for another user's tasks, unless the caller is an admin; `InvalidInput` naming `q`.
+    pub(crate) fn query(self, caller: &Caller, page: PageRequest<TaskId>) -> Result<TaskQuery, Error> {
+        let search = self.q.map(|text| TaskSearch::new(&text)).transpose();
         Ok(TaskQuery {
-            status: self.status,
+            owner: owner(self.owner, caller)?,
+            statuses: self.status,
+            search: search.map_err(|e| e.with_field("q"))?,
             agent: self.agent,
             created_after: self.created_after,
             created_before: self.created_before,
-            before: self.cursor.as_deref().map(read_cursor).transpose()?.map(TaskId),
-            limit: self.limit,
+            page,
             ..TaskQuery::default()
         })
     }
 }
 
-/// One page of tasks, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TaskList {
-    items: Vec<TaskView>,
-    /// Cursor of the next page; null on the last page.
-    next_cursor: Option<String>,
+/// Returns the owner that a caller asks for.
+///
+/// # Errors
+/// `Forbidden` naming `owner` for another user, unless the caller is an admin.
+fn owner(owner: Option<UserId>, caller: &Caller) -> Result<Option<UserId>, Error> {
+    if owner.is_none() || caller.may_touch(owner) {
+        return Ok(owner);
+    }
+    let why = "only an admin may list the tasks of another user";
+    Err(Error::new(ErrorKind::Forbidden, why).with_field("owner"))
 }
 
-impl From<TaskPage> for TaskList {
-    fn from(page: TaskPage) -> Self {
-        Self {
-            items: page.items.into_iter().map(TaskView::from).collect(),
-            next_cursor: page.next.map(|id| write_cursor(id.0)),
+/// Query parameter that selects the counted tasks.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CountedTasks {
+    /// Count only tasks of this user; for admins, who see those of all.
+    #[param(nullable = false, value_type = Option<Uuid>)]
+    owner: Option<UserId>,
+}
+
+impl CountedTasks {
+    /// Returns the owner of the tasks to count.
+    ///
+    /// # Errors
+    /// `Forbidden` naming `owner` for another user, unless the caller is an admin.
+    pub(crate) fn owner(self, caller: &Caller) -> Result<Option<UserId>, Error> {
+        owner(self.owner, caller)
+    }
+}
+
+/// One page of tasks, newest first.
+pub(crate) type TaskList = PageView<TaskSummaryView>;
+
+/// Numbers of tasks by agent and status.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskNumbers {
+    total: u64,
+    #[schema(value_type = BTreeMap<String, u64>)]
+    by_status: BTreeMap<TaskStatus, u64>,
+    /// Numbers by agent, then by status.
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, u64>>)]
+    by_agent: BTreeMap<String, BTreeMap<TaskStatus, u64>>,
+}
+
+impl From<TaskStatistics> for TaskNumbers {
+    fn from(tasks: TaskStatistics) -> Self {
+        let mut by_status: BTreeMap<TaskStatus, u64> =
+            TaskStatus::ALL.into_iter().map(|status| (status, 0)).collect();
+        let mut by_agent: BTreeMap<String, BTreeMap<TaskStatus, u64>> = BTreeMap::new();
+        for one in tasks.counts {
+            *by_status.entry(one.status).or_default() += one.count;
+            *by_agent.entry(one.agent).or_default().entry(one.status).or_default() += one.count;
+        }
+        Self { total: by_status.values().sum(), by_status, by_agent }
+    }
+}
+
+/// Change of many tasks.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TaskAction {
+    Cancel,
+    Retry,
+    Delete,
+}
+
+/// Request to change many tasks.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TaskBatch {
+    pub(crate) action: TaskAction,
+    /// Ids of the tasks, each once.
+    #[schema(value_type = Vec<Uuid>, min_items = 1, max_items = 100)]
+    pub(crate) ids: Vec<TaskId>,
+}
+
+/// Maximum number of tasks that one request changes: a page of the list.
+const MAX_BATCHED_TASKS: usize = 100;
+
+impl TaskBatch {
+    /// Checks the number of ids.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `ids`.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let count = self.ids.len();
+        if !(1..=MAX_BATCHED_TASKS).contains(&count) {
+            let why = format!("expected 1 to {MAX_BATCHED_TASKS} ids, got {count}");
+            return Err(Error::invalid("ids", why));
+        }
+        let mut seen = HashSet::new();
+        match self.ids.iter().find(|id| !seen.insert(**id)) {
+            Some(id) => Err(Error::invalid("ids", format!("expected each id once, got {id} twice"))),
+            None => Ok(()),
         }
     }
+}
+
+/// Result of a change of many tasks, in the order of the ids.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskBatchResults {
+    pub(crate) results: Vec<TaskBatchResult>,
+}
+
+/// Result of the change of one of many tasks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskBatchResult {
+    #[schema(value_type = Uuid)]
+    pub(crate) id: TaskId,
+    /// The task after the change; null if it was deleted, or if the change failed.
+    pub(crate) task: Option<TaskSummaryView>,
+    /// Reason why the change failed; null if it succeeded.
+    pub(crate) error: Option<ErrorBody>,
 }

@@ -69,7 +69,7 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         let field = field_of(&e);
         let e = e.into_inner();
         if e.is_data() {
-            // The position in the text is redundant beside the name of the field.
+            // The position in the text is redundant next to the name of the field.
             let message = e.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
             ApiError::from(Error::invalid(field, plain(message)))

@@ -22,7 +22,7 @@ use crate::extract::query::{field_of, plain};
 /// Maximum length in bytes of a value that is compared with a neutral value.
 const MAX_NEUTRAL_BYTES: usize = 64;
 
-/// Parameters of a body of the protocol, beside the fields of the type itself.
+/// Parameters of a body of the protocol, in addition to the fields of the type itself.
 pub(crate) trait Protocol: DeserializeOwned {
     /// Parameters without an effect on the answer.
     const HARMLESS: &'static [&'static str];
@@ -55,7 +55,7 @@ impl<T: Protocol, S: Send + Sync> FromRequest<S> for ProtocolJson<T> {
         let body = serde_path_to_error::deserialize(MapDeserializer::new(fields)).map_err(|e| {
             let field = field_of(&e);
             let message = e.into_inner().to_string();
-            // The position is within the text of one field, so it is of no use beside the field's name.
+            // The position is within the text of one field, so it is of no use next to the field's name.
             let message = message.split(" at line ").next().unwrap_or_default();
             ApiError::from(Error::invalid(field, plain(message)))
         })?;

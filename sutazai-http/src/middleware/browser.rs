@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCESS_CONTROL_REQUEST_HEADERS, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
+use crate::auth::session_cookie::X_SESSION;
 use crate::security::CorsOrigins;
 
 /// Time for which browsers may cache the result of a preflight request.
@@ -26,7 +27,8 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// Creates the CORS layer for these origins; `None` without origins, so that browsers allow no other origin.
-/// Credentials mode is not enabled: the API uses no cookies, so a page can act only with a token it has itself.
+/// Credentials mode is not enabled, so a page can act only with a token it has itself: its browser sends no cookie and
+/// keeps none. Nor may it ask for one: [`secure`] removes `X-Session` from the headers that the layer mirrors.
 pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
     if origins.0.is_empty() {
         return None;
@@ -53,10 +55,11 @@ pub(crate) fn cross_origin(origins: &CorsOrigins) -> Option<CorsLayer> {
 }
 
 /// Adds the security headers that a response does not have yet, and disables proxy buffering of streams.
-pub(super) async fn secure<F>(app: &App, request: Request, inner: impl FnOnce(Request) -> F) -> Response
+pub(super) async fn secure<F>(app: &App, mut request: Request, inner: impl FnOnce(Request) -> F) -> Response
 where
     F: Future<Output = Response>,
 {
+    ask_without_session(request.headers_mut());
     let over_tls = app.protection().trusted_proxies.scheme(&request) == "https";
     let mut response = inner(request).await;
     let headers = response.headers_mut();
@@ -72,4 +75,21 @@ where
         headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(TWO_YEARS);
     }
     response
+}
+
+/// Removes `X-Session` from the headers that a preflight request asks for, so that no page of another origin may send
+/// it.
+fn ask_without_session(headers: &mut HeaderMap) {
+    let Some(asked) = headers.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok())
+    else {
+        return;
+    };
+    let names: Vec<&str> = asked.split(',').map(str::trim).collect();
+    let left: Vec<&str> =
+        names.iter().copied().filter(|name| !name.eq_ignore_ascii_case(X_SESSION.as_str())).collect();
+    if left.len() < names.len()
+        && let Ok(left) = HeaderValue::try_from(left.join(","))
+    {
+        headers.insert(ACCESS_CONTROL_REQUEST_HEADERS, left);
+    }
 }

@@ -5,13 +5,15 @@
 use std::net::IpAddr;
 
 use axum::extract::Request;
-use axum::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use axum::http::header::{HeaderMap, HeaderName, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{StatusCode, Uri};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::security::SecuritySettings;
+use crate::security::client_address;
+use crate::security::origin::is_of;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -50,10 +52,7 @@ pub(crate) fn addressed(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Authority, ApiError> {
-    // The request target takes precedence over the header (RFC 9112, 3.2.2).
-    let in_header = || headers.get(HOST)?.to_str().ok()?.parse().ok();
-    let authority: Option<Authority> = uri.authority().cloned().or_else(in_header);
-    authority
+    client_address::addressed(uri, headers)
         .filter(|authority| is_ours(protection, authority.host()))
         .ok_or_else(|| ApiError::of_status(StatusCode::MISDIRECTED_REQUEST))
 }
@@ -68,11 +67,4 @@ fn is_ours(protection: &SecuritySettings, host: &str) -> bool {
         }
         Err(_) => bare.eq_ignore_ascii_case("localhost"),
     }
-}
-
-/// Returns whether the origin is the addressed host itself. The scheme is ignored, because a proxy may
-/// terminate TLS in front of the server.
-fn is_of(origin: &HeaderValue, addressed: &Authority) -> bool {
-    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
-    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(addressed.as_str()))
 }

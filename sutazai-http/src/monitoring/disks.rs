@@ -1,7 +1,7 @@
 //! Disk usage by mount point.
 //!
-//! The text is written beside the recorder, which never removes a series: an unmounted disk would keep its last value
-//! as if it were still there.
+//! The text is written separately from the recorder, which never removes a series: an unmounted disk would keep its
+//! last value as if it were still there.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -72,7 +72,7 @@ mod tests {
             used_percent: 40.0,
             inodes_used_percent: None,
             read_only: false,
-            failed: false,
+            failed: Some(false),
             deleted_files: None,
         };
         let text = |mounts: &[&str]| {

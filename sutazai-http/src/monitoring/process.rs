@@ -1,8 +1,8 @@
 //! Metrics of this process, named as by Prometheus's own client libraries
 //! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>) and read from `/proc`.
 //!
-//! The text is written beside the recorder, whose counters are integers only. Without `/proc` there are no such
-//! metrics.
+//! The text is written separately from the recorder, whose counters are integers only. Without `/proc` there are no
+//! such metrics.
 
 use std::fmt::Write as _;
 

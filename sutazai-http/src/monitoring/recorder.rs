@@ -107,6 +107,7 @@ impl Monitoring {
     }
 
     /// Requires this bearer token from every reader. Without a token, only programs on this machine may read.
+    #[must_use]
     pub fn token(mut self, token: &str) -> Self {
         self.token = Some(Token::of(token));
         self

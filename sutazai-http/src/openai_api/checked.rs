@@ -2,7 +2,7 @@
 
 use sutazai_core::domain::{Constraint, FinishReason, GenerateRequest, ModelUsage};
 use sutazai_core::ports::{ModelBackend, ModelBackendExt};
-use sutazai_core::{Error, ErrorKind, Result, constraints};
+use sutazai_core::{Error, ErrorKind, Result, adapter};
 
 /// Name of the constraint in errors of the core, and the parameter that callers know it by.
 const CONSTRAINT: (&str, &str) = ("constraint", "response_format");
@@ -21,7 +21,7 @@ pub(crate) async fn checked_answer(
     request: GenerateRequest,
 ) -> Result<(String, ModelUsage)> {
     let Some(constraint) = request.constraint.clone() else { return model.complete(request).await };
-    constraints::check_schema(&constraint).await?;
+    adapter::check_schema(&constraint).await?;
     if !model.supports(&constraint) {
         return Err(
             Error::unsupported("no model of this server supports a JSON Schema").with_field(CONSTRAINT.0)
@@ -47,7 +47,7 @@ async fn attempt(
     if usage.refusal.is_some() || usage.finish_reason == FinishReason::ContentFilter {
         return Ok((text, usage));
     }
-    match constraints::check_answer(constraint, &text).await {
+    match adapter::check_answer(constraint, &text).await {
         Ok(()) => Ok((text, usage)),
         Err(_) if usage.finish_reason == FinishReason::Length => {
             let message = format!("the JSON did not end within {max_tokens} tokens; expected more of them");

@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
-    AgentMessageType, FinishReason, MediaType, MissedRuns, OverlapPolicy, Role, Scope, TaskStatus, UserRole,
+    AgentMessageType, FinishReason, MediaType, MissedRuns, OverlapPolicy, PriorityLevel, Role, Scope,
+    TaskStatus, UserRole,
 };
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -34,6 +35,8 @@ pub(crate) type OverlapPolicyWord = Word<OverlapPolicy>;
 pub(crate) type AgentMessageTypeWord = Word<AgentMessageType>;
 /// Format of an uploaded file.
 pub(crate) type MediaTypeWord = Word<MediaType>;
+/// Urgency of a whole analysis.
+pub(crate) type PriorityLevelWord = Word<PriorityLevel>;
 /// Reason why a model's answer ended.
 pub(crate) type FinishReasonWord = Word<FinishReason>;
 
@@ -107,6 +110,14 @@ impl Vocabulary for OverlapPolicy {
 
     fn words() -> Vec<&'static str> {
         Self::ALL.map(Self::as_str).into()
+    }
+}
+
+impl Vocabulary for PriorityLevel {
+    const NAME: &'static str = "PriorityLevel";
+
+    fn words() -> Vec<&'static str> {
+        [Self::Low, Self::Medium, Self::High, Self::Critical].map(Self::as_str).into()
     }
 }
 

@@ -14,16 +14,19 @@ use flate2::write::GzEncoder;
 
 use crate::etag;
 
-/// Content security policy of the pages: they may execute, load and call only what this server provides. Inline
-/// styles are allowed because both libraries need them; Swagger UI has its icons as data URLs, and ReDoc searches in
-/// a worker from a blob.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                      font-src 'self'; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+/// Headers of a file for browsers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delivery {
+    /// Content security policy of the file.
+    pub(super) policy: &'static str,
+    /// Value of the header `Cache-Control`.
+    pub(super) caching: &'static str,
+}
 
 /// Embedded file with its gzip form. It is compressed once per process, because anyone may request it at any rate.
 #[derive(Debug, Clone)]
 pub(super) struct EmbeddedFile {
+    delivery: Delivery,
     content_type: String,
     bytes: Bytes,
     gzip: Bytes,
@@ -32,20 +35,19 @@ pub(super) struct EmbeddedFile {
 }
 
 impl EmbeddedFile {
-    pub(super) fn new(content_type: &str, bytes: Bytes) -> Self {
+    pub(super) fn new(delivery: Delivery, content_type: &str, bytes: Bytes) -> Self {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         // Cannot fail: it writes into memory.
         let gzip = encoder.write_all(&bytes).and_then(|()| encoder.finish()).unwrap_or_default();
         let tag = etag::tag(&bytes);
-        Self { content_type: content_type.to_owned(), bytes, gzip: gzip.into(), tag }
+        Self { delivery, content_type: content_type.to_owned(), bytes, gzip: gzip.into(), tag }
     }
 
-    /// Responds with the file and the policy of the pages, or with 304 when the client has the file already.
+    /// Responds with the file and its policy, or with 304 when the client has the file already.
     pub(super) fn answer(&self, request: &HeaderMap) -> Response {
         let headers = [
-            (CONTENT_SECURITY_POLICY, POLICY),
-            // One hour: the files change only with the program.
-            (CACHE_CONTROL, "public, max-age=3600"),
+            (CONTENT_SECURITY_POLICY, self.delivery.policy),
+            (CACHE_CONTROL, self.delivery.caching),
             (VARY, "accept-encoding"),
             // Weak, because one tag stands for the file in every encoding.
             (ETAG, &format!("W/{}", self.tag)),

@@ -9,6 +9,7 @@ use axum::response::Response;
 use axum::routing::get;
 use sutazai_core::Error;
 
+use super::API_DOCS;
 use super::file::EmbeddedFile;
 use crate::app::App;
 use crate::error::ApiError;
@@ -23,9 +24,10 @@ const SCRIPT: Option<&[u8]> = None;
 /// Serves `/api/redoc` and its script; 404 with the reason when the program was built without ReDoc.
 pub(crate) fn router() -> Router<App> {
     static PAGE_FILE: LazyLock<EmbeddedFile> =
-        LazyLock::new(|| EmbeddedFile::new("text/html; charset=utf-8", PAGE.into()));
+        LazyLock::new(|| EmbeddedFile::new(API_DOCS, "text/html; charset=utf-8", PAGE.into()));
     static SCRIPT_FILE: LazyLock<EmbeddedFile> = LazyLock::new(|| {
-        EmbeddedFile::new("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.unwrap_or_default()))
+        let script = Bytes::from_static(SCRIPT.unwrap_or_default());
+        EmbeddedFile::new(API_DOCS, "text/javascript; charset=utf-8", script)
     });
     Router::new()
         .route("/api/redoc", get(|headers: HeaderMap| async move { embedded(&PAGE_FILE, &headers) }))

@@ -12,6 +12,7 @@ use axum::routing::get;
 use sutazai_core::Error;
 use utoipa_swagger_ui::{Config, serve};
 
+use super::API_DOCS;
 use super::file::EmbeddedFile;
 use crate::app::App;
 use crate::error::ApiError;
@@ -42,7 +43,7 @@ async fn embedded(name: String, request: HeaderMap) -> Result<Response, ApiError
     let config = Config::from("../openapi.json").validator_url("none").deep_linking(true);
     let file = serve(&name, Arc::new(config)).map_err(|e| Error::internal(format!("Swagger UI: {e}")))?;
     let file = file.ok_or_else(|| ApiError::of_status(StatusCode::NOT_FOUND))?;
-    let compress = move || EmbeddedFile::new(&file.content_type, file.bytes.into_owned().into());
+    let compress = move || EmbeddedFile::new(API_DOCS, &file.content_type, file.bytes.into_owned().into());
     let failed = |e| Error::internal("compressing a file failed").with_source(e);
     let made = Arc::new(tokio::task::spawn_blocking(compress).await.map_err(failed)?);
     let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,7 +28,7 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[utoipa::path(
     get,
     path = "/metrics",
-    operation_id = "show_figures",
+    operation_id = "show_server_metrics",
     tag = "health",
     responses(
         (status = 200, description = "All metrics.", body = String, content_type = "text/plain"),

@@ -2,14 +2,20 @@
 
 use axum::Extension;
 use axum::extract::State;
-use sutazai_core::domain::{Caller, ScheduleId};
+use sutazai_core::Error;
+use sutazai_core::domain::{Caller, Schedule, ScheduleId};
 
 use crate::app::App;
 use crate::dto::deleted::Deleted;
-use crate::dto::schedule::{ListSchedules, ScheduleList, ScheduleView, WriteSchedule};
+use crate::dto::schedule::{ScheduleList, ScheduleTimes, ScheduleView, TimesOf, WriteSchedule};
+use crate::dto::task::TaskView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::{IdPath, Json, Query};
+use crate::extract::{IdPath, Json, PageQuery, Query};
+use crate::monitoring::counts;
+
+/// Number of due times of an expression that are shown.
+const SHOWN_TIMES: usize = 5;
 
 /// List the caller's schedules.
 #[utoipa::path(
@@ -17,16 +23,18 @@ use crate::extract::{IdPath, Json, Query};
     path = "/api/v1/schedules",
     operation_id = "list_schedules",
     tag = "schedules",
-    params(ListSchedules),
+    params(PageQuery::<ScheduleId>),
     responses((status = 200, description = "One page of schedules, newest first.", body = ScheduleList)),
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Query(list): Query<ListSchedules>,
+    PageQuery(page): PageQuery<ScheduleId>,
 ) -> Result<Reply, ApiError> {
-    let page = app.schedules()?.list(&caller, list.query()?).await?;
-    Ok(Reply::ok(&ScheduleList::from(page)))
+    let schedules = app.require_schedules()?;
+    let page = schedules.list(&caller, None, page).await?;
+    let tasks = schedules.last_tasks(&page.items).await?;
+    Ok(Reply::ok(&ScheduleList::from(page.map(|schedule| ScheduleView::new(schedule, &tasks)))))
 }
 
 /// Create a schedule.
@@ -48,8 +56,8 @@ pub(crate) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<WriteSchedule>,
 ) -> Result<Reply, ApiError> {
-    let schedule = app.schedules()?.create(&caller, body.into()).await?;
-    Ok(Reply::created(&ScheduleView::from(schedule)))
+    let schedule = app.require_schedules()?.create(&caller, body.into()).await?;
+    Ok(Reply::created(&view(&app, schedule).await?))
 }
 
 /// Show a schedule.
@@ -66,8 +74,8 @@ pub(crate) async fn show(
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<ScheduleId>,
 ) -> Result<Reply, ApiError> {
-    let schedule = app.schedules()?.get(&caller, id).await?;
-    Ok(Reply::ok(&ScheduleView::from(schedule)))
+    let schedule = app.require_schedules()?.get(&caller, id).await?;
+    Ok(Reply::ok(&view(&app, schedule).await?))
 }
 
 /// Replace a schedule.
@@ -88,8 +96,55 @@ pub(crate) async fn replace(
     IdPath(id): IdPath<ScheduleId>,
     Json(body): Json<WriteSchedule>,
 ) -> Result<Reply, ApiError> {
-    let schedule = app.schedules()?.replace(&caller, id, body.into()).await?;
-    Ok(Reply::ok(&ScheduleView::from(schedule)))
+    let schedule = app.require_schedules()?.replace(&caller, id, body.into()).await?;
+    Ok(Reply::ok(&view(&app, schedule).await?))
+}
+
+/// Run a schedule now.
+///
+/// Submits its task at once, for the owner of the schedule; its due times do not change.
+#[utoipa::path(
+    post,
+    path = "/api/v1/schedules/{id}/run",
+    operation_id = "run_schedule",
+    tag = "schedules",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 202, description = "The task was accepted.", body = TaskView),
+        (status = 409, description = "The last task of the schedule has not ended, and its `overlap_policy` is not `allow`."),
+    ),
+)]
+pub(crate) async fn run(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<ScheduleId>,
+) -> Result<Reply, ApiError> {
+    let task = app.require_schedules()?.run_now(&caller, id).await?;
+    counts::requested(&task.agent);
+    Ok(Reply::accepted(&TaskView::from(task)))
+}
+
+/// Show the next due times of a cron expression.
+///
+/// Evaluates an expression as a schedule does, without creating one.
+#[utoipa::path(
+    get,
+    path = "/api/v1/schedules/times",
+    operation_id = "show_schedule_times",
+    tag = "schedules",
+    params(TimesOf),
+    responses((status = 200, description = "The next five due times.", body = ScheduleTimes)),
+)]
+pub(crate) async fn times(State(app): State<App>, Query(of): Query<TimesOf>) -> Result<Reply, ApiError> {
+    let zone = of.time_zone.as_deref().unwrap_or("UTC");
+    let items = app.require_schedules()?.next_times(&of.cron, zone, SHOWN_TIMES)?;
+    Ok(Reply::ok(&ScheduleTimes { items }))
+}
+
+/// Returns a schedule with its last task.
+async fn view(app: &App, schedule: Schedule) -> Result<ScheduleView, Error> {
+    let tasks = app.require_schedules()?.last_tasks(std::slice::from_ref(&schedule)).await?;
+    Ok(ScheduleView::new(schedule, &tasks))
 }
 
 /// Delete a schedule; its tasks remain.
@@ -106,6 +161,6 @@ pub(crate) async fn delete(
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<ScheduleId>,
 ) -> Result<Reply, ApiError> {
-    app.schedules()?.delete(&caller, id).await?;
+    app.require_schedules()?.delete(&caller, id).await?;
     Ok(Reply::ok(&Deleted { id: id.0 }))
 }

@@ -5,8 +5,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use axum::extract::{ConnectInfo, Request};
-use axum::http::header::{FORWARDED, HeaderName};
-use axum::http::{Extensions, HeaderMap};
+use axum::http::header::{FORWARDED, HOST, HeaderName};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{Extensions, HeaderMap, Uri};
 use ipnet::IpNet;
 use sutazai_core::Error;
 
@@ -14,6 +16,7 @@ use crate::server::OverTls;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Networks of proxies whose forwarded addresses are trusted; none by default. As text: networks or addresses,
 /// separated by commas.
@@ -72,13 +75,24 @@ impl TrustedProxies {
     /// Returns the scheme that the client used, `https` or `http`: that of the connection, or the one a trusted proxy
     /// reports.
     pub(crate) fn scheme(&self, request: &Request) -> &'static str {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let over_tls = request.extensions().get::<OverTls>().is_some();
-        let told = || {
-            let trusted = peer.is_some_and(|peer| self.trusts(peer.0.ip().to_canonical()));
-            trusted && is_told_https(request.headers())
-        };
+        self.scheme_by(request.extensions(), request.headers())
+    }
+
+    /// Like [`scheme`](Self::scheme), for the parts of a request.
+    pub(crate) fn scheme_by(&self, extensions: &Extensions, headers: &HeaderMap) -> &'static str {
+        let over_tls = extensions.get::<OverTls>().is_some();
+        let told = || self.is_proxied(extensions) && is_told_https(headers);
         if over_tls || told() { "https" } else { "http" }
+    }
+
+    /// Returns the host and port that the client addressed: those of the request, or the ones a trusted proxy reports.
+    pub(crate) fn authority(&self, request: &Parts) -> Option<Authority> {
+        let told = self.is_proxied(&request.extensions).then(|| told_host(&request.headers)).flatten();
+        told.or_else(|| addressed(&request.uri, &request.headers))
+    }
+
+    fn is_proxied(&self, extensions: &Extensions) -> bool {
+        peer(extensions).is_some_and(|peer| self.trusts(peer))
     }
 
     /// Returns the first address, starting from the server, that is not a trusted proxy.
@@ -126,16 +140,37 @@ fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical())
 }
 
+/// Returns the host and port in the request itself. The request target takes precedence over the header (RFC 9112,
+/// 3.2.2).
+pub(crate) fn addressed(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    let in_header = || headers.get(HOST)?.to_str().ok()?.parse().ok();
+    uri.authority().cloned().or_else(in_header)
+}
+
+/// Returns the host that the nearest proxy was called by, as it reports. If the two headers disagree, one of them may
+/// be the client's own, so neither counts.
+fn told_host(headers: &HeaderMap) -> Option<Authority> {
+    let standard = last(headers, &FORWARDED).and_then(|element| parameter(element, "host"));
+    let standard = standard.map(|host| host.trim_matches('"'));
+    let told = match (standard, last(headers, &X_FORWARDED_HOST)) {
+        (Some(standard), Some(usual)) => Some(standard).filter(|host| host.eq_ignore_ascii_case(usual)),
+        (standard, usual) => standard.or(usual),
+    };
+    told?.parse().ok()
+}
+
+/// Returns the last element of a header that is a list: the nearest proxy appended it.
+fn last<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+    value.rsplit(',').next().map(str::trim)
+}
+
 /// Returns whether the nearest proxy reports that it was called over TLS. If the two headers disagree, one of
 /// them may be the client's own, so the answer is no.
 fn is_told_https(headers: &HeaderMap) -> bool {
-    let last = |name: HeaderName| {
-        let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
-        value.rsplit(',').next().map(str::trim)
-    };
     let is_https = |proto: &str| proto.trim_matches('"').eq_ignore_ascii_case("https");
-    let standard = last(FORWARDED).and_then(|element| parameter(element, "proto"));
-    match (standard.map(is_https), last(X_FORWARDED_PROTO).map(is_https)) {
+    let standard = last(headers, &FORWARDED).and_then(|element| parameter(element, "proto"));
+    match (standard.map(is_https), last(headers, &X_FORWARDED_PROTO).map(is_https)) {
         (Some(standard), Some(usual)) => standard && usual,
         (standard, usual) => standard.or(usual).unwrap_or(false),
     }
@@ -246,6 +281,41 @@ mod tests {
         ] {
             assert_eq!(scheme(own, false, lines), expected, "{lines:?}");
             assert_eq!(scheme(own, true, lines), "https");
+        }
+    }
+
+    #[test]
+    fn addressed_host_comes_from_the_request_or_a_trusted_proxy() {
+        let authority = |proxies: &str, lines: &[(&'static str, &str)]| {
+            let mut request: Request = Request::default();
+            let peer = SocketAddr::new("10.0.0.1".parse().unwrap(), 1);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            for (name, value) in lines {
+                request.headers_mut().append(*name, value.parse().unwrap());
+            }
+            let proxies: TrustedProxies = proxies.parse().unwrap();
+            proxies.authority(&request.into_parts().0).map_or_else(String::new, |host| host.to_string())
+        };
+        let own = ("host", "inner:8000");
+        let told = [own, ("x-forwarded-host", "app.example.org:8443")];
+        assert_eq!(authority("", &told), "inner:8000", "anybody may say so");
+        assert_eq!(authority("", &[]), "");
+        for (lines, expected) in [
+            (&[own][..], "inner:8000"),
+            (&told, "app.example.org:8443"),
+            (&[own, ("x-forwarded-host", "evil.example, app.example.org")], "app.example.org"),
+            (
+                &[own, ("x-forwarded-host", "evil.example"), ("x-forwarded-host", "app.example.org")],
+                "app.example.org",
+            ),
+            (&[own, ("forwarded", "for=1.2.3.4;host=\"app.example.org:8443\"")], "app.example.org:8443"),
+            (
+                &[own, ("forwarded", "host=evil.example"), ("x-forwarded-host", "app.example.org")],
+                "inner:8000",
+            ),
+            (&[own, ("x-forwarded-host", "not a host")], "inner:8000"),
+        ] {
+            assert_eq!(authority("10.0.0.0/8", lines), expected, "{lines:?}");
         }
     }
 

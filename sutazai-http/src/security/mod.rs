@@ -3,10 +3,11 @@
 
 pub(crate) mod address_lockout;
 pub(crate) mod body_limit;
-mod client_address;
+pub(crate) mod client_address;
 mod cors_origins;
 pub(crate) mod governor;
 pub(crate) mod log_throttle;
+pub(crate) mod origin;
 pub(crate) mod request_memory;
 mod settings;
 pub(crate) mod uploads;

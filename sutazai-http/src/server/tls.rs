@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use sutazai_core::adapter::read_private_file;
 use sutazai_core::ports::Clock;
 use sutazai_core::{Error, Result};
 use tokio_rustls::TlsAcceptor;
@@ -18,7 +19,6 @@ use tokio_rustls::rustls::{self, InconsistentKeys};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::TlsFiles;
-use crate::private_file::read_private_file;
 
 /// Interval at which the files are checked for changes. Polling also works for symbolic links and mounted secrets,
 /// where file notifications are unreliable.
@@ -120,7 +120,7 @@ fn read(files: &TlsFiles, clock: &dyn Clock) -> Result<CertifiedKey> {
         let why = format!("the certificate in {certificate} expired at {}", validity.not_after);
         return Err(Error::invalid(CERTIFICATE, why));
     }
-    let text = read_private_file(&files.key)
+    let text = read_private_file(&files.key, user())
         .map_err(|e| Error::invalid(KEY, format!("the private key cannot be read: {e}")))?;
     let private = PrivateKeyDer::from_pem_slice(text.as_bytes())
         .map_err(|e| Error::invalid(KEY, format!("expected a PEM private key in {key}: {e}")))?;
@@ -130,6 +130,18 @@ fn read(files: &TlsFiles, clock: &dyn Clock) -> Result<CertifiedKey> {
         }
         e => Error::invalid(KEY, format!("expected a private key that can be used in {key}: {e}")),
     })
+}
+
+/// Returns the effective user id of this process.
+#[cfg(unix)]
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Returns 0, because this system has no user ids.
+#[cfg(not(unix))]
+fn user() -> u32 {
+    0
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A client that reads slowly blocks nothing: the next event is taken from its subscription only after the previous
 //! one has been sent. A task of its own reads each subscription (`reader`), so that none holds a database connection
 //! while this connection waits for its client or for another subscription. A connection holds one message, plus one
-//! for each subscription beside what its stream has read.
+//! for each subscription in addition to what its stream has read.
 
 use std::pin::pin;
 use std::sync::Arc;

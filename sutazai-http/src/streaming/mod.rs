@@ -4,6 +4,7 @@
 //! * `resume`: determines where a stream resumes after a disconnect,
 //! * `reader`: reads a stream independently of how fast its client reads,
 //! * `streams`: bounds the concurrent streams of one user,
+//! * `snapshots`: measures the machine once for all streams of snapshots,
 //! * `request_limit`: bounds how often a WebSocket can cause database queries,
 //! * `message`: JSON messages of a WebSocket,
 //! * `connection`: one WebSocket from its opening to its close.
@@ -14,4 +15,5 @@ pub(crate) mod message;
 pub(crate) mod reader;
 mod request_limit;
 pub(crate) mod resume;
+pub(crate) mod snapshots;
 pub(crate) mod streams;

@@ -22,21 +22,17 @@ pub(crate) struct Resume<T> {
     pub(crate) field: &'static str,
 }
 
-/// Query parameters of a stream.
+/// Query parameter of a stream.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct StreamParameters {
+struct StreamParameters {
     after: Option<String>,
-    /// Accepted here, but read earlier by `middleware::authenticate`.
-    #[serde(rename = "ticket")]
-    _ticket: Option<String>,
 }
 
 impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Resume<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Query(StreamParameters { after, .. }) = Query::from_request_parts(parts, state).await?;
+        let Query(StreamParameters { after }) = Query::from_request_parts(parts, state).await?;
         // Both are parsed even if only one is used, so that an invalid value is never ignored.
         let after = after.map(|text| read_id(&text, AFTER)).transpose()?;
         let last = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());

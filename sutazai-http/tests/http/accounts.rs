@@ -19,8 +19,7 @@ use sutazai_core::memory::{
     MemoryApiKeyStore, MemoryConversationStore, MemoryDocumentStore, MemoryIdentityStore,
     MemoryScheduleStore, MemoryTaskStore,
 };
-use sutazai_core::ports::{Agent, AgentContext, Clock, IdentityStore, TaskStore};
-use sutazai_core::schedules::Schedules;
+use sutazai_core::ports::{Agent, AgentContext, Clock, IdentityStore, TaskRecords};
 use sutazai_core::testing::{ManualClock, ScriptedModelBackend};
 use sutazai_core::{ErrorKind, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -38,12 +37,7 @@ struct Worker;
 #[async_trait]
 impl Agent for Worker {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "worker".into(),
-            description: "Does nothing.".into(),
-            capabilities: vec!["testing".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("worker", "Does nothing.").capabilities(["testing"])
     }
 
     async fn run(&self, _: &AgentContext) -> Result<Step> {
@@ -78,10 +72,11 @@ impl Place {
             clock.clone(),
             config,
         );
-        let identity = identity.with_data(data.clone());
+        let identity = identity.data(data.clone());
         let engine = Engine::builder()
             .task_store(tasks.clone())
-            .identity_store(users.clone())
+            .identity(identity.clone())
+            .schedule_store(data.schedules)
             .access(config.access)
             .max_pending_per_owner(3)
             .clock(clock.clone())
@@ -89,17 +84,16 @@ impl Place {
             .model(Arc::new(ScriptedModelBackend::replying(|_| "Yes.")))
             .build()
             .unwrap();
-        let app = App::new(engine.clone(), Some(identity.clone()))
-            .with_chat(
+        let app = App::new(engine.clone())
+            .chat(
                 Chat::new(data.conversations, engine.clone())
                     .max_conversations_per_user(2)
                     .message_quota_per_user(MessageQuota { messages: 3, bytes: 100 }),
             )
-            .with_documents(
+            .documents(
                 Documents::new(data.documents, clock.clone())
                     .quota_per_user(DocumentQuota { documents: 2, bytes: 20 }),
-            )
-            .with_schedules(Schedules::new(data.schedules, engine));
+            );
         let server = Server::of_users(app, identity, ServerConfig::default()).await;
         let place = Self { server, clock, tasks, users };
         let new = NewUser {
@@ -183,7 +177,9 @@ async fn metrics_are_for_admins_where_the_policy_says_so() {
     let place = Place::new(IdentityConfig { access, ..IdentityConfig::default() }).await;
     success(place.register("ada", None).await, 201).await;
     let (ada, root) = (place.sign_in("ada").await, place.sign_in("root_1").await);
-    failure(ada.get("/api/v1/system/metrics").await, 403, "forbidden").await;
+    for path in ["", "/history?series=a", "/series"] {
+        failure(ada.get(&format!("/api/v1/system/metrics{path}")).await, 403, "forbidden").await;
+    }
     success(root.get("/api/v1/system/metrics").await, 200).await;
     let body = json!({ "name": "x", "scopes": ["tasks:read", "metrics:read"] });
     names(ada.post("/api/v1/auth/api-keys", &body).await, 422, "invalid_input", "scopes").await;
@@ -245,9 +241,9 @@ async fn only_a_token_that_was_exchanged_ends_its_session() {
     let ada = place.sign_in("ada").await;
     let token = ada.signed_in["refresh_token"].as_str().unwrap().to_owned();
     let (session, _) = token.split_once('.').unwrap();
-    let guessed = format!("{session}.{}", "0".repeat(64));
-    failure(place.refresh(&guessed).await, 401, "unauthenticated").await;
-    assert_eq!(ada.get("/api/v1/auth/me").await.status(), 200, "a guess ended the session");
+    let forged = format!("{session}.{}", "0".repeat(64));
+    failure(place.refresh(&forged).await, 401, "unauthenticated").await;
+    assert_eq!(ada.get("/api/v1/auth/me").await.status(), 200, "a forged token ended the session");
     let next = success(place.refresh(&token).await, 200).await;
     place.clock.advance(Duration::from_secs(31));
     failure(place.refresh(&token).await, 401, "unauthenticated").await;
@@ -438,8 +434,8 @@ async fn guesses_at_one_account_are_slowed_down_and_its_user_is_not() {
             tokio::task::yield_now().await;
         }
     }
-    for guess in waiting {
-        kinds.push(guess.await.unwrap().unwrap_err().kind());
+    for attempt in waiting {
+        kinds.push(attempt.await.unwrap().unwrap_err().kind());
     }
     let refused = kinds.iter().filter(|kind| **kind == ErrorKind::RateLimited).count();
     assert_eq!((refused, kinds.len()), (4, 10), "{kinds:?}");

@@ -41,6 +41,7 @@ fn routes(id: &str) -> Vec<(Method, String)> {
         (Method::GET, "/api/v1/admin/users".into()),
         (Method::POST, format!("/api/v1/admin/users/{id}/disable")),
         (Method::POST, format!("/api/v1/admin/users/{id}/enable")),
+        (Method::GET, format!("/api/v1/admin/users/{id}")),
         (Method::PUT, format!("/api/v1/admin/users/{id}/role")),
         (Method::DELETE, format!("/api/v1/admin/users/{id}")),
         (Method::GET, "/api/v1/admin/invitations".into()),
@@ -290,4 +291,72 @@ async fn server_without_users_has_task_administration_only() {
     for path in ["/api/v1/admin/users", "/api/v1/auth/sessions", "/api/v1/auth/api-keys"] {
         failure(ask(Method::GET, path).await, 501, "unsupported").await;
     }
+}
+
+#[tokio::test]
+async fn admin_creates_users_and_shows_them() {
+    let server = Server::start().await;
+    let (root, eve) = (admin(&server, "root_1").await, server.user("eve").await);
+    let path = "/api/v1/admin/users";
+    let body = json!({ "username": "ada", "email": "ada@example.org", "password": PASSWORD });
+    failure(eve.post(path, &body).await, 403, "forbidden").await;
+    let ada = success(root.post(path, &body).await, 201).await;
+    assert_eq!(
+        (&ada["username"], &ada["role"], &ada["disabled"], &ada["last_login_at"]),
+        (&json!("ada"), &json!("user"), &json!(false), &Value::Null)
+    );
+    let shown = format!("{path}/{}", ada["id"].as_str().unwrap());
+    assert_eq!(success(root.get(&shown).await, 200).await, ada);
+    failure(eve.get(&shown).await, 403, "forbidden").await;
+    failure(root.get(&format!("{path}/{NOBODYS}")).await, 404, "not_found").await;
+    sign_in(&server, "ada").await;
+    let second = json!({
+        "username": "root_2", "email": "root_2@example.org", "password": PASSWORD, "role": "admin",
+    });
+    assert_eq!(success(root.post(path, &second).await, 201).await["role"], "admin");
+    success(sign_in(&server, "root_2").await.get(path).await, 200).await;
+    names(root.post(path, &body).await, 409, "conflict", "username").await;
+    for (field, value) in [
+        ("username", json!("a b")),
+        ("email", json!("ada")),
+        ("password", json!("password1")),
+        ("role", json!("root")),
+        ("disabled", json!(true)),
+    ] {
+        let mut bad = json!({ "username": "bob", "email": "bob@example.org", "password": PASSWORD });
+        bad[field] = value;
+        names(root.post(path, &bad).await, 422, "invalid_input", field).await;
+    }
+}
+
+#[tokio::test]
+async fn admin_sets_the_password_of_another_user() {
+    let server = Server::start().await;
+    let (root, eve) = (admin(&server, "root_1").await, server.user("eve").await);
+    let ada = server.user("ada").await;
+    let body = json!({ "name": "a key", "scopes": ["tasks:read"] });
+    let key = success(ada.post("/api/v1/auth/api-keys", &body).await, 201).await;
+    let set = async |by: &User<'_>, id: &str, password: &str| {
+        let path = format!("/api/v1/admin/users/{id}/password");
+        by.request(Method::PUT, &path).json(&json!({ "password": password })).send().await.unwrap()
+    };
+    let new = "a staple of batteries";
+    failure(set(&eve, id(&ada), new).await, 403, "forbidden").await;
+    failure(set(&root, id(&root), new).await, 409, "conflict").await;
+    failure(set(&root, NOBODYS, new).await, 404, "not_found").await;
+    for weak in ["short", "password1", "ada@example.org"] {
+        names(set(&root, id(&ada), weak).await, 422, "invalid_input", "password").await;
+    }
+    let changed = success(set(&root, id(&ada), new).await, 200).await;
+    assert_eq!(changed, json!({ "ended": 1, "revoked_keys": 1 }));
+    failure(ada.get("/api/v1/auth/me").await, 401, "unauthenticated").await;
+    let with_key = server.request(Method::GET, "/api/v1/tasks").bearer_auth(key["key"].as_str().unwrap());
+    failure(with_key.send().await.unwrap(), 401, "unauthenticated").await;
+    let login = async |password: &str| {
+        let body = json!({ "login": "ada", "password": password });
+        server.request(Method::POST, "/api/v1/auth/login").json(&body).send().await.unwrap()
+    };
+    failure(login(PASSWORD).await, 401, "unauthenticated").await;
+    success(login(new).await, 200).await;
+    success(eve.get("/api/v1/auth/me").await, 200).await;
 }

@@ -281,3 +281,102 @@ async fn refusal_is_stored_and_history_shrinks_on_context_overflow() {
     let told = events(say(&ada, &id, "Two?").await).await;
     assert_eq!((told[0].1["text"].as_str(), model.requests().len()), (Some("x"), 3));
 }
+
+async fn listed(user: &User<'_>) -> Vec<String> {
+    let page = success(user.get(PATH).await, 200).await;
+    let titles = page["items"].as_array().unwrap().iter();
+    titles.map(|item| item["title"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn conversation_is_renamed() {
+    let (server, _) = scripted(["x"]).await;
+    let [ada, eve] = [server.user("ada").await, server.user("eve").await];
+    let id = begin(&ada, json!({ "title": "old" })).await;
+    let path = format!("{PATH}/{id}/title");
+    let rename = async |user: &User<'_>, body: Value| {
+        user.request(Method::PUT, &path).json(&body).send().await.unwrap()
+    };
+    let renamed = success(rename(&ada, json!({ "title": "Über 🦀" })).await, 200).await;
+    assert_eq!((&renamed["id"], &renamed["title"]), (&json!(id), &json!("Über 🦀")));
+    let shown = success(ada.get(&format!("{PATH}/{id}")).await, 200).await;
+    assert_eq!(shown["conversation"], renamed);
+    for (body, field) in [
+        (json!({ "title": "x".repeat(201) }), "title"),
+        (json!({ "title": "a\u{0}b" }), "title"),
+        (json!({}), "title"),
+        (json!({ "name": "x" }), "name"),
+    ] {
+        names(rename(&ada, body).await, 422, "invalid_input", field).await;
+    }
+    failure(rename(&eve, json!({ "title": "mine" })).await, 404, "not_found").await;
+    assert_eq!(listed(&ada).await, ["Über 🦀"]);
+}
+
+#[tokio::test]
+async fn untitled_conversation_is_called_by_its_first_words() {
+    let (server, _) = scripted(["a", "b", "c"]).await;
+    let ada = server.user("ada").await;
+    let id = begin(&ada, json!({})).await;
+    events(say(&ada, &id, "Why is\n the sea salty?").await).await;
+    assert_eq!(listed(&ada).await, ["Why is the sea salty?"]);
+    events(say(&ada, &id, "And the lakes?").await).await;
+    assert_eq!(listed(&ada).await, ["Why is the sea salty?"], "only the first message counts");
+    let titled = begin(&ada, json!({ "title": "mine" })).await;
+    events(say(&ada, &titled, "Hello").await).await;
+    assert_eq!(listed(&ada).await, ["mine", "Why is the sea salty?"]);
+}
+
+#[tokio::test]
+async fn conversation_with_the_latest_message_comes_first() {
+    let (server, _) = scripted(["a", "b"]).await;
+    let ada = server.user("ada").await;
+    let mut ids = Vec::new();
+    for title in ["one", "two", "three"] {
+        ids.push(begin(&ada, json!({ "title": title })).await);
+    }
+    events(say(&ada, &ids[0], "hello").await).await;
+    assert_eq!(listed(&ada).await, ["one", "three", "two"]);
+    let first = success(ada.get(&format!("{PATH}?limit=1")).await, 200).await;
+    let cursor = first["next_cursor"].as_str().unwrap().to_owned();
+    // A conversation that moves to the front does not come twice.
+    events(say(&ada, &ids[1], "hello").await).await;
+    let rest = success(ada.get(&format!("{PATH}?limit=10&cursor={cursor}")).await, 200).await;
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["items"][0]["title"]), (1, &json!("three")));
+    for bad in [&cursor[1..], &cursor.to_uppercase(), &ids[0].replace('-', "")] {
+        if bad != cursor {
+            names(ada.get(&format!("{PATH}?cursor={bad}")).await, 422, "invalid_input", "cursor").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn model_is_asked_again_about_the_latest_message() {
+    let broken = ScriptedAnswer::Broken("It ".into(), Error::unavailable("cut"));
+    let answers = [broken, "It is salty.".into(), "Because of rivers.".into()];
+    let (server, model) = scripted(answers).await;
+    let [ada, eve] = [server.user("ada").await, server.user("eve").await];
+    let id = begin(&ada, json!({})).await;
+    let path = format!("{PATH}/{id}/answer");
+    failure(ada.post(&path, &json!({})).await, 409, "conflict").await;
+    events(say(&ada, &id, "How is the sea?").await).await;
+    failure(eve.post(&path, &json!({})).await, 404, "not_found").await;
+    for (body, field) in [
+        (json!({ "max_tokens": 0 }), "max_tokens"),
+        (json!({ "temperature": 3 }), "temperature"),
+        (json!({ "x": 1 }), "x"),
+    ] {
+        names(ada.post(&path, &body).await, 422, "invalid_input", field).await;
+    }
+    let told = events(ada.request(Method::POST, &path).send().await.unwrap()).await;
+    let done = &told.last().unwrap().1;
+    let kept = messages(&ada, &id).await;
+    let said: Vec<&str> = kept.iter().map(|message| message["content"].as_str().unwrap()).collect();
+    assert_eq!(said, ["How is the sea?", "It ", "It is salty."]);
+    assert_eq!((&done["message"], &done["in_reply_to"]), (&kept[2], &kept[0]["id"]));
+    let question = ChatMessage::user("How is the sea?");
+    assert_eq!(model.requests()[1].messages, std::slice::from_ref(&question), "not the answer that was cut");
+    events(say(&ada, &id, "Why?").await).await;
+    let history = [question, ChatMessage::assistant("It is salty."), ChatMessage::user("Why?")];
+    assert_eq!(model.requests()[2].messages, history, "only the last answer");
+}

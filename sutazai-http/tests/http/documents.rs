@@ -87,7 +87,9 @@ async fn uploaded_file_is_split_into_chunks() {
     let chunk = json!({ "document_id": document["id"], "index": 0, "start": 0, "end": 29, "text": text });
     assert_eq!(chunks, json!({ "items": [chunk], "next_from": null }));
     let passages = success(ada.get(&format!("{PATH}/search?q=MOON")).await, 200).await;
-    assert_eq!(passages, json!({ "items": [{ "title": "The moon", "score": 0.288, "chunk": chunk }] }));
+    let matches = [json!({ "start": 10, "end": 14 })];
+    let passage = json!({ "title": "The moon", "score": 0.288, "chunk": chunk, "matches": matches });
+    assert_eq!(passages, json!({ "items": [passage] }));
 
     // Without a content type, the extension of the name determines the format; without a title, the name is the
     // title.
@@ -372,4 +374,52 @@ async fn oversized_upload_is_rejected() {
     let fits = &large[..9_000_000];
     let document = success(upload(&ada, &[Part::file("a.txt", "text/plain", fits)]).await, 201).await;
     assert_eq!(document["chunks"], 9_000);
+}
+
+#[tokio::test]
+async fn matches_are_places_in_characters() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let text = "🦀 Die STRASSE, die Straße\u{ad} und ein roter Fuchs; rot, Fuchs.";
+    success(upload(&ada, &[Part::file("a.txt", "text/plain", text.as_bytes())]).await, 201).await;
+    let chars: Vec<char> = text.chars().collect();
+    for (query, expected) in [
+        ("stra%C3%9Fe", &["STRASSE", "Straße"][..]),
+        ("%22roter+fuchs%22", &["roter Fuchs"]),
+        ("fuchs+rot", &["Fuchs", "rot", "Fuchs"]),
+    ] {
+        let found = success(ada.get(&format!("{PATH}/search?q={query}")).await, 200).await;
+        let places = found["items"][0]["matches"].as_array().unwrap().iter();
+        let at = |place: &Value, side: &str| usize::try_from(place[side].as_u64().unwrap()).unwrap();
+        let words = places.map(|place| chars[at(place, "start")..at(place, "end")].iter().collect());
+        assert_eq!(words.collect::<Vec<String>>(), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn document_is_renamed() {
+    let server = Server::start().await;
+    let [ada, eve] = [server.user("ada").await, server.user("eve").await];
+    let file = Part::file("a.txt", "text/plain", b"some apples");
+    let document = success(upload(&ada, &[file]).await, 201).await;
+    let path = format!("{PATH}/{}", document["id"].as_str().unwrap());
+    let rename = async |user: &User<'_>, body: Value| {
+        user.request(Method::PUT, &format!("{path}/title")).json(&body).send().await.unwrap()
+    };
+    let renamed = success(rename(&ada, json!({ "title": "Äpfel" })).await, 200).await;
+    let mut expected = document.clone();
+    expected["title"] = json!("Äpfel");
+    assert_eq!(renamed, expected);
+    assert_eq!(success(ada.get(&path).await, 200).await, expected);
+    let found = success(ada.get(&format!("{PATH}/search?q=apples")).await, 200).await;
+    assert_eq!(found["items"][0]["title"], "Äpfel");
+    for (body, field) in [
+        (json!({ "title": "x".repeat(256) }), "title"),
+        (json!({ "title": "a\u{0}b" }), "title"),
+        (json!({}), "title"),
+        (json!({ "titel": "x" }), "titel"),
+    ] {
+        names(rename(&ada, body).await, 422, "invalid_input", field).await;
+    }
+    failure(rename(&eve, json!({ "title": "mine" })).await, 404, "not_found").await;
 }

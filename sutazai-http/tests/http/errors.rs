@@ -12,15 +12,9 @@ use crate::support::{Panicking, Server, failure, names, success};
 async fn unknown_paths_and_methods_are_404_and_405() {
     let server = Server::start().await;
     let ada = server.user("ada").await;
-    for path in [
-        "/",
-        "/api",
-        "/api/v1/nothing",
-        "/api/v1/tasks/",
-        "/health/",
-        "/api/v1/agents/worker/analyze",
-        "/%ff",
-    ] {
+    for path in
+        ["/api", "/api/v1/nothing", "/api/v1/tasks/", "/health/", "/api/v1/agents/worker/analyze", "/%ff"]
+    {
         failure(ada.get(path).await, 404, "not_found").await;
     }
     for (method, path, allowed) in [

@@ -29,6 +29,7 @@ fn out_of_reach() -> (MockIdentityStore, MockApiKeyStore) {
     store.expect_sessions().returning(|_, _| Err(cut()));
     store.expect_revoke().returning(|_, _| Err(cut()));
     store.expect_revoke_all().returning(|_, _| Err(cut()));
+    store.expect_revoked_since().returning(|_| Err(cut()));
     keys.expect_create().returning(|_| Err(cut()));
     keys.expect_find().returning(|_| Err(cut()));
     keys.expect_api_keys().returning(|_| Err(cut()));
@@ -116,6 +117,7 @@ async fn api_key_is_not_rejected_while_the_store_is_unavailable() {
 #[tokio::test]
 async fn failed_logout_is_not_reported_as_success() {
     let (mut store, keys) = (MockIdentityStore::new(), MockApiKeyStore::new());
+    store.expect_revoked_since().returning(|_| Ok(Vec::new()));
     let mut faults = 1;
     store.expect_revoke().times(2).returning(move |_, _| {
         faults -= 1;

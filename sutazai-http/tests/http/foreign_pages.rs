@@ -1,11 +1,8 @@
 //! Without authentication, a page in a browser on the same machine has no more access than a remote caller.
 
-use std::sync::Arc;
-
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use sutazai_core::engine::Engine;
-use sutazai_core::memory::MemoryTaskStore;
 use sutazai_http::{App, Monitoring, SecuritySettings};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
@@ -14,13 +11,13 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use crate::support::{Server, failure, success};
 
 async fn without_users(origins: &str) -> Server {
-    let engine = Engine::builder().task_store(Arc::new(MemoryTaskStore::new())).build().unwrap();
+    let engine = Engine::builder().build().unwrap();
     let protection = SecuritySettings {
         cors_origins: origins.parse().unwrap(),
         listen: Some("127.0.0.1".parse().unwrap()),
         ..SecuritySettings::default()
     };
-    let app = App::new(engine, None).protected(protection).monitoring(Monitoring::install().unwrap());
+    let app = App::new(engine).security(protection).monitoring(Monitoring::install().unwrap());
     Server::of_app(app).await
 }
 

@@ -5,16 +5,17 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sutazai_core::domain::Caller;
 
-use crate::document::{Operation, operations};
 use crate::documents::{Part, upload};
 use crate::openai_api::refused;
+use crate::openapi::{Operation, operations};
 use crate::support::{Server, User, failure, success};
 
 const NOBODYS: &str = "0195f3a0-0000-7000-8000-000000000000";
 
 /// Operations that require no authentication.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 9] = [
     "GET /api/openapi.json",
+    "GET /api/v1/setup",
     "GET /health",
     "GET /health/ready",
     // Requires its own token, or a program on the same machine.
@@ -22,6 +23,7 @@ const OPEN: [&str; 7] = [
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/register",
+    "POST /api/v1/setup",
 ];
 
 /// Creates an object of `owner` for the `{id}` of this path, and returns its id.
@@ -70,6 +72,9 @@ fn body(operation: &Operation) -> Option<Value> {
     operation.described.get("requestBody")?;
     Some(match operation.described["operationId"].as_str().unwrap() {
         "say" => json!({ "content": "hello" }),
+        "ask_again" => json!({}),
+        "rename_conversation" | "rename_document" => json!({ "title": "new" }),
+        "set_user_password" => json!({ "password": "a staple of batteries" }),
         "replace_schedule" => schedule(),
         "change_role" => json!({ "role": "admin" }),
         _ => panic!("add a body for {}", operation.name()),
@@ -105,7 +110,10 @@ async fn objects_of_another_user_are_404_on_every_route() {
         }
         let name = operation.name();
         assert_eq!(operation.path.matches('{').count(), 1, "{name}");
-        assert!(operation.path.contains("{id}"), "{name}: what stands in the path is called id");
+        assert!(
+            operation.path.contains("{id}"),
+            "{name}: expected the parameter of the path to be called id"
+        );
         // A new owner for each route, so that no route destroys the object of the next one.
         let owner = server.user(&format!("owner_{tried}")).await;
         let theirs = make(&owner, &operation.path).await;

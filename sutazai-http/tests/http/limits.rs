@@ -193,14 +193,14 @@ async fn unknown_credentials_are_limited_to_five_per_minute() {
     let forged = format!("{header}.{}", rest.replace(&rest[..4], "AAAA"));
     let unknown = format!("sutz_{}", "0".repeat(64));
     let failed_auth = [&unknown, &forged, &"sutz_".to_owned(), &"nonsense".to_owned(), &unknown];
-    for (remaining, guess) in (0..5).rev().zip(failed_auth) {
-        let answer = ask("198.51.100.1", guess).await;
+    for (remaining, credential) in (0..5).rev().zip(failed_auth) {
+        let answer = ask("198.51.100.1", credential).await;
         assert_eq!(told(answer.headers(), "ratelimit-policy"), "\"failed-auth\";q=5;w=60");
         assert!(told(answer.headers(), "ratelimit").starts_with(&format!("\"failed-auth\";r={remaining}")));
         failure(answer, 401, "unauthenticated").await;
     }
-    for guess in [&unknown, &forged, &fresh] {
-        let answer = ask("198.51.100.1", guess).await;
+    for credential in [&unknown, &forged, &fresh] {
+        let answer = ask("198.51.100.1", credential).await;
         assert_eq!(told(answer.headers(), "retry-after"), "12");
         failure(answer, 429, "rate_limited").await;
     }
@@ -269,11 +269,11 @@ async fn successful_refreshes_do_not_count_as_sign_in_attempts() {
 async fn stolen_token_does_not_allow_password_guessing() {
     let (server, _) = limited(5, 60, "").await;
     let ada = server.user("ada").await; // the first of five
-    let guess = json!({ "current_password": "a wrong password", "new_password": "another good password" });
+    let attempt = json!({ "current_password": "a wrong password", "new_password": "another good password" });
     for _ in 0..4 {
-        failure(ada.post("/api/v1/auth/password", &guess).await, 403, "forbidden").await;
+        failure(ada.post("/api/v1/auth/password", &attempt).await, 403, "forbidden").await;
     }
-    failure(ada.post("/api/v1/auth/password", &guess).await, 429, "rate_limited").await;
+    failure(ada.post("/api/v1/auth/password", &attempt).await, 429, "rate_limited").await;
 }
 
 /// Rate limiter whose store is unavailable.

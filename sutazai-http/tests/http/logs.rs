@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sutazai_core::Error;
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
-use sutazai_core::ports::TaskStore;
-use sutazai_core::testing::MockTaskStore;
+use sutazai_core::ports::TaskRecords;
+use sutazai_core::testing::MockTaskRecords;
 use sutazai_http::{App, Monitoring};
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
@@ -140,8 +140,8 @@ async fn probe_is_logged_only_if_it_fails() {
     let kept = Kept::default();
     let lines = tracing_subscriber::fmt().with_max_level(Level::INFO).with_span_events(FmtSpan::NEW);
     let _here = tracing::subscriber::set_default(lines.with_ansi(false).with_writer(kept.clone()).finish());
-    let server_over = async |store: Arc<dyn TaskStore>| {
-        let app = App::new(Engine::builder().task_store(store).build().unwrap(), None);
+    let server_over = async |records: Arc<dyn TaskRecords>| {
+        let app = App::new(Engine::builder().task_records(records).build().unwrap());
         Server::of_app(app.monitoring(Monitoring::install().unwrap())).await
     };
     let ask = async |server: &Server, path: &str| {
@@ -165,7 +165,7 @@ async fn probe_is_logged_only_if_it_fails() {
     let log = logged();
     assert!(log.contains("new") && log.contains("request completed") && log.contains("probe-7"), "{log}");
 
-    let mut away = MockTaskStore::new();
+    let mut away = MockTaskRecords::new();
     away.expect_get().returning(|_| Err(Error::unavailable("the line is cut")));
     let server = server_over(Arc::new(away)).await;
     logged();

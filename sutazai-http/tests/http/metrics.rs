@@ -1,10 +1,7 @@
 //! `GET /metrics`: its content, the number of series that requests can create, and who may read.
 
-use std::sync::Arc;
-
 use reqwest::{Method, Response, StatusCode};
 use sutazai_core::engine::Engine;
-use sutazai_core::memory::MemoryTaskStore;
 use sutazai_http::{App, Monitoring};
 
 use crate::support::{Server, failure};
@@ -12,7 +9,7 @@ use crate::support::{Server, failure};
 const TOKEN: &str = "a token for the scraper";
 
 fn app() -> App {
-    App::new(Engine::builder().task_store(Arc::new(MemoryTaskStore::new())).build().unwrap(), None)
+    App::new(Engine::builder().build().unwrap())
 }
 
 async fn monitored() -> Server {

@@ -1,5 +1,6 @@
 //! OpenAI-compatible API over scripted models.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,13 @@ use futures::StreamExt;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sutazai_core::admission_control::AdmissionControlConfig;
+use sutazai_core::domain::ModelPermission;
+use sutazai_core::engine::Engine;
+use sutazai_core::ports::AgentContext;
 use sutazai_core::testing::{ScriptedAnswer, ScriptedModelBackend};
+use sutazai_core::typed_agent::agent;
 use sutazai_core::{Error, ErrorKind};
+use sutazai_http::App;
 
 use crate::endless::Endless;
 use crate::support::{Server, User, names, success};
@@ -398,6 +404,37 @@ async fn models_in_both_forms() {
         (&ours["items"][0]["name"], &ours["items"][0]["backend"]),
         (&json!("scripted-model"), &json!("scripted"))
     );
+}
+
+#[tokio::test]
+async fn models_say_what_they_are_for() {
+    let model = ScriptedModelBackend::new(["x"]).with_models(["first", "second"]);
+    let model = Arc::new(model.granting([ModelPermission::Choose, ModelPermission::Word]));
+    let limits = AdmissionControlConfig { slots: Some(3), ..AdmissionControlConfig::default() };
+    let server = Server::start_with_model(model, limits).await;
+    let ada = server.user("ada").await;
+    let listed = success(ada.get("/api/v1/models").await, 200).await;
+    assert_eq!(listed["queue"], json!({ "slots": 3, "running": 0, "waiting": 0 }));
+    assert_eq!(listed["fetching"], json!([]));
+    for (index, default) in [(0, true), (1, false)] {
+        let model = &listed["items"][index];
+        assert_eq!((&model["default"], &model["purpose"]), (&json!(default), &Value::Null), "{model}");
+        assert_eq!(model["permissions"], json!(["choose", "word"]));
+    }
+}
+
+#[tokio::test]
+async fn models_that_are_being_fetched_are_named() {
+    let puller = agent("model-puller", async |_: BTreeMap<String, String>, _: AgentContext| Ok("done"));
+    let model = Arc::new(ScriptedModelBackend::new(["x"]));
+    let engine = Engine::builder().agent(puller).model(model).workers(0).start().await.unwrap();
+    let server = Server::of_app(App::new(engine)).await;
+    for model in ["tinyllama", "smollm2", "tinyllama"] {
+        let pull = server.request(Method::POST, "/api/v1/models/pull").json(&json!({ "model": model }));
+        success(pull.send().await.unwrap(), 202).await;
+    }
+    let listed = server.request(Method::GET, "/api/v1/models").send().await.unwrap();
+    assert_eq!(success(listed, 200).await["fetching"], json!(["smollm2", "tinyllama"]));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use sutazai_core::domain::{Constraint, GenerateRequest, ModelInfo, SnapshotPart}
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{Clock, MetricSource, ModelBackend, ModelStream, SystemClock};
-use sutazai_core::testing::{MockModelBackend, MockTaskStore};
+use sutazai_core::testing::{MockModelBackend, MockTaskQueue, MockTaskRecords};
 use sutazai_core::{Error, Result};
 use sutazai_http::App;
 
@@ -57,7 +57,13 @@ fn builder() -> EngineBuilder {
 }
 
 async fn server(engine: EngineBuilder) -> Server {
-    Server::of_app(App::new(engine.build().unwrap(), None)).await
+    Server::of_app(App::new(engine.build().unwrap())).await
+}
+
+/// Engine with this queue and these records.
+fn over(queue: MockTaskQueue, records: MockTaskRecords) -> EngineBuilder {
+    let builder = Engine::builder().task_store(Arc::new(MemoryTaskStore::new()));
+    builder.task_queue(Arc::new(queue)).task_records(Arc::new(records))
 }
 
 /// Status of each check by name.
@@ -92,13 +98,13 @@ async fn hanging_dependency_does_not_delay_the_report() {
 
 #[tokio::test]
 async fn unavailable_database_is_unhealthy_and_its_address_hidden() {
-    let mut store = MockTaskStore::new();
+    let mut records = MockTaskRecords::new();
     let away = || Error::unavailable("cannot connect to postgres://db.internal:5432");
-    store.expect_get().returning(move |_| Err(away()));
+    records.expect_get().returning(move |_| Err(away()));
     let mut model = MockModelBackend::new();
     model.expect_slots().return_const(None);
     model.expect_models().returning(|| Err(Error::unavailable("no answer from http://10.0.0.7:11434")));
-    let engine = Engine::builder().task_store(Arc::new(store)).model(Arc::new(model));
+    let engine = over(MockTaskQueue::new(), records).model(Arc::new(model));
     let server = server(engine).await;
     let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
     let error = failure(answer, 503, "unavailable").await;
@@ -111,9 +117,9 @@ async fn unavailable_database_is_unhealthy_and_its_address_hidden() {
 
 #[tokio::test]
 async fn concurrent_readiness_requests_share_one_check() {
-    let mut store = MockTaskStore::new();
-    store.expect_get().times(1).returning(|_| Ok(None));
-    let server = server(Engine::builder().task_store(Arc::new(store))).await;
+    let mut records = MockTaskRecords::new();
+    records.expect_get().times(1).returning(|_| Ok(None));
+    let server = server(over(MockTaskQueue::new(), records)).await;
     let asked = (0..20).map(|_| server.request(Method::GET, "/health/ready").send());
     for answer in futures::future::join_all(asked).await {
         success(answer.unwrap(), 200).await;
@@ -125,11 +131,12 @@ async fn server_without_workers_reports_unclaimed_tasks() {
     for (seconds, status, reason) in
         [(59, "healthy", Value::Null), (61, "degraded", json!("a task has waited for over a minute"))]
     {
-        let mut store = MockTaskStore::new();
-        store.expect_get().returning(|_| Ok(None));
+        let mut records = MockTaskRecords::new();
+        records.expect_get().returning(|_| Ok(None));
         let due = SystemClock.now() - Duration::from_secs(seconds);
-        store.expect_next_due().returning(move |_| Ok(Some(due)));
-        let server = server(Engine::builder().task_store(Arc::new(store)).workers(0)).await;
+        let mut queue = MockTaskQueue::new();
+        queue.expect_next_due().returning(move |_| Ok(Some(due)));
+        let server = server(over(queue, records).workers(0)).await;
         let answer = server.request(Method::GET, "/health/ready").send().await.unwrap();
         let report = success(answer, 200).await;
         assert_eq!(statuses(&report), json!({ "database": "healthy", "workers": status }));

@@ -1,6 +1,6 @@
 //! Schedules: creation, replacement, deletion, and the tasks they submit.
 
-use reqwest::Method;
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::support::{Server, User, failure, names, success};
@@ -95,4 +95,93 @@ async fn invalid_schedule_names_the_field() {
         names(ada.post(PATH, &bad).await, 422, "invalid_input", field).await;
     }
     assert_eq!(success(ada.get(&path).await, 200).await, good, "a rejected change modified the schedule");
+}
+
+async fn run(user: &User<'_>, id: &str) -> Response {
+    user.request(Method::POST, &format!("{PATH}/{id}/run")).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn schedule_runs_at_once_and_shows_its_last_task() {
+    let server = Server::start().await;
+    let [ada, eve] = [server.user("ada").await, server.user("eve").await];
+    let made = create(&ada, &body()).await;
+    assert_eq!(made["last_task"], Value::Null);
+    let id = made["id"].as_str().unwrap();
+    let path = format!("{PATH}/{id}");
+    failure(run(&eve, id).await, 404, "not_found").await;
+    let task = success(run(&ada, id).await, 202).await;
+    assert_eq!(
+        (&task["title"], &task["priority"], &task["owner"]),
+        (&json!("Morning look"), &json!(7), &ada.signed_in["user"]["id"])
+    );
+    let ended = ada.ended(task["id"].as_str().unwrap()).await;
+    let expected = json!({
+        "id": task["id"], "status": "completed", "error": null, "finished_at": ended["finished_at"],
+    });
+    let shown = success(ada.get(&path).await, 200).await;
+    assert_eq!((&shown["last_task"], &shown["next_run_at"]), (&expected, &made["next_run_at"]));
+    assert_eq!(shown["last_run_at"], Value::Null, "it was not due");
+    assert_eq!(success(ada.get(PATH).await, 200).await["items"], json!([shown]));
+    let gone = format!("/api/v1/tasks/{}", task["id"].as_str().unwrap());
+    success(ada.request(Method::DELETE, &gone).send().await.unwrap(), 200).await;
+    assert_eq!(success(ada.get(&path).await, 200).await["last_task"], Value::Null);
+}
+
+#[tokio::test]
+async fn schedule_runs_at_once_only_if_its_tasks_may_overlap() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    for (overlap, status) in [("skip", 409), ("queue", 409), ("allow", 202)] {
+        let mut waiting = body();
+        waiting["payload"] = json!({ "mode": "gate" });
+        waiting["overlap_policy"] = json!(overlap);
+        let made = create(&ada, &waiting).await;
+        let id = made["id"].as_str().unwrap();
+        let first = success(run(&ada, id).await, 202).await;
+        let second = run(&ada, id).await;
+        assert_eq!(second.status(), status, "{overlap}");
+        if status == 202 {
+            server.open_gate();
+        } else {
+            failure(second, 409, "conflict").await;
+        }
+        server.open_gate();
+        ada.ended(first["id"].as_str().unwrap()).await;
+    }
+    let mut failing = body();
+    failing["payload"] = json!({ "mode": "refuse" });
+    let made = create(&ada, &failing).await;
+    let id = made["id"].as_str().unwrap();
+    let task = success(run(&ada, id).await, 202).await;
+    ada.ended(task["id"].as_str().unwrap()).await;
+    let last = success(ada.get(&format!("{PATH}/{id}")).await, 200).await["last_task"].clone();
+    assert_eq!((&last["status"], &last["error"]["kind"]), (&json!("failed"), &json!("invalid_input")));
+}
+
+#[tokio::test]
+async fn next_times_of_an_expression_are_shown() {
+    let server = Server::start().await;
+    let ada = server.user("ada").await;
+    let times = async |query: &str| ada.get(&format!("{PATH}/times?{query}")).await;
+    let found = success(times("cron=0%209%20*%20*%20*&time_zone=Asia%2FKathmandu").await, 200).await;
+    let found: Vec<&str> =
+        found["items"].as_array().unwrap().iter().map(|time| time.as_str().unwrap()).collect();
+    assert_eq!(found.len(), 5);
+    assert!(found.iter().all(|time| time.ends_with("T03:15:00Z")), "{found:?}");
+    assert!(found.is_sorted() && found[0] != found[4], "{found:?}");
+    let hourly = success(times("cron=0%20*%20*%20*%20*").await, 200).await;
+    assert!(hourly["items"][0].as_str().unwrap().ends_with(":00:00Z"), "{hourly}");
+    for (query, field) in [
+        ("cron=0%209%20*%20*", "cron"),
+        ("cron=0%200%2030%202%20*", "cron"),
+        ("cron=", "cron"),
+        ("time_zone=UTC", "cron"),
+        ("cron=0%209%20*%20*%20*&time_zone=Kathmandu", "time_zone"),
+        ("cron=0%209%20*%20*%20*&count=9", "count"),
+    ] {
+        names(times(query).await, 422, "invalid_input", field).await;
+    }
+    let anonymous = server.request(Method::GET, &format!("{PATH}/times?cron=0")).send().await.unwrap();
+    failure(anonymous, 401, "unauthenticated").await;
 }

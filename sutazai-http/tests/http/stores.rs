@@ -15,7 +15,7 @@ use crate::wire::{Client, Mute};
 
 /// Maximum number of subscriptions of one connection.
 const SUBSCRIPTIONS: usize = 32;
-/// Maximum number of streams of one user beside two WebSockets.
+/// Maximum number of streams of one user in addition to two WebSockets.
 const STREAMS: usize = 30;
 /// Timeout of a read, which takes some milliseconds. A read that waits for a connection in use fails after 3
 /// to 30 s.

@@ -20,7 +20,6 @@ use sutazai_core::memory::{
     MemoryScheduleStore, MemoryTaskStore,
 };
 use sutazai_core::ports::{Agent, AgentContext, Clock, MetricSource, ModelBackend, SystemClock, TaskStore};
-use sutazai_core::schedules::Schedules;
 use sutazai_core::testing::ManualClock;
 use sutazai_core::{Error, Result};
 use sutazai_http::auth::{Argon2Cost, Argon2PasswordHasher, JwtTokenSigner};
@@ -47,17 +46,12 @@ struct Worker {
 #[async_trait]
 impl Agent for Worker {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "worker".into(),
-            description: "Does what its payload says.".into(),
-            capabilities: vec!["testing".into()],
-            input_schema: json!({
+        AgentDescriptor::new("worker", "Does what its payload says.").capabilities(["testing"]).input_schema(json!({
                 "type": "object",
                 "properties": { "mode": { "enum": ["echo", "gate", "flood", "refuse", "break", "split"] }, "text": { "type": "string" } },
                 "required": ["mode"],
                 "additionalProperties": false
-            }),
-        }
+            }))
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
@@ -78,7 +72,7 @@ impl Agent for Worker {
                     ..NewTask::new("worker", json!({ "mode": mode, "text": "part" }))
                 };
                 let children = ["echo", "refuse", "break"].map(child).to_vec();
-                return Ok(Step::Wait { children, state: Value::Null });
+                return Ok(Step::wait_for_all(children, Value::Null));
             }
             _ => {}
         }
@@ -153,10 +147,9 @@ impl Server {
     pub(crate) async fn start_monitored() -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let agent = Arc::new(Worker { gate: gate.clone() });
-        let engine =
-            Engine::builder().task_store(Arc::new(MemoryTaskStore::new())).agent(agent).build().unwrap();
         let identity = identity();
-        let app = App::new(engine, Some(identity.clone())).monitoring(Monitoring::install().unwrap());
+        let engine = Engine::builder().agent(agent).identity(identity.clone()).build().unwrap();
+        let app = App::new(engine).monitoring(Monitoring::install().unwrap());
         Self::of(app, identity, gate, ServerConfig::default(), |router| router).await
     }
 
@@ -206,16 +199,11 @@ impl Server {
         (protection, config): (SecuritySettings, ServerConfig),
         placed: impl FnOnce(Router) -> Router,
     ) -> Self {
-        let engine = engine.build().unwrap();
-        engine.start();
+        let engine = if with_users { engine.identity(identity.clone()) } else { engine };
+        let engine = engine.schedule_store(Arc::new(MemoryScheduleStore::new())).start().await.unwrap();
         let chat = Chat::new(Arc::new(MemoryConversationStore::new()), engine.clone());
         let documents = Documents::new(Arc::new(MemoryDocumentStore::new()), engine.clock());
-        let schedules = Schedules::new(Arc::new(MemoryScheduleStore::new()), engine.clone());
-        let app = App::new(engine, with_users.then(|| identity.clone()))
-            .protected(protection)
-            .with_chat(chat)
-            .with_documents(documents)
-            .with_schedules(schedules);
+        let app = App::new(engine).security(protection).chat(chat).documents(documents);
         Self::of(app, identity, gate, config, placed).await
     }
 
@@ -278,7 +266,7 @@ impl Server {
 }
 
 /// Identity over in-memory stores, with the cheapest password hashes.
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     identity_at(Arc::new(SystemClock))
 }
 
@@ -404,7 +392,7 @@ async fn open(answer: Response) -> (u16, Value) {
     (status, body)
 }
 
-/// One parsed server-sent event.
+/// One parsed server-sent event; `id` is 0 in a stream without ids.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SentEvent {
     pub id: u64,
@@ -451,7 +439,7 @@ impl EventReader {
     fn read(block: &str) -> Option<SentEvent> {
         let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         Some(SentEvent {
-            id: field("id:")?.parse().unwrap(),
+            id: field("id:").map_or(0, |id| id.parse().unwrap()),
             name: field("event:")?.to_owned(),
             data: serde_json::from_str(field("data:")?).unwrap(),
         })

@@ -1,33 +1,25 @@
 //! [`ApiKeyStore`] in a PostgreSQL database.
 
-use std::num::NonZeroU32;
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgRow;
-use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, UserId, quota};
 use sutazai_core::ports::ApiKeyStore;
 use sutazai_core::{Error, Result};
 
+use super::columns::{bound, insert};
 use super::database::Database;
 use super::error::StoreResult;
 use super::quota::{Counted, lock};
-use super::time::Times;
+use crate::columns::{api_key_columns, decode};
 use crate::tables::API_KEYS;
 
 /// API keys in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresApiKeyStore {
     database: Database,
-}
-
-macro_rules! key_columns {
-    () => {
-        "id, user_id, name, prefix, hash, scopes, created_at, expires_at, last_used_at, \
-         requests_per_minute"
-    };
 }
 
 impl PostgresApiKeyStore {
@@ -77,14 +69,14 @@ impl ApiKeyStore for PostgresApiKeyStore {
 }
 
 async fn find(connection: &mut PgConnection, hash: &str) -> StoreResult<Option<ApiKey>> {
-    const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = $1");
+    const BY_HASH: &str = concat!("SELECT ", api_key_columns!(), " FROM api_keys WHERE hash = $1");
     let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
 async fn api_keys(connection: &mut PgConnection, user: UserId) -> StoreResult<Vec<ApiKey>> {
     const OF_USER: &str =
-        concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = $1 ORDER BY id DESC");
+        concat!("SELECT ", api_key_columns!(), " FROM api_keys WHERE user_id = $1 ORDER BY id DESC");
     let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
 }
@@ -96,29 +88,13 @@ async fn delete_all(connection: &mut PgConnection, user: UserId) -> StoreResult<
 
 async fn create(connection: &mut PgConnection, key: &ApiKey) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = $1";
-    const INSERT: &str = concat!(
-        "INSERT INTO api_keys (",
-        key_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-    );
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<ApiKey>("api_keys", &[]));
     lock(connection, Counted::ApiKeys, &[key.user]).await?;
     let count = sqlx::query(COUNT).bind(key.user.0).fetch_one(&mut *connection).await?;
     if count.try_get::<i64, _>(0)? >= i64::from(MAX_API_KEYS) {
         Err(quota::too_many("API keys", MAX_API_KEYS))?;
     }
-    sqlx::query(INSERT)
-        .bind(key.id.0)
-        .bind(key.user.0)
-        .bind(&key.name)
-        .bind(&key.prefix)
-        .bind(&key.hash)
-        .bind(Json(&key.scopes))
-        .bind(key.created_at)
-        .bind(key.expires_at)
-        .bind(key.last_used_at)
-        .bind(key.requests_per_minute.map(|limit| i64::from(limit.get())))
-        .execute(connection)
-        .await?;
+    sqlx::query_with(INSERT.as_str(), bound(key)?).execute(connection).await?;
     Ok(())
 }
 
@@ -136,29 +112,4 @@ async fn delete(connection: &mut PgConnection, user: UserId, id: ApiKeyId) -> St
         Err(Error::not_found(format!("API key {id}")))?;
     }
     Ok(())
-}
-
-fn decode(row: &PgRow) -> StoreResult<ApiKey> {
-    Ok(ApiKey {
-        id: ApiKeyId(row.try_get(0)?),
-        user: UserId(row.try_get(1)?),
-        name: row.try_get(2)?,
-        prefix: row.try_get(3)?,
-        hash: row.try_get(4)?,
-        scopes: row.try_get::<Json<_>, _>(5)?.0,
-        created_at: row.time(6)?,
-        expires_at: row.time_if_any(7)?,
-        last_used_at: row.time_if_any(8)?,
-        requests_per_minute: limit(row.try_get(9)?)?,
-    })
-}
-
-fn limit(stored: Option<i64>) -> Result<Option<NonZeroU32>> {
-    let known = |limit| NonZeroU32::new(u32::try_from(limit).unwrap_or_default());
-    stored
-        .map(|limit| {
-            known(limit)
-                .ok_or_else(|| Error::internal(format!("the stored request limit {limit} is out of range")))
-        })
-        .transpose()
 }

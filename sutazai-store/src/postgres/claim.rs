@@ -9,25 +9,27 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
+use sutazai_core::adapter::ConcurrencyBudget;
 use sutazai_core::domain::{
-    Claim, ConcurrencyBudget, ConcurrencyLimits, Outcome as Ended, OutcomeRecord, Task, TaskId, UserId, later,
+    Claim, ConcurrencyLimits, Outcome as Ended, OutcomeRecord, PRIORITY_AGING, Task, TaskId, UserId, later,
 };
 use sutazai_core::ports::ClaimRequest;
+use sutazai_core::task_store::Record;
 use uuid::Uuid;
 
 use super::error::StoreResult;
 use super::keys::keys;
 use super::leases::Leases;
-use super::record::{columns, decode, in_queue};
+use super::record::in_queue;
 use super::time::Times;
 use super::transaction::Transaction;
+use crate::columns::{decode_task, task_columns};
 use crate::fair_claiming::{
     Due, OwnerPartitions, PAGE, Partition, PartitionKey, QueuePartitions, owners, pick,
 };
-use crate::task_repository::Record;
 
 /// Skip scan: the first task of each queue partition after `$1` owner, `$2` agent, `$3` priority, found by
 /// one index search each.
@@ -60,7 +62,7 @@ pub(super) const NEXT_DUE: &str = concat!(
     ) AS all_due"
 );
 
-/// Starts the attempts of the chosen tasks: `$1` now, `$2` the worker, `$3` the end of the lease, `$4` the
+/// Starts the attempts of the chosen tasks, the command `Claim` of the life cycle: `$1` now, `$2` the worker, `$3` the end of the lease, `$4` the
 /// part of the history entry between its sequence and its attempt. Removes the lease rows `$5`, which are
 /// spent. Keys come as arrays, so that no plan reads a whole table.
 macro_rules! take {
@@ -86,14 +88,15 @@ macro_rules! take {
                 SELECT owner, array_agg(id), array_agg(last_sequence) FROM claimed GROUP BY owner
             )
             SELECT ",
-            columns!(),
+            task_columns!(text),
             ", (SELECT leased.id FROM leased) AS lease FROM claimed"
         )
     };
 }
 
 /// Takes from the partitions `$6` owner, `$7` agent, `$8` priority: `$9` tasks in all, one of each owner per
-/// round, and at most `$10` of a partition. That bound keeps a claim from locking tasks that it does not take,
+/// round in the order of [`scheduling_key`](sutazai_core::domain::scheduling_key) with the aging `$11`, and at
+/// most `$10` of a partition. That bound keeps a claim from locking tasks that it does not take,
 /// which concurrent claims would skip.
 pub(super) const TAKE_FROM: &str = take!(
     "SELECT owners.task, owners.place FROM (
@@ -102,7 +105,7 @@ pub(super) const TAKE_FROM: &str = take!(
         FROM unnest($6::uuid[], $7::text[], $8::smallint[]) WITH ORDINALITY
             AS partitions (owner, agent, priority, number)
         CROSS JOIN LATERAL (
-            SELECT task, ctid AS place, run_at, greatest(run_at, 'epoch') - partitions.priority * interval '10 minutes' AS aged FROM queue
+            SELECT task, ctid AS place, run_at, greatest(run_at, 'epoch') - partitions.priority * $11::interval AS aged FROM queue
             WHERE owner = partitions.owner AND agent = partitions.agent AND priority = partitions.priority AND run_at <= $1
             ORDER BY queue.run_at, queue.task LIMIT $10 FOR UPDATE SKIP LOCKED
         ) AS head
@@ -232,6 +235,7 @@ async fn take_from(
         .bind(partitions().map(|partition| partition.priority).collect::<Vec<_>>())
         .bind(limit as i64)
         .bind(share as i64)
+        .bind(aging())
         .fetch_all(connection)
         .await?;
     held(&rows, leases)
@@ -240,7 +244,7 @@ async fn take_from(
 /// Decodes the taken tasks and registers them under their lease row; returns the runnable ones and the
 /// failures of the others.
 fn held(rows: &[PgRow], leases: &Leases) -> StoreResult<(Vec<Task>, Vec<OutcomeRecord>)> {
-    let records = rows.iter().map(decode).collect::<StoreResult<Vec<Record>>>()?;
+    let records = rows.iter().map(decode_task).collect::<StoreResult<Vec<Record>>>()?;
     if let Some(row) = rows.first() {
         let held = records.iter().map(|record| (record.task.id, record.task.attempt));
         leases.hold(row.try_get("lease")?, held);
@@ -256,6 +260,11 @@ fn held(rows: &[PgRow], leases: &Leases) -> StoreResult<(Vec<Task>, Vec<OutcomeR
         }
     }
     Ok((tasks, damaged))
+}
+
+/// Returns the aging of one priority level, `$11` of [`TAKE_FROM`].
+pub(super) fn aging() -> TimeDelta {
+    TimeDelta::seconds(PRIORITY_AGING.as_secs().cast_signed())
 }
 
 /// Returns the part of a history entry between its sequence and its attempt.
@@ -283,7 +292,7 @@ fn in_turns(mut tasks: Vec<Task>, after: Option<UserId>) -> Vec<Task> {
 async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> StoreResult<Vec<Claim>> {
     const CHILDREN: &str = concat!(
         "SELECT ",
-        columns!(),
+        task_columns!(text),
         ", asked_by FROM (SELECT parent_id AS asked_by, position, child_id FROM task_waits
             WHERE parent_id = ANY($1)) AS asked JOIN tasks ON id = child_id ORDER BY asked_by, position"
     );
@@ -293,7 +302,7 @@ async fn with_children(connection: &mut PgConnection, tasks: Vec<Task>) -> Store
     if !parents.is_empty() {
         let rows = sqlx::query(CHILDREN).bind(keys(&parents)).fetch_all(connection).await?;
         for row in &rows {
-            children.entry(TaskId(row.try_get("asked_by")?)).or_default().push(decode(row)?.task);
+            children.entry(TaskId(row.try_get("asked_by")?)).or_default().push(decode_task(row)?.task);
         }
     }
     let claims =
@@ -315,11 +324,10 @@ impl QueuePartitions for PgConnection {
     async fn partitions_after(&mut self, key: &PartitionKey) -> StoreResult<Vec<Partition>> {
         let query = sqlx::query(HEADS).bind(key.owner).bind(&key.agent).bind(key.priority).bind(PAGE as i64);
         let partition = |row: &PgRow| -> StoreResult<Partition> {
-            let (owner, agent, priority) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            Ok(Partition::new(
-                PartitionKey { owner, agent, priority },
-                (row.time(3)?, TaskId(row.try_get(4)?)),
-            ))
+            let (owner, agent) = (row.try_get("owner")?, row.try_get("agent")?);
+            let priority = row.try_get("priority")?;
+            let head = (row.time("run_at")?, TaskId(row.try_get("task")?));
+            Ok(Partition::new(PartitionKey { owner, agent, priority }, head))
         };
         query.fetch_all(self).await?.iter().map(partition).collect()
     }
@@ -344,17 +352,17 @@ impl QueuePartitions for PgConnection {
             .bind(limit as i64)
             .fetch_all(self)
             .await?;
-        rows.iter().map(|row| Ok((row.time(0)?, TaskId(row.try_get(1)?)))).collect()
+        rows.iter().map(|row| Ok((row.time("run_at")?, TaskId(row.try_get("task")?)))).collect()
     }
 
     async fn running(&mut self) -> StoreResult<Vec<(Option<UserId>, String, u32)>> {
         const RUNNING: &str = "\
-            SELECT owner, agent, count(*) FROM tasks
+            SELECT owner, agent, count(*) AS running FROM tasks
             WHERE id = ANY(ARRAY(SELECT unnest(tasks) FROM leases)) AND status = 'processing' GROUP BY owner, agent";
         let rows = sqlx::query(RUNNING).fetch_all(self).await?;
         let count = |row: &PgRow| {
-            let count = u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(u32::MAX);
-            Ok((row.try_get::<Option<Uuid>, _>(0)?.map(UserId), row.try_get(1)?, count))
+            let count = u32::try_from(row.try_get::<i64, _>("running")?).unwrap_or(u32::MAX);
+            Ok((row.try_get::<Option<Uuid>, _>("owner")?.map(UserId), row.try_get("agent")?, count))
         };
         rows.iter().map(count).collect()
     }

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use sutazai_core::domain::{Claim, TaskError, TaskId, TaskStatus};
 use sutazai_core::ports::{ClaimRequest, WakeUp};
+use sutazai_core::task_store::UnitOfWork;
 use sutazai_core::{Error, Result};
 
 use super::claim::{self, Taken};
@@ -14,7 +15,6 @@ use super::transaction::Transaction;
 use crate::error::{is_about_data, unclaimable};
 use crate::fair_claiming::pick;
 use crate::tables::{QUEUE, TASKS};
-use crate::unit_of_work::UnitOfWork;
 
 impl Place {
     /// Claims due tasks in one statement and records those that cannot be read as failed.
@@ -93,6 +93,7 @@ async fn park(
     reason: &TaskError,
     now: DateTime<Utc>,
 ) -> StoreResult<()> {
+    // The command `Park` of the life cycle.
     const PARK: &str = "\
         WITH unqueued AS (DELETE FROM queue WHERE task = $1)
         UPDATE tasks SET status = 'failed', error = $2::jsonb, finished_at = $3, updated_at = $3, worker = NULL,

@@ -1,43 +1,32 @@
 //! [`ConversationStore`] in a PostgreSQL database.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
-use serde_json::value::RawValue;
-use sqlx::postgres::PgRow;
-use sqlx::types::Json;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, MessageQuota,
+    Conversation, ConversationCursor, ConversationId, MessageId, MessageQuota, Page, PageRequest,
     StoredMessage, UserId, quota,
 };
 use sutazai_core::ports::ConversationStore;
 use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
+use super::columns::{bound, insert};
 use super::database::Database;
 use super::error::StoreResult;
+use super::keyset::collect;
 use super::quota::{Counted, lock};
-use super::text::{from_json, given, json, kept};
-use super::time::Times;
+use super::text::kept;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
+use crate::columns::{conversation_columns, decode, message_columns};
 use crate::tables::{CONVERSATIONS, MESSAGES};
 
 /// Conversations and their messages in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresConversationStore {
     database: Database,
-}
-
-macro_rules! conversation_columns {
-    () => {
-        "id, owner, title, model, system, created_at, updated_at"
-    };
-}
-
-macro_rules! message_columns {
-    () => {
-        "id, conversation_id, role, content, created_at, cut, usage"
-    };
 }
 
 impl PostgresConversationStore {
@@ -62,9 +51,24 @@ impl ConversationStore for PostgresConversationStore {
         self.database.run(CONVERSATIONS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
-    async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<ConversationCursor>,
+    ) -> Result<Page<Conversation, ConversationCursor>> {
         self.database
-            .run(CONVERSATIONS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
+            .run(CONVERSATIONS.select(), (owner, page), |connection, asked| {
+                Box::pin(list(connection, *asked))
+            })
+            .await
+    }
+
+    async fn rename(&self, id: ConversationId, title: &str) -> Result<()> {
+        let title = title.to_owned();
+        self.database
+            .run(CONVERSATIONS.update(), title, move |connection, title| {
+                Box::pin(rename(connection, id, title))
+            })
             .await
     }
 
@@ -112,11 +116,7 @@ async fn create_within(
     max: Option<u32>,
 ) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM conversations WHERE owner = $1";
-    const INSERT: &str = concat!(
-        "INSERT INTO conversations (",
-        conversation_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
-    );
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<Conversation>("conversations", &[]));
     if let (Some(max), Some(owner)) = (max, conversation.owner) {
         lock(connection, Counted::Conversations, &[owner]).await?;
         let count = sqlx::query(COUNT).bind(owner.0).fetch_one(&mut *connection).await?;
@@ -124,16 +124,7 @@ async fn create_within(
             Err(quota::too_many("conversations", max))?;
         }
     }
-    sqlx::query(INSERT)
-        .bind(conversation.id.0)
-        .bind(conversation.owner.map(|owner| owner.0))
-        .bind(kept(&conversation.title))
-        .bind(conversation.model.as_deref().map(kept))
-        .bind(conversation.system.as_deref().map(kept))
-        .bind(conversation.created_at)
-        .bind(conversation.updated_at)
-        .execute(connection)
-        .await?;
+    sqlx::query_with(INSERT.as_str(), bound(conversation)?).execute(connection).await?;
     Ok(())
 }
 
@@ -143,27 +134,33 @@ async fn get(connection: &mut PgConnection, id: ConversationId) -> StoreResult<O
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn list(connection: &mut PgConnection, query: &ConversationQuery) -> StoreResult<ConversationPage> {
-    const ALL: &str = concat!(
-        "SELECT ",
-        conversation_columns!(),
-        " FROM conversations WHERE id < $1 ORDER BY id DESC LIMIT $2"
-    );
-    const OF_OWNER: &str = concat!(
-        "SELECT ",
-        conversation_columns!(),
-        " FROM conversations WHERE id < $1 AND owner = $3 ORDER BY id DESC LIMIT $2"
-    );
-    let statement = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
-        .bind(query.before.map_or(Uuid::max(), |before| before.0))
-        .bind(i64::from(query.limit) + 1);
-    let statement = match query.owner {
-        Some(owner) => statement.bind(owner.0),
-        None => statement,
-    };
-    let rows = statement.fetch_all(connection).await?;
-    let conversations = rows.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;
-    Ok(ConversationPage::of(conversations, query.limit as usize))
+async fn list(
+    connection: &mut PgConnection,
+    (owner, page): (Option<UserId>, PageRequest<ConversationCursor>),
+) -> StoreResult<Page<Conversation, ConversationCursor>> {
+    const LIST: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE true");
+    let mut sql = QueryBuilder::<Postgres>::new(LIST);
+    if let Some(owner) = owner {
+        sql.push(" AND owner = ").push_bind(owner.0);
+    }
+    if let Some(ConversationCursor { updated_at, id }) = page.cursor {
+        sql.push(" AND (updated_at, id) < (").push_bind(updated_at).push(", ").push_bind(id.0).push(")");
+    }
+    // One more row than requested shows whether there is a next page.
+    let limit = page.limit.get();
+    sql.push(" ORDER BY updated_at DESC, id DESC LIMIT ").push_bind(i64::from(limit) + 1);
+    let rows = sql.build().fetch(connection);
+    let content = &["title", "model", "system"];
+    collect(rows, limit, content, decode, |last: &Conversation| Some(last.cursor())).await
+}
+
+async fn rename(connection: &mut PgConnection, id: ConversationId, title: &str) -> StoreResult<()> {
+    const RENAME: &str = "UPDATE conversations SET title = $1 WHERE id = $2";
+    let done = sqlx::query(RENAME).bind(kept(title)).bind(id.0).execute(connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("conversation {id}")))?;
+    }
+    Ok(())
 }
 
 async fn append_within(
@@ -173,14 +170,13 @@ async fn append_within(
 ) -> StoreResult<()> {
     const OWNER: &str = "SELECT owner FROM conversations WHERE id = $1";
     const COUNT: &str = "\
-        SELECT coalesce(sum(message_count), 0)::bigint, coalesce(sum(message_bytes), 0)::bigint
+        SELECT coalesce(sum(message_count), 0)::bigint AS messages, coalesce(sum(message_bytes), 0)::bigint AS bytes
         FROM conversations WHERE owner = $1";
     const TOUCH: &str = "\
         UPDATE conversations SET updated_at = greatest(updated_at, $1), message_count = message_count + 1,
             message_bytes = message_bytes + $3
         WHERE id = $2";
-    const INSERT: &str =
-        concat!("INSERT INTO messages (", message_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb)");
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<StoredMessage>("messages", &[]));
     let bytes = message.message.content.len() as u64;
     if let Some(quota) = quota {
         let owner = sqlx::query_scalar::<_, Option<Uuid>>(OWNER).bind(message.conversation.0);
@@ -188,25 +184,16 @@ async fn append_within(
         if let Some(owner) = owner.fetch_optional(&mut *transaction.connection).await?.flatten() {
             lock(transaction.connection, Counted::Messages, &[UserId(owner)]).await?;
             let row = sqlx::query(COUNT).bind(owner).fetch_one(&mut *transaction.connection).await?;
-            let [messages, said] =
-                [row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?].map(i64::unsigned_abs);
-            quota.check(messages, said, bytes)?;
+            let sum = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+            quota.check(sum("messages")?, sum("bytes")?, bytes)?;
         }
     }
     let touch = sqlx::query(TOUCH).bind(message.created_at).bind(message.conversation.0).bind(bytes as i64);
     if touch.execute(&mut *transaction.connection).await?.rows_affected() == 0 {
         Err(Error::not_found(format!("conversation {}", message.conversation)))?;
     }
-    sqlx::query(INSERT)
-        .bind(message.id.0)
-        .bind(message.conversation.0)
-        .bind(message.message.role.as_str())
-        .bind(kept(&message.message.content))
-        .bind(message.created_at)
-        .bind(message.cut)
-        .bind(message.usage.as_ref().map(json).transpose()?)
-        .execute(&mut *transaction.connection)
-        .await?;
+    let insert = sqlx::query_with(INSERT.as_str(), bound(message)?);
+    insert.execute(&mut *transaction.connection).await?;
     Ok(())
 }
 
@@ -233,7 +220,7 @@ async fn messages(
         .bind(max_bytes)
         .fetch_all(connection)
         .await?;
-    rows.iter().rev().map(decode_message).collect()
+    rows.iter().rev().map(decode).collect()
 }
 
 async fn delete_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
@@ -248,28 +235,4 @@ async fn delete(connection: &mut PgConnection, id: ConversationId) -> StoreResul
         Err(Error::not_found(format!("conversation {id}")))?;
     }
     Ok(())
-}
-
-fn decode(row: &PgRow) -> StoreResult<Conversation> {
-    Ok(Conversation {
-        id: ConversationId(row.try_get(0)?),
-        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
-        title: given(row.try_get(2)?),
-        model: row.try_get::<Option<_>, _>(3)?.map(given),
-        system: row.try_get::<Option<String>, _>(4)?.map(given),
-        created_at: row.time(5)?,
-        updated_at: row.time(6)?,
-    })
-}
-
-fn decode_message(row: &PgRow) -> StoreResult<StoredMessage> {
-    let usage = row.try_get::<Option<Json<&RawValue>>, _>(6)?;
-    Ok(StoredMessage {
-        id: MessageId(row.try_get(0)?),
-        conversation: ConversationId(row.try_get(1)?),
-        message: ChatMessage { role: row.try_get::<&str, _>(2)?.parse()?, content: given(row.try_get(3)?) },
-        created_at: row.time(4)?,
-        cut: row.try_get(5)?,
-        usage: usage.map(|usage| from_json(usage.get())).transpose()?,
-    })
 }

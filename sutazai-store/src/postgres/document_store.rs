@@ -6,16 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use sutazai_core::documents::tokenizer::{score, terms_to_find, weight, words};
+use sutazai_core::adapter::tokenizer::{score, terms_to_find, weight, words};
 use sutazai_core::domain::{
-    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery,
-    UploadKey, UserId, quota,
+    Chunk, Document, DocumentId, DocumentQuota, Page, PageRequest, Passage, PassageQuery, UserId, quota,
 };
 use sutazai_core::ports::DocumentStore;
 use sutazai_core::{Error, ErrorKind, Result};
@@ -23,13 +22,15 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::columns::{arrays, bound, bound_many, insert, unnested};
 use super::database::Database;
 use super::error::StoreResult;
+use super::keyset::Keyset;
 use super::quota::{Counted, lock};
 use super::text::{given, kept};
-use super::time::Times;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
+use crate::columns::{Entity, chunk_columns, decode, document_columns, names};
 use crate::detached::{detached, unless_abandoned};
 use crate::tables::{CHUNKS, DOCUMENTS};
 
@@ -55,9 +56,10 @@ const SET_SEARCH_TIMEOUT: &str = "SET LOCAL statement_timeout = '5s'";
 
 /// The best passages. The density counts how often the words occur; it is summed as `numeric`, so that sums
 /// do not depend on their order.
-pub(super) const BEST: &str = "\
-    SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
-        best.worth FROM ( \
+pub(super) const BEST: &str = concat!(
+    "SELECT ",
+    chunk_columns!(),
+    ", documents.title, best.worth FROM ( \
         SELECT chunks.document_id, chunks.number, sum(wanted.weight)::bigint AS worth, \
             sum(ts_rank_cd(chunks.words, wanted.word::tsquery)::numeric) AS density \
         FROM unnest($1::text[], $2::bigint[]) AS wanted (word, weight) \
@@ -65,25 +67,14 @@ pub(super) const BEST: &str = "\
         GROUP BY chunks.document_id, chunks.number \
         ORDER BY worth DESC, density DESC, chunks.document_id DESC, chunks.number LIMIT $4 \
     ) AS best JOIN chunks USING (document_id, number) JOIN documents ON documents.id = chunks.document_id \
-    ORDER BY best.worth DESC, best.density DESC, chunks.document_id DESC, chunks.number";
+    ORDER BY best.worth DESC, best.density DESC, chunks.document_id DESC, chunks.number"
+);
 
 /// Number of the owner's chunks that contain each of the words.
 pub(super) const WITH: &str = "\
     SELECT count(chunks.number) FROM unnest($1::text[]) WITH ORDINALITY AS wanted (word, place) \
         LEFT JOIN chunks ON chunks.words @@ ($2 || ' & ' || wanted.word)::tsquery \
     GROUP BY wanted.place ORDER BY wanted.place";
-
-macro_rules! document_columns {
-    () => {
-        "id, owner, title, media_type, size_bytes, chunks, created_at, upload_key, upload_digest"
-    };
-}
-
-macro_rules! chunk_columns {
-    () => {
-        "document_id, number, start_char, end_char, text"
-    };
-}
 
 impl PostgresDocumentStore {
     /// Creates the store over a database whose schema is up to date.
@@ -112,9 +103,20 @@ impl DocumentStore for PostgresDocumentStore {
         self.database.run(DOCUMENTS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
-    async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<DocumentId>,
+    ) -> Result<Page<Document, DocumentId>> {
         self.database
-            .run(DOCUMENTS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
+            .run(DOCUMENTS.select(), (owner, page), |connection, asked| Box::pin(list(connection, *asked)))
+            .await
+    }
+
+    async fn rename(&self, id: DocumentId, title: &str) -> Result<()> {
+        let title = title.to_owned();
+        self.database
+            .run(DOCUMENTS.update(), title, move |connection, title| Box::pin(rename(connection, id, title)))
             .await
     }
 
@@ -168,18 +170,15 @@ async fn add_within(
     chunks: &[Chunk],
     quota: Option<DocumentQuota>,
 ) -> StoreResult<Document> {
-    const INSERT: &str = concat!(
-        "INSERT INTO documents (",
-        document_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-    );
-    const INSERT_CHUNKS: &str = concat!(
-        "INSERT INTO chunks (",
-        chunk_columns!(),
-        ", words) SELECT $1, number, start_char, end_char, text, words::tsvector \
-         FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) \
-         AS new (number, start_char, end_char, text, words)"
-    );
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<Document>("documents", &[]));
+    static INSERT_CHUNKS: LazyLock<String> = LazyLock::new(|| {
+        let (columns, values) = (names(Chunk::COLUMNS), unnested(Chunk::COLUMNS));
+        let (arrays, words) = (arrays(1, Chunk::COLUMNS), Chunk::COLUMNS.len() + 1);
+        format!(
+            "INSERT INTO chunks ({columns}, words) SELECT {values}, words::tsvector \
+             FROM unnest({arrays}, ${words}::text[]) AS new ({columns}, words)"
+        )
+    });
     let quota = quota.zip(document.owner);
     if let Some((_, owner)) = quota {
         // Locked before the lookup of the key: a concurrent repetition of the upload waits here, and then
@@ -192,27 +191,11 @@ async fn add_within(
     if let Some((quota, owner)) = quota {
         check(transaction.connection, owner, document.size_bytes, quota).await?;
     }
-    sqlx::query(INSERT)
-        .bind(document.id.0)
-        .bind(document.owner.map(|owner| owner.0))
-        .bind(kept(&document.title))
-        .bind(document.media_type.as_str())
-        .bind(document.size_bytes as i64) // 9 million terabytes fit
-        .bind(i64::from(document.chunks))
-        .bind(document.created_at)
-        .bind(document.upload_key.as_ref().map(|upload| kept(&upload.key)))
-        .bind(document.upload_key.as_ref().map(|upload| &upload.digest))
-        .execute(&mut *transaction.connection)
-        .await?;
+    let insert = sqlx::query_with(INSERT.as_str(), bound(document)?);
+    insert.execute(&mut *transaction.connection).await?;
     for group in chunks.chunks(CHUNK_BATCH_SIZE) {
-        let numbers =
-            |of: fn(&Chunk) -> u32| group.iter().map(|chunk| i64::from(of(chunk))).collect::<Vec<_>>();
-        sqlx::query(INSERT_CHUNKS)
-            .bind(document.id.0)
-            .bind(numbers(|chunk| chunk.index))
-            .bind(numbers(|chunk| chunk.start))
-            .bind(numbers(|chunk| chunk.end))
-            .bind(group.iter().map(|chunk| kept(&chunk.text)).collect::<Vec<_>>())
+        let group: Vec<&Chunk> = group.iter().collect();
+        sqlx::query_with(INSERT_CHUNKS.as_str(), bound_many(&group)?)
             .bind(group.iter().map(|chunk| vector(document.owner, &chunk.text)).collect::<Vec<_>>())
             .execute(&mut *transaction.connection)
             .await?;
@@ -234,33 +217,32 @@ async fn with_key(connection: &mut PgConnection, document: &Document) -> StoreRe
     known.fetch_optional(connection).await?.map(|row| decode(&row)).transpose()
 }
 
+async fn rename(connection: &mut PgConnection, id: DocumentId, title: &str) -> StoreResult<()> {
+    const RENAME: &str = "UPDATE documents SET title = $1 WHERE id = $2";
+    let done = sqlx::query(RENAME).bind(kept(title)).bind(id.0).execute(connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("document {id}")))?;
+    }
+    Ok(())
+}
+
 async fn get(connection: &mut PgConnection, id: DocumentId) -> StoreResult<Option<Document>> {
     const BY_ID: &str = concat!("SELECT ", document_columns!(), " FROM documents WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn list(connection: &mut PgConnection, query: &DocumentQuery) -> StoreResult<DocumentPage> {
-    const ALL: &str =
-        concat!("SELECT ", document_columns!(), " FROM documents WHERE id < $1 ORDER BY id DESC LIMIT $2");
-    const OF_OWNER: &str = concat!(
-        "SELECT ",
-        document_columns!(),
-        " FROM documents WHERE id < $1 AND owner = $3 ORDER BY id DESC LIMIT $2"
-    );
-    let statement = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
-        .bind(query.before.map_or(Uuid::max(), |before| before.0))
-        .bind(i64::from(query.limit) + 1);
-    let statement = match query.owner {
-        Some(owner) => statement.bind(owner.0),
-        None => statement,
-    };
-    let rows = statement.fetch_all(connection).await?;
-    let mut items = rows.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;
-    let more = items.len() > query.limit as usize;
-    items.truncate(query.limit as usize);
-    let next = items.last().filter(|_| more).map(|last| last.id);
-    Ok(DocumentPage { items, next })
+async fn list(
+    connection: &mut PgConnection,
+    (owner, page): (Option<UserId>, PageRequest<DocumentId>),
+) -> StoreResult<Page<Document, DocumentId>> {
+    const LIST: Keyset = Keyset { table: "documents", columns: document_columns!(), content: &["title"] };
+    let mut sql = LIST.select();
+    if let Some(owner) = owner {
+        sql.push(" AND owner = ").push_bind(owner.0);
+    }
+    let asked = (page.cursor.map(|id| id.0), page.limit.get());
+    LIST.page(connection, sql, asked, decode, |document: &Document| Some(document.id)).await
 }
 
 async fn chunks(
@@ -273,7 +255,7 @@ async fn chunks(
         " FROM chunks WHERE document_id = $1 AND number >= $2 ORDER BY number LIMIT $3"
     );
     let rows = sqlx::query(IN_ORDER).bind(document.0).bind(from).bind(limit).fetch_all(connection).await?;
-    rows.iter().map(decode_chunk).collect()
+    rows.iter().map(decode).collect()
 }
 
 async fn search(transaction: &mut Transaction<'_>, query: &PassageQuery) -> StoreResult<Vec<Passage>> {
@@ -295,9 +277,9 @@ async fn search(transaction: &mut Transaction<'_>, query: &PassageQuery) -> Stor
         .await?;
     let passage = |row: &PgRow| {
         Ok(Passage {
-            chunk: decode_chunk(row)?,
-            title: given(row.try_get(5)?),
-            score: score(row.try_get(6)?),
+            chunk: decode(row)?,
+            title: given(row.try_get("title")?).into_owned(),
+            score: score(row.try_get("worth")?),
         })
     };
     rows.iter().map(passage).collect()
@@ -330,12 +312,12 @@ async fn check(
     quota: DocumentQuota,
 ) -> StoreResult<()> {
     const KEPT: &str =
-        "SELECT count(*), coalesce(sum(size_bytes), 0)::bigint FROM documents WHERE owner = $1";
+        "SELECT count(*), coalesce(sum(size_bytes), 0)::bigint AS bytes FROM documents WHERE owner = $1";
     let kept = sqlx::query(KEPT).bind(owner.0).fetch_one(connection).await?;
-    if kept.try_get::<i64, _>(0)? >= i64::from(quota.documents) {
+    if kept.try_get::<i64, _>("count")? >= i64::from(quota.documents) {
         Err(quota::too_many("documents", quota.documents))?;
     }
-    if kept.try_get::<i64, _>(1)?.unsigned_abs() + size > quota.bytes {
+    if kept.try_get::<i64, _>("bytes")?.unsigned_abs() + size > quota.bytes {
         Err(quota::too_large(&quota))?;
     }
     Ok(())
@@ -396,13 +378,13 @@ pub(super) async fn index_all(connection: &mut PgConnection) -> StoreResult<()> 
         let page = sqlx::query(PAGE).bind(last.0).bind(last.1).bind(CHUNK_BATCH_SIZE as i64);
         let rows = page.fetch_all(&mut *connection).await?;
         let Some(row) = rows.last() else { return Ok(()) };
-        last = (row.try_get(0)?, row.try_get(1)?);
+        last = (row.try_get("document_id")?, row.try_get("number")?);
         let (mut documents, mut numbers, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
         for row in &rows {
-            documents.push(row.try_get::<Uuid, _>(0)?);
-            numbers.push(row.try_get::<i64, _>(1)?);
-            let owner = row.try_get::<Option<_>, _>(2)?.map(UserId);
-            vectors.push(vector(owner, &given(row.try_get(3)?)));
+            documents.push(row.try_get::<Uuid, _>("document_id")?);
+            numbers.push(row.try_get::<i64, _>("number")?);
+            let owner = row.try_get::<Option<_>, _>("owner")?.map(UserId);
+            vectors.push(vector(owner, &given(row.try_get("text")?)));
         }
         sqlx::query(UPDATE).bind(documents).bind(numbers).bind(vectors).execute(&mut *connection).await?;
     }
@@ -414,39 +396,6 @@ fn of(owner: Option<UserId>) -> String {
         Some(owner) => format!("'={}'", owner.0.simple()),
         None => "'='".to_owned(),
     }
-}
-
-fn decode(row: &PgRow) -> StoreResult<Document> {
-    Ok(Document {
-        id: DocumentId(row.try_get(0)?),
-        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
-        title: given(row.try_get(2)?),
-        media_type: row.try_get::<&str, _>(3)?.parse()?,
-        size_bytes: row.try_get::<i64, _>(4)?.unsigned_abs(),
-        chunks: small(row, 5)?,
-        created_at: row.time(6)?,
-        upload_key: match (row.try_get(7)?, row.try_get(8)?) {
-            (Some(key), Some(digest)) => Some(UploadKey { key: given(key), digest }),
-            _ => None,
-        },
-    })
-}
-
-fn decode_chunk(row: &PgRow) -> StoreResult<Chunk> {
-    Ok(Chunk {
-        document: DocumentId(row.try_get(0)?),
-        index: small(row, 1)?,
-        start: small(row, 2)?,
-        end: small(row, 3)?,
-        text: given(row.try_get(4)?),
-    })
-}
-
-/// Converts a stored number back into a `u32`; PostgreSQL has no unsigned integers.
-fn small(row: &PgRow, column: usize) -> StoreResult<u32> {
-    let number: i64 = row.try_get(column)?;
-    Ok(u32::try_from(number)
-        .map_err(|e| Error::internal("a stored number is out of range").with_source(e))?)
 }
 
 #[cfg(test)]

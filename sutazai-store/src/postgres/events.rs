@@ -8,23 +8,23 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
-use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use sutazai_core::Error;
+use sutazai_core::adapter::PageBounds;
+use sutazai_core::domain::task::lifecycle::claim_lost;
 use sutazai_core::domain::{
-    ClaimKey, EventKind, EventLogEntry, EventLogPage, EventOffset, NewEvent, PageBounds, TaskError,
-    TaskEvent, TaskId, TaskStatus, UserId,
+    ClaimKey, EventKind, EventLogEntry, EventOffset, NewEvent, Page, TaskError, TaskEvent, TaskId,
+    TaskStatus, UserId,
 };
 use uuid::Uuid;
 
 use super::error::StoreResult;
 use super::keys::keys;
-use super::record::json_column_bytes;
+use super::keyset::bytes;
 use super::text::{from_json, json};
 use super::time::Times;
-use crate::unit_of_work::spent;
+use crate::columns::{decode, event_columns};
 
 /// Bits of an event's place within its row of `event_log`, the low part of its number in the transaction; the high
 /// part is the number of the row.
@@ -141,7 +141,7 @@ pub(super) async fn append(
         .await?;
     match held {
         Some(_) => Ok(()),
-        None => Err(spent(claim))?,
+        None => Err(claim_lost(claim))?,
     }
 }
 
@@ -151,12 +151,13 @@ pub(super) async fn events_after(
     connection: &mut PgConnection,
     (id, after, limit): (TaskId, u64, u32),
 ) -> StoreResult<Vec<TaskEvent>> {
-    const EVENTS: &str = "\
-        SELECT created_at, history, reported.sequence, reported.at, reported.kind
-        FROM tasks LEFT JOIN LATERAL (
-            SELECT sequence, at, kind FROM task_events WHERE task_id = tasks.id AND sequence > $2
-            ORDER BY sequence LIMIT $3
-        ) AS reported ON true WHERE tasks.id = $1";
+    const EVENTS: &str = concat!(
+        "SELECT reported.*, created_at, history FROM tasks LEFT JOIN LATERAL (
+            SELECT ",
+        event_columns!(),
+        "   FROM task_events WHERE task_id = tasks.id AND sequence > $2 ORDER BY sequence LIMIT $3
+        ) AS reported ON true WHERE tasks.id = $1"
+    );
     let mut rows = sqlx::query(EVENTS)
         .bind(id.0)
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
@@ -168,11 +169,11 @@ pub(super) async fn events_after(
     // To its end, so that the connection has no rows left when it is returned.
     while let Some(row) = rows.try_next().await? {
         if std::mem::take(&mut is_first) {
-            events = statuses(id, row.time(0)?, row.try_get(1)?)?;
+            events = statuses(id, row.time("created_at")?, row.try_get("history")?)?;
         }
-        let Some(sequence) = row.try_get::<Option<i64>, _>(2)? else { continue };
-        if bounds.admits(json_column_bytes(&row, "kind")) {
-            events.push(reported(id, sequence, row.time(3)?, &row.try_get(4)?)?);
+        let Some(sequence) = row.try_get::<Option<i64>, _>("sequence")? else { continue };
+        if bounds.admits(bytes(&row, &["kind"])) {
+            events.push(decode(&row)?);
         } else {
             unread = unread.min(sequence.unsigned_abs());
         }
@@ -183,15 +184,6 @@ pub(super) async fn events_after(
     let page = events.iter().take_while(|event| bounds.admits(event.kind.text_bytes())).count();
     events.truncate(page);
     Ok(events)
-}
-
-fn reported(
-    task_id: TaskId,
-    sequence: i64,
-    at: DateTime<Utc>,
-    kind: &Json<&RawValue>,
-) -> StoreResult<TaskEvent> {
-    Ok(TaskEvent { task_id, sequence: sequence.unsigned_abs(), at, kind: from_json(kind.get())? })
 }
 
 /// Position in the event log, and the event at it.
@@ -206,7 +198,7 @@ struct Place {
 pub(super) async fn event_log_after(
     connection: &mut PgConnection,
     (owner, mut after, limit): (Option<UserId>, EventOffset, u32),
-) -> StoreResult<EventLogPage> {
+) -> StoreResult<Page<EventLogEntry, EventOffset>> {
     let limit = limit as usize;
     let (mut items, mut bounds) = (Vec::new(), PageBounds::new(limit));
     while items.len() < limit {
@@ -216,20 +208,23 @@ pub(super) async fn event_log_after(
         let Found { mut events, unread } = look_up(connection, &places).await?;
         for Place { position, owner, event } in places {
             if unread == Some(event) {
-                return Ok(EventLogPage { items, more: true });
+                return Ok(Page { items, next: Some(after) });
+            }
+            let Some(event) = events.remove(&event) else {
+                after = position;
+                continue;
+            };
+            if !bounds.admits(event.kind.text_bytes()) {
+                return Ok(Page { items, next: Some(after) });
             }
             after = position;
-            let Some(event) = events.remove(&event) else { continue };
-            if !bounds.admits(event.kind.text_bytes()) {
-                return Ok(EventLogPage { items, more: true });
-            }
             items.push(EventLogEntry { position, owner, event });
         }
         if no_more {
-            return Ok(EventLogPage { items, more: false });
+            return Ok(Page { items, next: None });
         }
     }
-    Ok(EventLogPage { items, more: true })
+    Ok(Page { items, next: Some(after) })
 }
 
 async fn places(
@@ -250,9 +245,9 @@ async fn places(
     }
     let place = |row: &PgRow| -> StoreResult<Place> {
         Ok(Place {
-            position: position(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
-            owner: row.try_get::<Option<Uuid>, _>(3)?.map(UserId),
-            event: (TaskId(row.try_get(4)?), row.try_get::<i64, _>(5)?.unsigned_abs()),
+            position: position(row.try_get("transaction")?, row.try_get("number")?, row.try_get("place")?),
+            owner: row.try_get::<Option<Uuid>, _>("owner")?.map(UserId),
+            event: (TaskId(row.try_get("task")?), row.try_get::<i64, _>("sequence")?.unsigned_abs()),
         })
     };
     query.fetch_all(connection).await?.iter().map(place).collect()
@@ -275,19 +270,21 @@ struct Found {
 /// Reads the events of these entries, as many as a page holds, except those of deleted tasks.
 async fn look_up(connection: &mut PgConnection, places: &[Place]) -> StoreResult<Found> {
     const HISTORIES: &str = "SELECT id, created_at, history FROM tasks WHERE id = ANY($1)";
-    const REPORTS: &str = "\
-        SELECT task_id, task_events.sequence, at, kind
-        FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS wanted (task, sequence, place)
-        JOIN task_events ON task_id = wanted.task AND task_events.sequence = wanted.sequence ORDER BY place";
+    const REPORTS: &str = concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS wanted (task, wanted_sequence, place)
+        JOIN task_events ON task_id = task AND sequence = wanted_sequence ORDER BY place"
+    );
     if places.is_empty() {
         return Ok(Found::default());
     }
     let mut found = HashMap::with_capacity(places.len());
     let tasks: Vec<TaskId> = places.iter().map(|place| place.event.0).collect();
     for row in sqlx::query(HISTORIES).bind(keys(&tasks)).fetch_all(&mut *connection).await? {
-        let id = TaskId(row.try_get(0)?);
+        let id = TaskId(row.try_get("id")?);
         // An unreadable task must not block the events of others, so its events are skipped.
-        match statuses(id, row.time(1)?, row.try_get(2)?) {
+        match statuses(id, row.time("created_at")?, row.try_get("history")?) {
             Ok(events) => found.extend(events.into_iter().map(|event| ((id, event.sequence), event))),
             Err(_) => tracing::warn!(task = %id, "task history unreadable; events skipped"),
         }
@@ -304,12 +301,12 @@ async fn look_up(connection: &mut PgConnection, places: &[Place]) -> StoreResult
     let (mut bounds, mut unread) = (PageBounds::new(places.len()), None);
     // To its end, so that the connection has no rows left when it is returned.
     while let Some(row) = rows.try_next().await? {
-        let (id, sequence) = (TaskId(row.try_get(0)?), row.try_get::<i64, _>(1)?);
-        if !bounds.admits(json_column_bytes(&row, "kind")) {
+        let (id, sequence) = (TaskId(row.try_get("task_id")?), row.try_get::<i64, _>("sequence")?);
+        if !bounds.admits(bytes(&row, &["kind"])) {
             unread.get_or_insert((id, sequence.unsigned_abs()));
             continue;
         }
-        match reported(id, sequence, row.time(2)?, &row.try_get(3)?) {
+        match decode::<TaskEvent, _>(&row) {
             Ok(event) => drop(found.insert((id, event.sequence), event)),
             Err(_) => tracing::warn!(task = %id, sequence, "event unreadable; event skipped"),
         }

@@ -1,24 +1,32 @@
 //! [`IdentityStore`] in a PostgreSQL database.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
+use sqlx::{PgConnection, Row};
+use sutazai_core::adapter::REFRESH_REPEAT_WINDOW;
 use sutazai_core::domain::{
-    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, REFRESH_REPEAT_WINDOW, Session, SessionId,
-    SpentToken, Successor, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, quota,
+    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, Page, Session, SessionId, SpentToken, Successor,
+    User, UserChange, UserCounts, UserId, UserQuery, quota,
 };
 use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
 
+use super::columns::{bound, insert, values};
 use super::database::Database;
 use super::error::StoreResult;
 use super::invitations;
+use super::keyset::Keyset;
 use super::quota::{Counted, lock_all};
 use super::text::kept;
-use super::time::Times;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
+use crate::columns::{
+    Entity, decode, names, overwritten, session_columns, spent_token_columns, user_columns,
+};
 use crate::tables::{INVITATIONS, SESSIONS, SPENT_TOKENS, USERS};
 
 /// Retention of ended sessions of deleted users: by then all their access tokens have expired.
@@ -30,18 +38,6 @@ const MAX_SPENT_TOKENS: i64 = 500;
 #[derive(Debug)]
 pub(super) struct PostgresIdentityStore {
     database: Database,
-}
-
-macro_rules! user_columns {
-    () => {
-        "id, username, email, password_hash, role, disabled, created_at, last_login_at"
-    };
-}
-
-macro_rules! session_columns {
-    () => {
-        "id, user_id, refresh_hash, created_at, refreshed_at, expires_at, revoked_at, user_agent"
-    };
 }
 
 impl PostgresIdentityStore {
@@ -71,9 +67,27 @@ impl IdentityStore for PostgresIdentityStore {
             .await
     }
 
-    async fn users(&self, query: &UserQuery) -> Result<UserPage> {
+    async fn has_admin(&self) -> Result<bool> {
+        self.database.run(USERS.select(), (), |connection, ()| Box::pin(has_admin(connection))).await
+    }
+
+    async fn create_first_admin(&self, admin: &User) -> Result<()> {
+        self.database
+            .write(USERS.insert(), admin.clone(), |tx, admin| {
+                Box::pin(create_first_admin(tx.connection, admin))
+            })
+            .await
+    }
+
+    async fn users(&self, query: &UserQuery) -> Result<Page<User, UserId>> {
         self.database
             .run(USERS.select(), query.clone(), |connection, query| Box::pin(users(connection, query)))
+            .await
+    }
+
+    async fn usernames(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>> {
+        self.database
+            .run(USERS.select(), ids.to_vec(), |connection, ids| Box::pin(usernames(connection, ids)))
             .await
     }
 
@@ -199,7 +213,14 @@ impl IdentityStore for PostgresIdentityStore {
 async fn user(connection: &mut PgConnection, id: UserId) -> StoreResult<Option<User>> {
     const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
-    row.map(|row| decode_user(&row)).transpose()
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn usernames(connection: &mut PgConnection, ids: &[UserId]) -> StoreResult<HashMap<UserId, String>> {
+    const NAMES: &str = "SELECT id, username FROM users WHERE id = ANY($1)";
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query(NAMES).bind(ids).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((UserId(row.try_get(0)?), row.try_get(1)?))).collect()
 }
 
 async fn user_by_login(connection: &mut PgConnection, login: &str) -> StoreResult<Option<User>> {
@@ -211,34 +232,26 @@ async fn user_by_login(connection: &mut PgConnection, login: &str) -> StoreResul
         user_columns!(),
         " FROM users WHERE email_key = $1"
     );
-    let row = sqlx::query(BY_LOGIN).bind(kept(&login.to_lowercase())).fetch_optional(connection).await?;
-    row.map(|row| decode_user(&row)).transpose()
+    let row = sqlx::query(BY_LOGIN).bind(kept(login.to_lowercase())).fetch_optional(connection).await?;
+    row.map(|row| decode(&row)).transpose()
 }
 
 async fn session(connection: &mut PgConnection, id: SessionId) -> StoreResult<Option<Session>> {
     const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
-    row.map(|row| decode_session(&row)).transpose()
+    row.map(|row| decode(&row)).transpose()
 }
 
-async fn users(connection: &mut PgConnection, query: &UserQuery) -> StoreResult<UserPage> {
-    let mut sql: QueryBuilder<Postgres> =
-        QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
-    if let Some(search) = query.search.as_ref().map(|text| kept(&text.to_lowercase()).into_owned()) {
+async fn users(connection: &mut PgConnection, query: &UserQuery) -> StoreResult<Page<User, UserId>> {
+    const LIST: Keyset = Keyset { table: "users", columns: user_columns!(), content: &["username", "email"] };
+    let mut sql = LIST.select();
+    if let Some(search) = query.search.as_ref().map(|text| kept(text.to_lowercase()).into_owned()) {
         // `strpos` instead of `LIKE`, since the text is not a pattern.
         sql.push(" AND (strpos(username_key, ").push_bind(search.clone()).push(") > 0");
         sql.push(" OR strpos(email_key, ").push_bind(search).push(") > 0)");
     }
-    if let Some(before) = query.before {
-        sql.push(" AND id < ").push_bind(before.0);
-    }
-    let limit = query.limit.clamp(1, 100);
-    // One more row than requested shows whether there is a next page.
-    sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
-    let rows = sql.build().fetch_all(connection).await?;
-    let items = rows.iter().take(limit as usize).map(decode_user).collect::<StoreResult<Vec<_>>>()?;
-    let more = rows.len() > items.len();
-    Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
+    let asked = (query.page.cursor.map(|id| id.0), query.page.limit.get());
+    LIST.page(connection, sql, asked, decode, |user: &User| Some(user.id)).await
 }
 
 async fn count_users(
@@ -246,12 +259,12 @@ async fn count_users(
     active_since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> StoreResult<UserCounts> {
-    const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE disabled), \
+    const COUNTS: &str = "SELECT count(*) AS total, count(*) FILTER (WHERE disabled) AS disabled, \
         (SELECT count(DISTINCT user_id) FROM user_sessions \
-         WHERE revoked_at IS NULL AND expires_at > $1 AND refreshed_at >= $2) FROM users";
+         WHERE revoked_at IS NULL AND expires_at > $1 AND refreshed_at >= $2) AS active FROM users";
     let row = sqlx::query(COUNTS).bind(now).bind(active_since).fetch_one(connection).await?;
-    let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
-    Ok(UserCounts { total: count(0)?, disabled: count(1)?, active: count(2)? })
+    let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+    Ok(UserCounts { total: count("total")?, disabled: count("disabled")?, active: count("active")? })
 }
 
 async fn sessions(
@@ -266,7 +279,7 @@ async fn sessions(
          ORDER BY id DESC LIMIT 100"
     );
     let query = sqlx::query(GOOD).bind(user.0).bind(now);
-    query.fetch_all(connection).await?.iter().map(decode_session).collect()
+    query.fetch_all(connection).await?.iter().map(decode).collect()
 }
 
 async fn revoked_since(connection: &mut PgConnection, since: DateTime<Utc>) -> StoreResult<Vec<SessionId>> {
@@ -277,25 +290,28 @@ async fn revoked_since(connection: &mut PgConnection, since: DateTime<Utc>) -> S
 }
 
 async fn create_user(connection: &mut PgConnection, user: &User) -> StoreResult<()> {
-    const INSERT: &str = concat!(
-        "INSERT INTO users (",
-        user_columns!(),
-        ", username_key, email_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-    );
-    sqlx::query(INSERT)
-        .bind(user.id.0)
-        .bind(&user.username)
-        .bind(&user.email)
-        .bind(&user.password_hash)
-        .bind(user.role.as_str())
-        .bind(user.disabled)
-        .bind(user.created_at)
-        .bind(user.last_login_at)
-        .bind(user.username.to_lowercase())
-        .bind(user.email.to_lowercase())
+    static INSERT: LazyLock<String> =
+        LazyLock::new(|| insert::<User>("users", &["username_key", "email_key"]));
+    sqlx::query_with(INSERT.as_str(), bound(user)?)
+        .bind(kept(user.username.to_lowercase()))
+        .bind(kept(user.email.to_lowercase()))
         .execute(connection)
         .await?;
     Ok(())
+}
+
+async fn has_admin(connection: &mut PgConnection) -> StoreResult<bool> {
+    const ANY: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin')";
+    Ok(sqlx::query(ANY).fetch_one(connection).await?.try_get(0)?)
+}
+
+/// Creates an admin if there is none. A lock keeps other transactions from doing the same.
+async fn create_first_admin(connection: &mut PgConnection, admin: &User) -> StoreResult<()> {
+    lock_all(connection, Counted::Admins).await?;
+    if has_admin(connection).await? {
+        Err(quota::has_admin())?;
+    }
+    create_user(connection, admin).await
 }
 
 async fn create_invited_user(connection: &mut PgConnection, (user, hash): (&User, &str)) -> StoreResult<()> {
@@ -338,9 +354,13 @@ async fn spent_token(
     id: SessionId,
     hash: &str,
 ) -> StoreResult<Option<SpentToken>> {
-    const SPENT: &str = "SELECT spent_at, salt FROM spent_refresh_tokens WHERE session_id = $1 AND hash = $2";
+    const SPENT: &str = concat!(
+        "SELECT ",
+        spent_token_columns!(),
+        " FROM spent_refresh_tokens WHERE session_id = $1 AND hash = $2"
+    );
     let row = sqlx::query(SPENT).bind(id.0).bind(hash).fetch_optional(connection).await?;
-    row.map(|row| Ok(SpentToken { spent_at: row.time(0)?, salt: row.try_get(1)? })).transpose()
+    row.map(|row| decode(&row)).transpose()
 }
 
 async fn record_login(connection: &mut PgConnection, id: UserId, at: DateTime<Utc>) -> StoreResult<()> {
@@ -375,9 +395,9 @@ async fn change_user(
         UserChange::Role(role) => sqlx::query(ROLE).bind(role.as_str()),
     };
     let row = update.bind(id.0).fetch_optional(&mut *transaction.connection).await?;
-    let user = decode_user(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
+    let user: User = decode(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
     let ended = match change {
-        UserChange::Password { keep, .. } => revoke_all(transaction.connection, id, Some(*keep), now).await?,
+        UserChange::Password { keep, .. } => revoke_all(transaction.connection, id, *keep, now).await?,
         UserChange::Disabled(true) | UserChange::Role(_) => {
             revoke_all(transaction.connection, id, None, now).await?
         }
@@ -389,23 +409,19 @@ async fn change_user(
 async fn create_session(transaction: &mut Transaction<'_>, session: &Session) -> StoreResult<Vec<SessionId>> {
     // The insert locks the row of the user: concurrent sign-ins of one user end the oldest sessions one after
     // the other, and the user can be neither disabled nor deleted in between.
-    const INSERT: &str = concat!(
-        "INSERT INTO user_sessions (",
-        session_columns!(),
-        ") SELECT $1, id, $2, $3, $4, $5, $6, $7 FROM users WHERE id = $8 AND NOT disabled FOR NO KEY UPDATE"
-    );
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        let (columns, values, user) =
+            (names(Session::COLUMNS), values(Session::COLUMNS), Session::COLUMNS.len() + 1);
+        format!(
+            "INSERT INTO user_sessions ({columns}) SELECT {values} FROM users \
+             WHERE id = ${user} AND NOT disabled FOR NO KEY UPDATE"
+        )
+    });
     const DELETE_OLD: &str = "DELETE FROM user_sessions WHERE user_id = $1 AND expires_at <= $2";
     const END_OLDEST: &str = "UPDATE user_sessions SET revoked_at = $1 WHERE id IN (\
             SELECT id FROM user_sessions WHERE user_id = $2 AND revoked_at IS NULL AND expires_at > $1 \
             ORDER BY id DESC OFFSET $3) RETURNING id";
-    let done = sqlx::query(INSERT)
-        .bind(session.id.0)
-        .bind(&session.refresh_hash)
-        .bind(session.created_at)
-        .bind(session.refreshed_at)
-        .bind(session.expires_at)
-        .bind(session.revoked_at)
-        .bind(&session.user_agent)
+    let done = sqlx::query_with(INSERT.as_str(), bound(session)?)
         .bind(session.user.0)
         .execute(&mut *transaction.connection)
         .await?;
@@ -429,8 +445,11 @@ async fn rotate(
     // one updates the row.
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = $1, refreshed_at = $2, expires_at = $3 \
                             WHERE id = $4 AND refresh_hash = $5 AND revoked_at IS NULL";
-    const SPEND: &str = "INSERT INTO spent_refresh_tokens (session_id, hash, spent_at, salt) VALUES ($1, $2, $3, $4) \
-                         ON CONFLICT (session_id, hash) DO UPDATE SET spent_at = excluded.spent_at, salt = excluded.salt";
+    static SPEND: LazyLock<String> = LazyLock::new(|| {
+        let insert = insert::<SpentToken>("spent_refresh_tokens", &["session_id", "hash"]);
+        let new = overwritten(SpentToken::COLUMNS);
+        format!("{insert} ON CONFLICT (session_id, hash) DO UPDATE SET {new}")
+    });
     // With its salt a spent token yields its successor again, for a client whose response was lost. After the
     // repeat window a leaked old token must not do that any more.
     const DELETE_SALTS: &str = "UPDATE spent_refresh_tokens SET salt = NULL \
@@ -449,7 +468,8 @@ async fn rotate(
         Err(Error::conflict("the refresh token is spent or its session has ended"))?;
     }
     sqlx::query(DELETE_SALTS).bind(id.0).bind(now - REFRESH_REPEAT_WINDOW).execute(&mut *connection).await?;
-    let spend = sqlx::query(SPEND).bind(id.0).bind(expected).bind(now).bind(&new.salt);
+    let spent = SpentToken { spent_at: now, salt: Some(new.salt.clone()) };
+    let spend = sqlx::query_with(SPEND.as_str(), bound(&spent)?).bind(id.0).bind(expected);
     spend.execute(&mut *connection).await?;
     sqlx::query(DELETE_OLD).bind(id.0).bind(MAX_SPENT_TOKENS).execute(connection).await?;
     Ok(())
@@ -475,34 +495,4 @@ async fn revoke_all(
 
 fn session_ids(rows: &[PgRow]) -> StoreResult<Vec<SessionId>> {
     rows.iter().map(|row| Ok(SessionId(row.try_get(0)?))).collect()
-}
-
-fn decode_user(row: &PgRow) -> StoreResult<User> {
-    let role = match row.try_get(4)? {
-        "admin" => UserRole::Admin,
-        _ => UserRole::User,
-    };
-    Ok(User {
-        id: UserId(row.try_get(0)?),
-        username: row.try_get(1)?,
-        email: row.try_get(2)?,
-        password_hash: row.try_get(3)?,
-        role,
-        disabled: row.try_get(5)?,
-        created_at: row.time(6)?,
-        last_login_at: row.time_if_any(7)?,
-    })
-}
-
-fn decode_session(row: &PgRow) -> StoreResult<Session> {
-    Ok(Session {
-        id: SessionId(row.try_get(0)?),
-        user: UserId(row.try_get(1)?),
-        refresh_hash: row.try_get(2)?,
-        created_at: row.time(3)?,
-        refreshed_at: row.time(4)?,
-        expires_at: row.time(5)?,
-        revoked_at: row.time_if_any(6)?,
-        user_agent: row.try_get(7)?,
-    })
 }

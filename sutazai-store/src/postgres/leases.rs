@@ -12,11 +12,11 @@ use sutazai_core::domain::TaskId;
 /// The lease rows of this process.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    rows: Mutex<TaskRepository>,
+    rows: Mutex<LeaseRows>,
 }
 
 #[derive(Debug, Default)]
-struct TaskRepository {
+struct LeaseRows {
     /// Attempt and latest lease row of each held task.
     latest: HashMap<TaskId, (u32, i64)>,
     /// Number of tasks for which each row is the latest.
@@ -53,12 +53,12 @@ impl Leases {
         std::mem::take(&mut self.lock().spent)
     }
 
-    fn lock(&self) -> MutexGuard<'_, TaskRepository> {
+    fn lock(&self) -> MutexGuard<'_, LeaseRows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl TaskRepository {
+impl LeaseRows {
     fn leave(&mut self, row: i64) {
         let Some(tasks) = self.tasks.get_mut(&row) else { return };
         *tasks -= 1;

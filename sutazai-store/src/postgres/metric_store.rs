@@ -1,22 +1,25 @@
 //! [`MetricStore`] in a PostgreSQL database.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
-use sutazai_core::domain::MetricSample;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments, PgConnection, Row};
+use sutazai_core::domain::{MetricPoint, MetricSample};
 use sutazai_core::ports::{MetricStore, SeriesQuery};
 use sutazai_core::{Error, ErrorKind, Result};
 
+use super::columns::{arrays, bind_arrays};
 use super::database::Database;
 use super::error::StoreResult;
 use super::text::{given, kept};
 use super::time::Times;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
+use crate::columns::{SAMPLE, SERIES, changes, names, overwritten};
+use crate::metric_series::one_of_each_series;
 use crate::tables::{METRIC_SAMPLES, METRIC_SERIES};
 
 /// Samples of metrics in a PostgreSQL database.
@@ -40,7 +43,7 @@ impl MetricStore for PostgresMetricStore {
             .await
     }
 
-    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
+    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricPoint>> {
         let read = self.database.run_within(
             METRIC_SAMPLES.select(),
             TimeoutClass::Long,
@@ -69,9 +72,9 @@ impl MetricStore for PostgresMetricStore {
     }
 }
 
-/// Returns at most `max_points` samples: consecutive samples are averaged in groups of about equal size, and
-/// each group has the time of its first sample.
-async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> StoreResult<Vec<MetricSample>> {
+/// Returns at most `max_points` points: consecutive samples form groups of about equal size, each with their mean,
+/// least and largest value and the time of the first.
+async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> StoreResult<Vec<MetricPoint>> {
     const RANGE: &str = "\
         WITH found AS (
             SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
@@ -79,7 +82,7 @@ async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> StoreResul
             WHERE series_id = (SELECT id FROM metric_series WHERE host = $1 AND name = $2)
             AND at >= $3 AND at < $4
         )
-        SELECT min(at) AS first, avg(value) FROM found
+        SELECT min(at) AS first, avg(value) AS mean, min(value) AS least, max(value) AS largest FROM found
         GROUP BY CASE WHEN total <= $5 THEN place ELSE place * $5 / total END ORDER BY first";
     let rows = sqlx::query(RANGE)
         .bind(kept(&query.host))
@@ -89,15 +92,15 @@ async fn range(connection: &mut PgConnection, query: &SeriesQuery) -> StoreResul
         .bind(i64::from(query.max_points))
         .fetch_all(connection)
         .await?;
-    let sample = |row: &PgRow| -> StoreResult<MetricSample> {
-        Ok(MetricSample {
-            host: query.host.clone(),
-            series: query.series.clone(),
-            at: row.time(0)?,
-            value: row.try_get(1)?,
+    let point = |row: &PgRow| -> StoreResult<MetricPoint> {
+        Ok(MetricPoint {
+            at: row.time("first")?,
+            mean: row.try_get("mean")?,
+            min: row.try_get("least")?,
+            max: row.try_get("largest")?,
         })
     };
-    rows.iter().map(sample).collect()
+    rows.iter().map(point).collect()
 }
 
 async fn series(connection: &mut PgConnection, host: &str, prefix: &str) -> StoreResult<Vec<String>> {
@@ -105,45 +108,56 @@ async fn series(connection: &mut PgConnection, host: &str, prefix: &str) -> Stor
     const NAMES: &str = "SELECT name FROM metric_series WHERE host = $1 AND starts_with(name, $2) \
         AND EXISTS (SELECT 1 FROM metric_samples WHERE series_id = id) ORDER BY name COLLATE \"C\"";
     let rows = sqlx::query(NAMES).bind(kept(host)).bind(kept(prefix)).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok(given(row.try_get(0)?))).collect()
+    rows.iter().map(|row| Ok(given(row.try_get(0)?).into_owned())).collect()
 }
 
 async fn append(transaction: &mut Transaction<'_>, samples: &[MetricSample]) -> StoreResult<()> {
-    const SERIES: &str = "INSERT INTO metric_series (host, name) \
-                          SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING";
+    static INSERT_SERIES: LazyLock<String> = LazyLock::new(|| {
+        let (columns, arrays) = (names(SERIES), arrays(1, SERIES));
+        format!("INSERT INTO metric_series ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING")
+    });
     // Locked, so that a concurrent compaction does not remove a series before its first sample is inserted.
-    const IDS: &str = "SELECT host, name, id FROM metric_series \
-                       WHERE (host, name) IN (SELECT * FROM unnest($1::text[], $2::text[])) FOR KEY SHARE";
-    const INSERT: &str = "\
-        INSERT INTO metric_samples (series_id, at, value)
-        SELECT series_id, at, value
-        FROM unnest($1::integer[], $2::timestamptz[], $3::float8[]) AS new (series_id, at, value)
-        ON CONFLICT (series_id, at) DO UPDATE SET value = excluded.value";
+    static IDS: LazyLock<String> = LazyLock::new(|| {
+        let (columns, arrays) = (names(SERIES), arrays(1, SERIES));
+        format!(
+            "SELECT {columns}, id FROM metric_series \
+             WHERE ({columns}) IN (SELECT * FROM unnest({arrays})) FOR KEY SHARE"
+        )
+    });
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        let (columns, arrays, new) = (names(SAMPLE), arrays(2, SAMPLE), overwritten(changes(SAMPLE)));
+        format!(
+            "INSERT INTO metric_samples (series_id, {columns}) SELECT series_id, {columns} \
+             FROM unnest($1::integer[], {arrays}) AS new (series_id, {columns}) \
+             ON CONFLICT (series_id, at) DO UPDATE SET {new}"
+        )
+    });
     let connection = &mut *transaction.connection;
-    let mut keys: Vec<(Cow<'_, str>, Cow<'_, str>)> =
-        samples.iter().map(|sample| (kept(&sample.host), kept(&sample.series))).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let (hosts, names): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-    sqlx::query(SERIES).bind(&hosts).bind(&names).execute(&mut *connection).await?;
-    let rows = sqlx::query(IDS).bind(&hosts).bind(&names).fetch_all(&mut *connection).await?;
+    let series = one_of_each_series(samples);
+    let series = || -> StoreResult<PgArguments> {
+        let mut arguments = PgArguments::default();
+        bind_arrays(&mut arguments, SERIES, &series)?;
+        Ok(arguments)
+    };
+    sqlx::query_with(INSERT_SERIES.as_str(), series()?).execute(&mut *connection).await?;
+    let rows = sqlx::query_with(IDS.as_str(), series()?).fetch_all(&mut *connection).await?;
     let mut ids = HashMap::with_capacity(rows.len());
     for row in &rows {
-        ids.insert((row.try_get::<&str, _>(0)?, row.try_get::<&str, _>(1)?), row.try_get::<i32, _>(2)?);
+        let [host, name] = [row.try_get::<&str, _>("host")?, row.try_get::<&str, _>("name")?];
+        ids.insert((host, name), row.try_get::<i32, _>("id")?);
     }
     // One statement may not write a row twice: of two samples of the same time the later one wins.
     let mut latest = HashMap::with_capacity(samples.len());
     for sample in samples {
         let removed = || Error::new(ErrorKind::Busy, "a series was removed concurrently");
         let id = *ids.get(&(&*kept(&sample.host), &*kept(&sample.series))).ok_or_else(removed)?;
-        latest.insert((id, sample.at.timestamp_micros()), (sample.at, sample.value));
+        latest.insert((id, sample.at.timestamp_micros()), sample);
     }
-    sqlx::query(INSERT)
-        .bind(latest.keys().map(|(id, _)| *id).collect::<Vec<_>>())
-        .bind(latest.values().map(|(at, _)| *at).collect::<Vec<_>>())
-        .bind(latest.values().map(|(_, value)| *value).collect::<Vec<_>>())
-        .execute(&mut *connection)
-        .await?;
+    let (keys, samples): (Vec<_>, Vec<_>) = latest.into_iter().unzip();
+    let mut arguments = PgArguments::default();
+    arguments.add(keys.into_iter().map(|(id, _)| id).collect::<Vec<i32>>())?;
+    bind_arrays(&mut arguments, SAMPLE, &samples)?;
+    sqlx::query_with(INSERT.as_str(), arguments).execute(&mut *connection).await?;
     Ok(())
 }
 

@@ -6,9 +6,9 @@
 //! - `schema`: the migrations,
 //! - `transaction`: a write of several statements, retried after conflicts with other writers,
 //! - `request_batcher`: request batcher for calls that are made at the same time,
-//! - `page`: pages whose rows may be large,
+//! - `keyset`: pages of lists,
 //! - `wake_ups`: announces committed changes, `notifications`: LISTEN and NOTIFY,
-//! - `record`: a task as a row, `text`: escaping of characters that PostgreSQL cannot store,
+//! - `columns`: columns of the entities, `record`: a task as a row, `text`: escaping of characters that PostgreSQL cannot store,
 //! - `keys`: keys as bound values, `task_repository`: the repository of the unit of work, `events`: histories and the event log,
 //!   `leases`: which lease rows can be removed,
 //! - `claim`: fair claiming, `claiming`: claims despite damaged tasks, `reads`: batched reads of tasks,
@@ -25,6 +25,7 @@ mod api_key_store;
 mod claim;
 mod claiming;
 mod clock;
+mod columns;
 mod conversation_store;
 mod database;
 mod document_store;
@@ -33,12 +34,12 @@ mod events;
 mod identity_store;
 mod invitations;
 mod keys;
+mod keyset;
 mod leases;
 mod metric_store;
 mod notifications;
 mod open;
 mod outbox;
-mod page;
 #[cfg(test)]
 mod plans;
 mod pool_mode;

@@ -1,14 +1,17 @@
 //! Outbox: messages about tasks that were removed before all their events were published.
 
+use std::sync::LazyLock;
+
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use sutazai_core::domain::{BusMessage, TaskId};
 use sutazai_core::ports::OutboxMessage;
 
+use super::columns::{bound_many, insert_many};
 use super::error::StoreResult;
 use super::events::events_after;
 use super::keys::keys;
-use super::record::{columns, decode};
+use crate::columns::{decode, decode_task, outbox_columns, task_columns};
 
 /// Stores the messages about those of these tasks whose events were not all published; the caller then
 /// removes the tasks.
@@ -17,7 +20,7 @@ pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> St
     // transaction, the place of each of its events decides.
     const UNPUBLISHED: &str = concat!(
         "SELECT ",
-        columns!(),
+        task_columns!(text),
         " FROM tasks WHERE id IN (
             SELECT ended.id FROM tasks AS ended CROSS JOIN (
                 SELECT trunc(position::numeric / 18446744073709551616)::text::xid8 AS transaction,
@@ -29,45 +32,26 @@ pub(super) async fn leave(connection: &mut PgConnection, tasks: &[TaskId]) -> St
                     WHERE event_log.transaction = told.transaction AND event.task = ended.id
                         AND event_log.number * 16777216::numeric + event.place > told.number))) ORDER BY id"
     );
-    const LEAVE: &str = "\
-        INSERT INTO outbox (id, topic, body, trace)
-        SELECT id, topic, body, trace FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-            AS new (id, topic, body, trace)";
+    static LEAVE: LazyLock<String> = LazyLock::new(|| insert_many::<BusMessage>("outbox"));
     let unpublished = sqlx::query(UNPUBLISHED).bind(keys(tasks)).fetch_all(&mut *connection).await?;
     for row in &unpublished {
-        let task = decode(row)?.task;
+        let task = decode_task(row)?.task;
         let all = events_after(connection, (task.id, 0, u32::MAX)).await?;
         let messages: Vec<BusMessage> = all.iter().map(|event| BusMessage::of_event(event, &task)).collect();
-        sqlx::query(LEAVE)
-            .bind(messages.iter().map(|message| message.id.as_str()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.topic.as_str()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.body.as_str()).collect::<Vec<_>>())
-            .bind(
-                messages
-                    .iter()
-                    .map(|message| message.trace.as_ref().map(ToString::to_string))
-                    .collect::<Vec<_>>(),
-            )
-            .execute(&mut *connection)
-            .await?;
+        let arguments = bound_many(&messages.iter().collect::<Vec<_>>())?;
+        sqlx::query_with(LEAVE.as_str(), arguments).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 /// Returns the first `limit` messages, in order.
 pub(super) async fn first(connection: &mut PgConnection, limit: u32) -> StoreResult<Vec<OutboxMessage>> {
-    const FIRST: &str = "SELECT number, id, topic, body, trace FROM outbox ORDER BY number LIMIT $1";
+    const FIRST: &str =
+        concat!("SELECT ", outbox_columns!(), ", number FROM outbox ORDER BY number LIMIT $1");
     let rows = sqlx::query(FIRST).bind(i64::from(limit)).fetch_all(connection).await?;
     let read = |row: &PgRow| -> StoreResult<OutboxMessage> {
-        Ok(OutboxMessage {
-            number: row.try_get::<i64, _>(0)?.unsigned_abs(),
-            message: BusMessage {
-                id: row.try_get(1)?,
-                topic: row.try_get(2)?,
-                body: row.try_get(3)?,
-                trace: row.try_get::<Option<&str>, _>(4)?.map(str::parse).transpose()?,
-            },
-        })
+        let number = row.try_get::<i64, _>("number")?.unsigned_abs();
+        Ok(OutboxMessage { number, message: decode(row)? })
     };
     rows.iter().map(read).collect()
 }

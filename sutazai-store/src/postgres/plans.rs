@@ -6,7 +6,7 @@ use sutazai_core::domain::{NewTask, Task, TaskId};
 use sutazai_core::ports::{Clock, SystemClock};
 use uuid::Uuid;
 
-use super::claim::{HEADS, NEXT_DUE, TAKE_FROM};
+use super::claim::{HEADS, NEXT_DUE, TAKE_FROM, aging};
 use super::database::Database;
 use super::document_store::{BEST, BY_BITMAP, WITH};
 use super::events::{EVENT_LOG, EVENT_LOG_OF_OWNER};
@@ -39,7 +39,8 @@ async fn plans(connection: &mut PgConnection) -> [Value; 3] {
         .bind(&agents)
         .bind(vec![5_i16])
         .bind(10_i64)
-        .bind(10_i64);
+        .bind(10_i64)
+        .bind(aging());
     let mut plans = Vec::new();
     for query in [heads, due, take] {
         plans.push(query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0));
@@ -191,7 +192,7 @@ async fn batched_reads_use_an_index_and_do_not_sort() {
         let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
         assert_eq!(kinds(&plan), ["Index Scan"], "{plan:#}");
         assert!(plan.to_string().contains("tasks_id"), "{plan:#}");
-        let explain = format!("EXPLAIN (FORMAT JSON) {PAGES}");
+        let explain = format!("EXPLAIN (FORMAT JSON) {}", *PAGES);
         let query = sqlx::query(AssertSqlSafe(explain)).bind(&ids).bind(&ids).bind(vec![11_i64; 50]);
         let plan = query.fetch_one(&mut *connection).await.unwrap().get::<Value, _>(0);
         assert_eq!(kinds(&plan), ["Nested Loop", "Limit", "Index Scan", "Function Scan"], "{plan:#}");

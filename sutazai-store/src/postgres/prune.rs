@@ -38,8 +38,8 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, look: &RetentionBat
     let page = sqlx::query(PAGE).bind(look.after.0).bind(look.before.0).bind(i64::from(look.limit));
     let page = page.fetch_all(&mut *connection).await?;
     let read = |row: &PgRow| -> StoreResult<(TaskId, bool)> {
-        let status: TaskStatus = row.try_get::<&str, _>(1)?.parse()?;
-        Ok((TaskId(row.try_get(0)?), look.takes(status, row.try_get(2)?)))
+        let status: TaskStatus = row.try_get::<&str, _>("status")?.parse()?;
+        Ok((TaskId(row.try_get("id")?), look.takes(status, row.try_get("finished_at")?)))
     };
     let seen = page.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
     let next = seen.last().map(|(id, _)| *id).filter(|_| seen.len() == look.limit as usize);
@@ -92,7 +92,7 @@ const DELETE_FEED: &str = "\
 /// Moves the beginning of the event log behind the events of this transaction, unless it is later already.
 async fn begin_after(connection: &mut PgConnection, transaction: &str) -> StoreResult<()> {
     const LAST: &str = "\
-        SELECT number, cardinality(tasks)::bigint FROM event_log WHERE transaction = $1::text::xid8
+        SELECT number, cardinality(tasks)::bigint AS place FROM event_log WHERE transaction = $1::text::xid8
         ORDER BY event_log.transaction DESC, number DESC LIMIT 1";
     const RAISE: &str = "\
         UPDATE event_log_begin SET transaction = $1::text::xid8, number = $2, place = $3
@@ -102,7 +102,7 @@ async fn begin_after(connection: &mut PgConnection, transaction: &str) -> StoreR
         SELECT $1::text::xid8, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM event_log_begin)";
     let row = sqlx::query(LAST).bind(transaction).fetch_optional(&mut *connection).await?;
     let (number, place) = match row {
-        Some(row) => (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?),
+        Some(row) => (row.try_get::<i64, _>("number")?, row.try_get::<i64, _>("place")?),
         None => (0, 0),
     };
     for sql in [RAISE, INSERT] {
@@ -118,5 +118,5 @@ pub(super) async fn event_log_begin(connection: &mut PgConnection) -> StoreResul
     const BEGIN: &str = "SELECT transaction::text, number, place FROM event_log_begin";
     let row = sqlx::query(BEGIN).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(EventOffset::default()) };
-    Ok(position(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+    Ok(position(row.try_get("transaction")?, row.try_get("number")?, row.try_get("place")?))
 }

@@ -5,10 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{PgConnection, Row};
+use sutazai_core::domain::task::lifecycle::Command;
 use sutazai_core::domain::{
     ClaimKey, Outcome as Ended, OutcomeRecord, Task, TaskError, TaskId, TaskStatus, UserId, quota,
 };
 use sutazai_core::ports::{LeaseState, WakeUp};
+use sutazai_core::task_store::{DeduplicationKey, Record, UnitOfWork};
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
@@ -16,15 +18,15 @@ use super::error::StoreResult;
 use super::events::entry;
 use super::leases::Leases;
 use super::quota::{Counted, lock};
-use super::record::{columns, decode, insert};
+use super::record::{enter_queue, insert};
 use super::text::{json, kept};
 use super::transaction::Transaction;
 use super::{agent_messages, outbox};
-use crate::task_repository::{DeduplicationKey, Record};
-use crate::unit_of_work::UnitOfWork;
+use crate::columns::{decode_task, task_columns};
 
-/// Extends the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`. A row has a worker
-/// only while it is processing, so comparing the worker is enough to check that the lease is held.
+/// Extends the leases of these claims (`$1` tasks, `$2` attempts, `$3` workers) to `$4`: the command `Renew`
+/// of the life cycle. A row has a worker only while it is processing, so comparing the worker is enough to
+/// check that the lease is held.
 pub(super) const RENEW: &str = "\
     WITH renewed AS (
         UPDATE tasks SET lease_until = $4
@@ -35,12 +37,13 @@ pub(super) const RENEW: &str = "\
         INSERT INTO leases (until, tasks) SELECT $4, array_agg(id) FROM renewed HAVING count(*) > 0
         RETURNING id
     )
-    SELECT id, attempt, worker, cancel_requested, (SELECT leased.id FROM leased), awaited FROM renewed";
+    SELECT id, attempt, worker, cancel_requested, (SELECT leased.id FROM leased) AS lease, awaited FROM renewed";
 
 /// Records the outcomes `$4` to `$8` of the claims `$1` to `$3` at `$9`, for tasks without parents or
-/// children.
-pub(super) const FINISH: &str = "\
-    WITH ended AS (
+/// children: the command `Record` of the life cycle with `Completed`, `Failed`, `Cancelled`, `Retry` and
+/// `Released`. A retry or release of a task whose cancellation was requested is left to the unit of work.
+pub(super) const FINISH: &str = concat!(
+    "WITH ended AS (
         UPDATE tasks SET status = new.status::task_status, result = coalesce(new.result::jsonb, tasks.result),
             error = CASE WHEN new.status = 'completed' THEN NULL ELSE coalesce(new.error::jsonb, tasks.error) END,
             failures = tasks.failures + (new.error IS NOT NULL)::integer,
@@ -57,15 +60,14 @@ pub(super) const FINISH: &str = "\
             AND NOT tasks.awaited AND tasks.state IS NULL
             AND NOT (tasks.cancel_requested AND new.status = 'pending')
         RETURNING tasks.id, tasks.last_sequence, tasks.owner, tasks.agent, tasks.priority, tasks.run_at, tasks.status
-    ), queued AS (
-        INSERT INTO queue (owner, agent, priority, run_at, task)
-        SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id
-        FROM ended WHERE status = 'pending'
-    ), told AS (
+    ), queued AS (",
+    enter_queue!("ended WHERE status = 'pending'"),
+    "), told AS (
         INSERT INTO event_log (owner, tasks, sequences)
         SELECT owner, array_agg(id), array_agg(last_sequence) FROM ended GROUP BY owner
     )
-    SELECT id, agent FROM ended";
+    SELECT id, agent FROM ended"
+);
 
 /// Truncates the times of a task to microseconds, the precision of PostgreSQL.
 fn precise(task: &Task) -> Task {
@@ -91,13 +93,12 @@ pub(super) async fn enqueue_unique(
     max_pending: Option<u32>,
 ) -> StoreResult<Vec<(Task, bool)>> {
     let connection = &mut *transaction.connection;
-    let standing = standing(connection, tasks).await?;
+    let active = active_with_keys(connection, tasks).await?;
     let mut named: HashMap<DeduplicationKey, TaskId> = HashMap::new();
     let mut new: Vec<Task> = Vec::with_capacity(tasks.len());
     for task in tasks {
-        let first = DeduplicationKey::of(task).is_none_or(|key| {
-            !standing.contains_key(&key) && *named.entry(key).or_insert(task.id) == task.id
-        });
+        let first = DeduplicationKey::of(task)
+            .is_none_or(|key| !active.contains_key(&key) && *named.entry(key).or_insert(task.id) == task.id);
         if first {
             new.push(task.clone());
         }
@@ -115,7 +116,7 @@ pub(super) async fn enqueue_unique(
         let found = given.get(&task.id).cloned().or_else(|| {
             let key = DeduplicationKey::of(task)?;
             let first = named.get(&key).and_then(|id| given.get(id)).map(|(task, _)| task.clone());
-            standing.get(&key).cloned().or(first).map(|known| (known, false))
+            active.get(&key).cloned().or(first).map(|known| (known, false))
         });
         stored.push(found.ok_or_else(|| Error::internal("the statement did not return an added task"))?);
     }
@@ -124,27 +125,27 @@ pub(super) async fn enqueue_unique(
 
 /// Returns the pending or processing tasks with the deduplication keys of these. None is locked: a
 /// transaction that holds one and waits for another would block those who record their outcomes.
-async fn standing(
+async fn active_with_keys(
     connection: &mut PgConnection,
     tasks: &[Task],
 ) -> StoreResult<HashMap<DeduplicationKey, Task>> {
-    const STANDING: &str = concat!(
+    const ACTIVE_WITH_KEYS: &str = concat!(
         "SELECT ",
-        columns!(),
+        task_columns!(text),
         " FROM tasks WHERE id = ANY(ARRAY(
             SELECT known.id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS wanted (owner, agent, key)
             JOIN tasks AS known ON coalesce(known.owner, '00000000-0000-0000-0000-000000000000') = wanted.owner
             AND known.agent = wanted.agent AND known.active_key = wanted.key))"
     );
     let keys: Vec<DeduplicationKey> = tasks.iter().filter_map(DeduplicationKey::of).collect();
-    let rows = sqlx::query(STANDING)
+    let rows = sqlx::query(ACTIVE_WITH_KEYS)
         .bind(keys.iter().map(|key| key.owner.map_or(Uuid::nil(), |owner| owner.0)).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| key.agent.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| kept(&key.key)).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
     let known =
-        rows.iter().map(|row| decode(row).map(|record| record.task)).collect::<StoreResult<Vec<_>>>()?;
+        rows.iter().map(|row| decode_task(row).map(|record| record.task)).collect::<StoreResult<Vec<_>>>()?;
     Ok(known.into_iter().filter_map(|task| Some((DeduplicationKey::of(&task)?, task))).collect())
 }
 
@@ -215,7 +216,7 @@ async fn with_keys<'r>(
 ) -> StoreResult<Vec<Task>> {
     const BY_KEYS: &str = concat!(
         "SELECT ",
-        columns!(),
+        task_columns!(text),
         " FROM tasks WHERE id = ANY(ARRAY(
             SELECT known.id FROM unnest($1::uuid[], $2::text[]) AS wanted (owner, key) JOIN tasks AS known
             ON coalesce(known.owner, '00000000-0000-0000-0000-000000000000') = wanted.owner
@@ -230,14 +231,14 @@ async fn with_keys<'r>(
         })
         .unzip();
     let rows = sqlx::query(BY_KEYS).bind(owners).bind(keys).fetch_all(connection).await?;
-    rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
+    rows.iter().map(|row| decode_task(row).map(|record| record.task)).collect()
 }
 
 /// Returns the current state of those of these tasks that exist.
 pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> StoreResult<Vec<Task>> {
     const BY_IDS: &str = concat!(
         "SELECT ",
-        columns!(),
+        task_columns!(text),
         " FROM tasks JOIN unnest($1::uuid[], $2::timestamptz[])
             AS asked (id, created_at) USING (id, created_at)"
     );
@@ -246,7 +247,7 @@ pub(super) async fn with_ids(connection: &mut PgConnection, tasks: &[Task]) -> S
         .bind(tasks.iter().map(|task| task.created_at).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
-    rows.iter().map(|row| decode(row).map(|record| record.task)).collect()
+    rows.iter().map(|row| decode_task(row).map(|record| record.task)).collect()
 }
 
 /// Extends leases; returns one state per claim, in order.
@@ -268,10 +269,10 @@ pub(super) async fn renew(
     let mut held = HashMap::with_capacity(rows.len());
     let mut awaited = Vec::new();
     for row in &rows {
-        let key: (Uuid, i32, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        held.insert(key, row.try_get::<bool, _>(3)?);
-        leases.hold(row.try_get(4)?, [(TaskId(key.0), key.1.cast_unsigned())]);
-        if row.try_get(5)? {
+        let key: (Uuid, i32, Uuid) = (row.try_get("id")?, row.try_get("attempt")?, row.try_get("worker")?);
+        held.insert(key, row.try_get::<bool, _>("cancel_requested")?);
+        leases.hold(row.try_get("lease")?, [(TaskId(key.0), key.1.cast_unsigned())]);
+        if row.try_get("awaited")? {
             awaited.push(TaskId(key.0));
         }
     }
@@ -300,7 +301,7 @@ pub(super) async fn record_outcomes(
     // Which task a deduplication key names depends on which tasks have ended by then, so these outcomes are
     // recorded in order.
     let ordered = finished.iter().any(|record| match &record.outcome {
-        Ended::Wait { children, .. } => children.iter().any(|child| child.unique_key.is_some()),
+        Ended::Wait(wait) => wait.children.iter().any(|child| child.unique_key.is_some()),
         _ => false,
     });
     let alone = if ordered { HashSet::new() } else { finish_alone(transaction, finished, now).await? };
@@ -308,16 +309,15 @@ pub(super) async fn record_outcomes(
     let mut changes = UnitOfWork::new(transaction);
     let rest = |index: &usize| !alone.contains(index);
     changes.load((0..finished.len()).filter(rest).map(|index| finished[index].claim.task)).await?;
-    for (index, OutcomeRecord { claim, outcome }) in finished.iter().enumerate() {
+    for (index, record) in finished.iter().enumerate() {
         if alone.contains(&index) {
             answers.push(Ok(()));
             continue;
         }
-        let fence = changes.fence(claim);
-        if fence.is_ok() {
-            changes.record(claim.task, outcome.clone(), now).await?;
-        }
-        answers.push(fence);
+        answers.push(match changes.fence(&record.claim) {
+            Ok(()) => changes.apply(record.claim.task, Command::Record(record.clone()), now).await?,
+            spent => spent,
+        });
     }
     changes.flush().await?;
     Ok(answers)
@@ -348,7 +348,7 @@ impl Change {
             Ended::Cancelled => (TaskStatus::Cancelled, None, None, None),
             Ended::Retry { at, error } => (TaskStatus::Pending, None, Some(error), Some(*at)),
             Ended::Released => (TaskStatus::Pending, None, None, None),
-            Ended::Wait { .. } => return Ok(None),
+            Ended::Wait(_) => return Ok(None),
         };
         Ok(Some(Self {
             index,
@@ -393,7 +393,7 @@ async fn finish_alone(
         .bind(now)
         .fetch_all(&mut *transaction.connection)
         .await?;
-    let ended = rows.iter().map(|row| Ok((TaskId(row.try_get(0)?), row.try_get(1)?)));
+    let ended = rows.iter().map(|row| Ok((TaskId(row.try_get("id")?), row.try_get("agent")?)));
     let mut ended = ended.collect::<StoreResult<HashMap<TaskId, String>>>()?;
     changes.retain(|change| ended.contains_key(&change.claim.task));
     let entered =
@@ -416,7 +416,7 @@ pub(super) async fn reap(transaction: &mut Transaction<'_>, now: DateTime<Utc>) 
         RETURNING tasks";
     const EXPIRED: &str = concat!(
         "SELECT ",
-        columns!(),
+        task_columns!(text),
         " FROM tasks WHERE id = ANY($2) AND status = 'processing' AND lease_until <= $1
           ORDER BY id FOR UPDATE SKIP LOCKED"
     );
@@ -433,14 +433,14 @@ pub(super) async fn reap(transaction: &mut Transaction<'_>, now: DateTime<Utc>) 
         return Ok(0);
     }
     let rows = sqlx::query(EXPIRED).bind(now).bind(&held).fetch_all(&mut *connection).await?;
-    let expired = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
+    let expired = rows.iter().map(|row| row.try_get("id")).collect::<Result<Vec<Uuid>, _>>()?;
     sqlx::query(AGAIN).bind(now).bind(&held).bind(expired).execute(connection).await?;
     let mut changes = UnitOfWork::new(transaction);
     for row in &rows {
-        let record = decode(row)?;
+        let record = decode_task(row)?;
         let id = record.task.id;
         changes.keep(record);
-        changes.reap(id, now).await?;
+        changes.apply(id, Command::Reap, now).await??;
     }
     changes.flush().await?;
     Ok(rows.len() as u64)
@@ -473,7 +473,7 @@ pub(super) async fn retry(
 /// Removes an ended task with its events and messages; messages about it that were not published yet go to
 /// the outbox.
 pub(super) async fn delete(transaction: &mut Transaction<'_>, id: TaskId) -> StoreResult<()> {
-    UnitOfWork::new(transaction).deletable(id).await?;
+    UnitOfWork::new(transaction).check_deletion(id).await?;
     outbox::leave(transaction.connection, &[id]).await?;
     agent_messages::forget(transaction.connection, &[id]).await?;
     for sql in ["DELETE FROM task_events WHERE task_id = $1", "DELETE FROM tasks WHERE id = $1"] {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::database::Database;
 use super::error::StoreResult;
 use super::keys::keys;
+use super::record::enter_queue;
 use super::transaction::Transaction;
 use crate::tables::{QUEUE, TASKS};
 
@@ -89,13 +90,13 @@ async fn page(connection: &mut PgConnection, after: TaskId) -> StoreResult<(Opti
     const PAGE: &str = concat!(
         "SELECT id, status = 'pending' AND waiting_for = 0 AND NOT ",
         in_place!(),
-        " FROM tasks WHERE id > $1 ORDER BY id LIMIT $2"
+        " AS missing FROM tasks WHERE id > $1 ORDER BY id LIMIT $2"
     );
     let rows = sqlx::query(PAGE).bind(after.0).bind(PAGE_SIZE).fetch_all(connection).await?;
     let (mut last, mut missing) = (None, Vec::new());
     for row in &rows {
-        let id = TaskId(row.try_get(0)?);
-        if row.try_get::<bool, _>(1)? {
+        let id = TaskId(row.try_get("id")?);
+        if row.try_get("missing")? {
             missing.push(id);
         }
         last = Some(id);
@@ -113,10 +114,7 @@ async fn restore(transaction: &mut Transaction<'_>, missing: &[TaskId]) -> Store
     );
     // A row of theirs in another partition would be counted as a task that waits.
     const CLEAR: &str = "DELETE FROM queue WHERE task = ANY($1)";
-    const INSERT: &str = "\
-        INSERT INTO queue (owner, agent, priority, run_at, task)
-        SELECT coalesce(owner, '00000000-0000-0000-0000-000000000000'), agent, priority, run_at, id
-        FROM tasks WHERE id = ANY($1)";
+    const INSERT: &str = enter_queue!("tasks WHERE id = ANY($1)");
     let connection = &mut *transaction.connection;
     let locked = sqlx::query(LOCK).bind(keys(missing)).fetch_all(&mut *connection).await?;
     let locked = locked.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect::<StoreResult<Vec<_>>>()?;

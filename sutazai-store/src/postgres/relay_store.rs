@@ -1,13 +1,18 @@
 //! [`RelayStore`] over PostgreSQL: one row for the position, and the outbox; each call is one statement.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
-use sqlx::Row;
+use sqlx::PgConnection;
 use sutazai_core::domain::{EventOffset, InstanceId, later};
 use sutazai_core::ports::{OutboxMessage, RelayClaim, RelayStore};
 use sutazai_core::{Error, Result};
 
+use super::columns::{bound, insert};
 use super::database::Database;
+use super::error::StoreResult;
 use super::outbox;
+use crate::columns::{Entity, ONLY_ROW, RelayPosition, decode, overwritten, relay_columns};
 use crate::tables::{OUTBOX, RELAY};
 
 /// Position of the relay in a PostgreSQL database.
@@ -26,25 +31,11 @@ impl PostgresRelayStore {
 #[async_trait]
 impl RelayStore for PostgresRelayStore {
     async fn acquire(&self, claim: &RelayClaim, begin: EventOffset) -> Result<Option<EventOffset>> {
-        const HOLD: &str = "\
-            INSERT INTO relay (id, position, holder, held_until) VALUES (1, $1, $2, $3)
-            ON CONFLICT (id) DO UPDATE SET holder = $2, held_until = $3
-            WHERE relay.holder IS NULL OR relay.holder = $2 OR relay.held_until <= $4
-            RETURNING position";
-        let input = (*claim, begin);
-        let held = self.database.run(RELAY.update(), input, |connection, (claim, begin)| {
-            Box::pin(async move {
-                let row = sqlx::query(HOLD)
-                    .bind(begin.to_string())
-                    .bind(claim.holder.0)
-                    .bind(later(claim.now, claim.lease))
-                    .bind(claim.now)
-                    .fetch_optional(connection)
-                    .await?;
-                row.map(|row| Ok(row.try_get::<&str, _>(0)?.parse()?)).transpose()
+        self.database
+            .run(RELAY.update(), (*claim, begin), |connection, (claim, begin)| {
+                Box::pin(acquire(connection, claim, *begin))
             })
-        });
-        held.await
+            .await
     }
 
     async fn advance(&self, claim: &RelayClaim, position: EventOffset) -> Result<()> {
@@ -88,4 +79,29 @@ impl RelayStore for PostgresRelayStore {
         });
         done.await.map(drop)
     }
+}
+
+async fn acquire(
+    connection: &mut PgConnection,
+    claim: &RelayClaim,
+    begin: EventOffset,
+) -> StoreResult<Option<EventOffset>> {
+    static HOLD: LazyLock<String> = LazyLock::new(|| {
+        let (insert, hold) =
+            (insert::<RelayPosition>("relay", &["id"]), overwritten(RelayPosition::changes()));
+        let (columns, now) = (relay_columns!(), RelayPosition::COLUMNS.len() + 2);
+        format!(
+            "{insert} ON CONFLICT (id) DO UPDATE SET {hold} \
+             WHERE relay.holder IS NULL OR relay.holder = excluded.holder OR relay.held_until <= ${now} \
+             RETURNING {columns}"
+        )
+    });
+    let first = RelayPosition {
+        position: begin,
+        holder: Some(claim.holder),
+        held_until: later(claim.now, claim.lease),
+    };
+    let hold = sqlx::query_with(HOLD.as_str(), bound(&first)?).bind(ONLY_ROW).bind(claim.now);
+    let row = hold.fetch_optional(connection).await?;
+    row.map(|row| decode(&row).map(|relay: RelayPosition| relay.position)).transpose()
 }

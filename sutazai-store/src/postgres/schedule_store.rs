@@ -1,38 +1,28 @@
 //! [`ScheduleStore`] in a PostgreSQL database.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
-use serde_json::value::RawValue;
-use sqlx::postgres::PgRow;
-use sqlx::types::Json;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{PgConnection, Row};
-use sutazai_core::domain::{
-    MAX_SCHEDULES, NewSchedule, Schedule, ScheduleId, SchedulePage, ScheduleQuery, TaskId, UserId, quota,
-};
+use sutazai_core::domain::{MAX_SCHEDULES, Page, PageRequest, Schedule, ScheduleId, UserId, quota};
 use sutazai_core::ports::ScheduleStore;
 use sutazai_core::{Error, Result};
 use uuid::Uuid;
 
+use super::columns::{assignments, bind, bound, insert};
 use super::database::Database;
 use super::error::StoreResult;
-use super::page::fill;
+use super::keyset::Keyset;
 use super::quota::{Counted, lock};
-use super::record::json_column_bytes;
-use super::text::{from_json, given, json, kept};
-use super::time::Times;
-use crate::queued_times::{queue_of, queue_text};
+use crate::columns::{Entity, decode, schedule_columns};
+use crate::queued_times::queue_text;
 use crate::tables::SCHEDULES;
 
 /// Schedules in a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresScheduleStore {
     database: Database,
-}
-
-macro_rules! columns {
-    () => {
-        "id, owner, name, agent, payload, priority, cron, time_zone, missed_runs, overlap_policy, enabled, \
-         next_run_at, last_run_at, last_task, queued, created_at, updated_at"
-    };
 }
 
 impl PostgresScheduleStore {
@@ -54,9 +44,13 @@ impl ScheduleStore for PostgresScheduleStore {
         self.database.run(SCHEDULES.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
-    async fn list(&self, query: &ScheduleQuery) -> Result<SchedulePage> {
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<ScheduleId>,
+    ) -> Result<Page<Schedule, ScheduleId>> {
         self.database
-            .run(SCHEDULES.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
+            .run(SCHEDULES.select(), (owner, page), |connection, asked| Box::pin(list(connection, *asked)))
             .await
     }
 
@@ -101,11 +95,7 @@ impl ScheduleStore for PostgresScheduleStore {
 
 async fn create(connection: &mut PgConnection, schedule: &Schedule) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM schedules WHERE owner = $1";
-    const INSERT: &str = concat!(
-        "INSERT INTO schedules (",
-        columns!(),
-        ") VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
-    );
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<Schedule>("schedules", &[]));
     if let Some(owner) = schedule.owner {
         lock(connection, Counted::Schedules, &[owner]).await?;
         let count = sqlx::query(COUNT).bind(owner.0).fetch_one(&mut *connection).await?;
@@ -113,79 +103,41 @@ async fn create(connection: &mut PgConnection, schedule: &Schedule) -> StoreResu
             Err(quota::too_many("schedules", MAX_SCHEDULES))?;
         }
     }
-    let plan = &schedule.plan;
-    sqlx::query(INSERT)
-        .bind(schedule.id.0)
-        .bind(schedule.owner.map(|owner| owner.0))
-        .bind(kept(&plan.name))
-        .bind(&plan.agent)
-        .bind(json(&plan.payload)?)
-        .bind(i16::from(plan.priority))
-        .bind(&plan.cron)
-        .bind(&plan.time_zone)
-        .bind(plan.missed_runs.as_str())
-        .bind(plan.overlap_policy.as_str())
-        .bind(plan.enabled)
-        .bind(schedule.next_run_at)
-        .bind(schedule.last_run_at)
-        .bind(schedule.last_task.map(|task| task.0))
-        .bind(queue_text(&schedule.queued))
-        .bind(schedule.created_at)
-        .bind(schedule.updated_at)
-        .execute(connection)
-        .await?;
+    sqlx::query_with(INSERT.as_str(), bound(schedule)?).execute(connection).await?;
     Ok(())
 }
 
 async fn get(connection: &mut PgConnection, id: ScheduleId) -> StoreResult<Option<Schedule>> {
-    const BY_ID: &str = concat!("SELECT ", columns!(), " FROM schedules WHERE id = $1");
+    const BY_ID: &str = concat!("SELECT ", schedule_columns!(), " FROM schedules WHERE id = $1");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn list(connection: &mut PgConnection, query: &ScheduleQuery) -> StoreResult<SchedulePage> {
-    const ALL: &str =
-        concat!("SELECT ", columns!(), " FROM schedules WHERE id < $1 ORDER BY id DESC LIMIT $2");
-    const OF_OWNER: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM schedules WHERE id < $1 AND owner = $3 ORDER BY id DESC LIMIT $2"
-    );
-    let mut statement = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
-        .bind(query.before.map_or(Uuid::max(), |before| before.0))
-        .bind(i64::from(query.limit) + 1);
-    if let Some(owner) = query.owner {
-        statement = statement.bind(owner.0);
+async fn list(
+    connection: &mut PgConnection,
+    (owner, page): (Option<UserId>, PageRequest<ScheduleId>),
+) -> StoreResult<Page<Schedule, ScheduleId>> {
+    const LIST: Keyset = Keyset { table: "schedules", columns: schedule_columns!(), content: &["payload"] };
+    let mut sql = LIST.select();
+    if let Some(owner) = owner {
+        sql.push(" AND owner = ").push_bind(owner.0);
     }
-    let bytes = |row: &PgRow| json_column_bytes(row, "payload");
-    let read = |row: &PgRow| Ok((row.try_get(0).ok().map(ScheduleId), readable(row)));
-    let (rows, more) = fill(statement.fetch(connection), query.limit as usize, bytes, read).await?;
-    Ok(SchedulePage::ending(rows, more))
+    // A schedule that cannot be read is left out.
+    let read = |row: &PgRow| Ok((ScheduleId(row.try_get("id")?), readable(row)));
+    let asked = (page.cursor.map(|id| id.0), page.limit.get());
+    let found = LIST.page(connection, sql, asked, read, |(id, _)| Some(*id)).await?;
+    Ok(found.filter_map(|(_, schedule)| schedule))
 }
 
 async fn replace(connection: &mut PgConnection, schedule: &Schedule) -> StoreResult<()> {
-    const UPDATE: &str = "\
-        UPDATE schedules SET name = $2, agent = $3, payload = $4::jsonb, priority = $5, cron = $6, time_zone = $7,
-            missed_runs = $8, overlap_policy = $9, enabled = $10, next_run_at = $11, queued = $12, updated_at = $13
-        WHERE id = $1";
-    let plan = &schedule.plan;
-    let done = sqlx::query(UPDATE)
-        .bind(schedule.id.0)
-        .bind(kept(&plan.name))
-        .bind(&plan.agent)
-        .bind(json(&plan.payload)?)
-        .bind(i16::from(plan.priority))
-        .bind(&plan.cron)
-        .bind(&plan.time_zone)
-        .bind(plan.missed_runs.as_str())
-        .bind(plan.overlap_policy.as_str())
-        .bind(plan.enabled)
-        .bind(schedule.next_run_at)
-        .bind(queue_text(&schedule.queued))
-        .bind(schedule.updated_at)
-        .execute(connection)
-        .await?;
-    found(done.rows_affected(), schedule.id)
+    static UPDATE: LazyLock<String> = LazyLock::new(|| {
+        let (assignments, id) = (assignments(Schedule::changes()), Schedule::changes().count() + 1);
+        format!("UPDATE schedules SET {assignments} WHERE id = ${id}")
+    });
+    let mut arguments = PgArguments::default();
+    bind(&mut arguments, Schedule::changes(), schedule)?;
+    let update = sqlx::query_with(UPDATE.as_str(), arguments).bind(schedule.id.0);
+    found(update.execute(connection).await?.rows_affected(), schedule.id)
 }
 
 async fn delete_all(connection: &mut PgConnection, owner: UserId) -> StoreResult<u64> {
@@ -201,7 +153,7 @@ async fn delete(connection: &mut PgConnection, id: ScheduleId) -> StoreResult<()
 async fn upcoming(connection: &mut PgConnection, limit: u32) -> StoreResult<Vec<Schedule>> {
     const NEXT: &str = concat!(
         "SELECT ",
-        columns!(),
+        schedule_columns!(),
         " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT $1 OFFSET $2"
     );
     let mut upcoming: Vec<Schedule> = Vec::new();
@@ -245,7 +197,7 @@ async fn waiting(
 ) -> StoreResult<Vec<Schedule>> {
     const WAITING: &str = concat!(
         "SELECT ",
-        columns!(),
+        schedule_columns!(),
         " FROM schedules WHERE queued <> '[]' AND id > $1 ORDER BY id LIMIT $2"
     );
     loop {
@@ -254,7 +206,7 @@ async fn waiting(
         let waiting: Vec<Schedule> = rows.iter().filter_map(readable).collect();
         // A page without any readable row is not the end.
         match rows.last() {
-            Some(last) if waiting.is_empty() => after = Some(ScheduleId(last.try_get(0)?)),
+            Some(last) if waiting.is_empty() => after = Some(ScheduleId(last.try_get("id")?)),
             _ => return Ok(waiting),
         }
     }
@@ -265,28 +217,4 @@ fn found(rows: u64, id: ScheduleId) -> StoreResult<()> {
         Err(Error::not_found(format!("schedule {id}")))?;
     }
     Ok(())
-}
-
-fn decode(row: &PgRow) -> StoreResult<Schedule> {
-    Ok(Schedule {
-        id: ScheduleId(row.try_get(0)?),
-        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
-        plan: NewSchedule {
-            name: given(row.try_get(2)?),
-            agent: row.try_get(3)?,
-            payload: from_json(row.try_get::<Json<&RawValue>, _>(4)?.get())?,
-            priority: row.try_get::<i16, _>(5)?.try_into().unwrap_or_default(),
-            cron: row.try_get(6)?,
-            time_zone: row.try_get(7)?,
-            missed_runs: row.try_get::<&str, _>(8)?.parse()?,
-            overlap_policy: row.try_get::<&str, _>(9)?.parse()?,
-            enabled: row.try_get(10)?,
-        },
-        next_run_at: row.time_if_any(11)?,
-        last_run_at: row.time_if_any(12)?,
-        last_task: row.try_get::<Option<_>, _>(13)?.map(TaskId),
-        queued: queue_of(row.try_get(14)?)?,
-        created_at: row.time(15)?,
-        updated_at: row.time(16)?,
-    })
 }

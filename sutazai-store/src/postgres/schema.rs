@@ -29,7 +29,9 @@ const STEPS: &[Step] = steps!(
         "0023" "overlaps",
         "0024" "upload_keys",
         "0025" "message_counts",
-        "0026" "event_log"
+        "0026" "event_log",
+        "0027" "escaped_texts",
+        "0028" "conversation_order"
     ]
 );
 

@@ -1,25 +1,30 @@
 //! [`TaskRepository`] over an open transaction. Loaded rows stay locked until it ends.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use sqlx::Row;
 use sutazai_core::domain::{TaskId, UserId};
 use sutazai_core::ports::CommitEffects;
+use sutazai_core::task_store::{DeduplicationKey, Record, TaskRepository, WriteSet};
 use sutazai_core::{Error, ErrorKind};
 use uuid::Uuid;
 
 use super::agent_messages;
-use super::error::StoreResult;
+use super::columns::{bound_many, insert_many};
+use super::error::{StoreError, StoreResult};
 use super::events::tell;
 use super::keys::keys;
-use super::record::{columns, decode, in_queue, insert, update};
+use super::record::{in_queue, insert, update};
 use super::text::kept;
 use super::transaction::Transaction;
-use crate::task_repository::{DeduplicationKey, Record, TaskRepository, WriteSet};
+use crate::columns::{Wait, decode, decode_task, task_columns, wait_columns};
 
 #[async_trait]
 impl TaskRepository for Transaction<'_> {
+    type Error = StoreError;
+
     async fn load(&mut self, ids: &[TaskId]) -> StoreResult<Vec<Record>> {
         // Queue rows are locked before tasks, since claims lock them in this order. Both are locked in the
         // order of the ids: transactions that lock rows in one order cannot deadlock. Locking as rows come and
@@ -31,11 +36,11 @@ impl TaskRepository for Transaction<'_> {
             " ORDER BY tasks.id FOR UPDATE OF queue"
         );
         const BY_ID: &str =
-            concat!("SELECT ", columns!(), " FROM tasks WHERE id = ANY($1) ORDER BY id FOR UPDATE");
+            concat!("SELECT ", task_columns!(text), " FROM tasks WHERE id = ANY($1) ORDER BY id FOR UPDATE");
         let ids = keys(ids);
         sqlx::query(QUEUED).bind(&ids).execute(&mut *self.connection).await?;
         let found = sqlx::query(BY_ID).bind(ids).fetch_all(&mut *self.connection).await?;
-        found.iter().map(decode).collect()
+        found.iter().map(decode_task).collect()
     }
 
     async fn with_key(&mut self, owner: Option<UserId>, key: &str) -> StoreResult<Option<TaskId>> {
@@ -47,11 +52,11 @@ impl TaskRepository for Transaction<'_> {
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
     }
 
-    async fn standing(&mut self, key: &DeduplicationKey) -> StoreResult<Option<TaskId>> {
-        const STANDING: &str = "SELECT id FROM tasks \
+    async fn active_with_key(&mut self, key: &DeduplicationKey) -> StoreResult<Option<TaskId>> {
+        const ACTIVE_WITH_KEY: &str = "SELECT id FROM tasks \
             WHERE coalesce(owner, '00000000-0000-0000-0000-000000000000') = $1 AND agent = $2 AND active_key = $3";
         let owner = key.owner.map_or(Uuid::nil(), |owner| owner.0);
-        let query = sqlx::query(STANDING).bind(owner).bind(&key.agent).bind(kept(&key.key));
+        let query = sqlx::query(ACTIVE_WITH_KEY).bind(owner).bind(&key.agent).bind(kept(&key.key));
         let row = query.fetch_optional(&mut *self.connection).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?.map(TaskId))
     }
@@ -63,21 +68,22 @@ impl TaskRepository for Transaction<'_> {
         open: &HashSet<TaskId>,
     ) -> StoreResult<()> {
         const CLEAR: &str = "DELETE FROM task_waits WHERE parent_id = $1";
-        const INSERT: &str = "INSERT INTO task_waits (parent_id, position, child_id, open) \
-            SELECT $1, position - 1, child, open \
-            FROM unnest($2::uuid[], $3::boolean[]) WITH ORDINALITY AS new (child, open, position)";
+        static INSERT: LazyLock<String> = LazyLock::new(|| insert_many::<Wait>("task_waits"));
         sqlx::query(CLEAR).bind(parent.0).execute(&mut *self.connection).await?;
-        let are_open: Vec<bool> = children.iter().map(|child| open.contains(child)).collect();
-        let insert = sqlx::query(INSERT).bind(parent.0).bind(keys(children)).bind(are_open);
-        insert.execute(&mut *self.connection).await?;
+        let waits = Wait::all(parent, children, open);
+        let waits = bound_many(&waits.iter().collect::<Vec<_>>())?;
+        sqlx::query_with(INSERT.as_str(), waits).execute(&mut *self.connection).await?;
         Ok(())
     }
 
     async fn waits(&mut self, parents: &[TaskId]) -> StoreResult<Vec<(TaskId, TaskId)>> {
-        const WAITS: &str = "SELECT parent_id, child_id FROM task_waits WHERE parent_id = ANY($1) \
-                             ORDER BY parent_id, position";
+        const WAITS: &str = concat!(
+            "SELECT ",
+            wait_columns!(),
+            " FROM task_waits WHERE parent_id = ANY($1) ORDER BY parent_id, position"
+        );
         let rows = sqlx::query(WAITS).bind(keys(parents)).fetch_all(&mut *self.connection).await?;
-        rows.iter().map(|row| Ok((TaskId(row.try_get(0)?), TaskId(row.try_get(1)?)))).collect()
+        rows.iter().map(|row| decode(row).map(|wait: Wait| (wait.parent, wait.child))).collect()
     }
 
     async fn close_waits(&mut self, child: TaskId) -> StoreResult<HashSet<TaskId>> {

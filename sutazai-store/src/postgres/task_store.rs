@@ -1,4 +1,4 @@
-//! [`TaskStore`] over PostgreSQL; it batches submissions and reads.
+//! [`TaskStore`](sutazai_core::ports::TaskStore) over PostgreSQL; it batches submissions and reads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,27 +8,32 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogPage, EventOffset, NewEvent, OutcomeRecord, Pruned,
-    RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, TaskStatus,
-    UserId,
+    AgentMessage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Page,
+    PageRequest, Pruned, RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskQuery, TaskStatistics,
+    TaskStatus, TaskSummary, UserId,
 };
-use sutazai_core::ports::{ClaimRequest, CommitEffects, LeaseState, TaskStore, WakeUp};
+use sutazai_core::ports::{
+    ClaimRequest, CommitEffects, EventLog, LeaseState, TaskQueue, TaskRecords, WakeUp,
+};
 use sutazai_core::{ErrorKind, Result};
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
 use super::database::Database;
 use super::error::StoreResult;
+use super::keys::keys;
+use super::keyset::Keyset;
 use super::leases::Leases;
 use super::notifications::Notifications;
-use super::page::fill;
 use super::queue_check::QueueCheck;
 use super::reads::{self, Listing, RawPage};
-use super::record::{columns, json_bytes};
+use super::record::SUMMARY;
 use super::request_batcher::RequestBatcher;
 use super::text::kept;
 use super::timeout_class::TimeoutClass;
 use super::transaction::Transaction;
 use super::{agent_messages, events, prune, queue};
+use crate::columns::{SUMMARY_CONTENT, TASK_CONTENT, decode_summary, task_columns};
 use crate::error::is_about_data;
 use crate::spans::Operation;
 use crate::tables::{AGENT_MESSAGES, TASK_EVENTS, TASKS};
@@ -86,51 +91,13 @@ impl PostgresTaskStore {
 }
 
 #[async_trait]
-impl TaskStore for PostgresTaskStore {
+impl TaskQueue for PostgresTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         let max_pending = max_pending.filter(|_| tasks.iter().any(|task| task.owner.is_some()));
         if tasks.len() > MAX_BATCHED_TASKS {
             return self.place.enqueue(tasks.into(), max_pending, TimeoutClass::Long).await;
         }
         self.traced(TASKS.insert(), self.enqueues.call((tasks, max_pending))).await
-    }
-
-    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        let Some(row) = self.traced(TASKS.select(), self.gets.call(id)).await? else { return Ok(None) };
-        reads::task(&row).map(Some).map_err(|fault| self.place.database.error(fault))
-    }
-
-    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
-        match Listing::new(query) {
-            Some(listing) => {
-                let page = self.traced(TASKS.select(), self.lists.call(listing)).await?;
-                page.read().map_err(|fault| self.place.database.error(fault))
-            }
-            None => {
-                let read = self.place.database.run_within(
-                    TASKS.select(),
-                    TimeoutClass::Long,
-                    query.clone(),
-                    |connection, query| Box::pin(list(connection, query)),
-                );
-                read.await
-            }
-        }
-    }
-
-    async fn statistics(&self) -> Result<TaskStatistics> {
-        let counted =
-            self.place.database.write_within(TASKS.select(), TimeoutClass::Long, (), |transaction, ()| {
-                Box::pin(statistics(transaction))
-            });
-        counted.await
-    }
-
-    async fn backlog(&self) -> Result<Backlog> {
-        self.place
-            .database
-            .write(TASKS.select(), (), |transaction, ()| Box::pin(reads::backlog(transaction)))
-            .await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -185,6 +152,67 @@ impl TaskStore for PostgresTaskStore {
             .await
     }
 
+    async fn ahead(&self, task: &Task, now: DateTime<Utc>) -> Result<u32> {
+        let asked = (task.owner, task.scheduling_key(), now);
+        self.place
+            .database
+            .run(TASKS.select(), asked, |connection, asked| Box::pin(reads::ahead(connection, *asked)))
+            .await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        self.place
+            .database
+            .write(TASKS.select(), (), |transaction, ()| Box::pin(reads::backlog(transaction)))
+            .await
+    }
+}
+
+#[async_trait]
+impl TaskRecords for PostgresTaskStore {
+    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
+        let Some(row) = self.traced(TASKS.select(), self.gets.call(id)).await? else { return Ok(None) };
+        reads::task(&row).map(Some).map_err(|fault| self.place.database.error(fault))
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Page<Task, TaskId>> {
+        let read = self.place.database.run_within(
+            TASKS.select(),
+            TimeoutClass::Long,
+            query.clone(),
+            |connection, query| Box::pin(list(connection, query)),
+        );
+        read.await
+    }
+
+    async fn summaries(&self, query: &TaskQuery) -> Result<Page<TaskSummary, TaskId>> {
+        match Listing::new(query) {
+            Some(listing) => {
+                let page = self.traced(TASKS.select(), self.lists.call(listing)).await?;
+                page.read().map_err(|fault| self.place.database.error(fault))
+            }
+            None => {
+                let read = self.place.database.run_within(
+                    TASKS.select(),
+                    TimeoutClass::Long,
+                    query.clone(),
+                    |connection, query| Box::pin(summaries(connection, query)),
+                );
+                read.await
+            }
+        }
+    }
+
+    async fn statistics(&self, owner: Option<UserId>) -> Result<TaskStatistics> {
+        let counted = self.place.database.write_within(
+            TASKS.select(),
+            TimeoutClass::Long,
+            owner,
+            |transaction, owner| Box::pin(statistics(transaction, *owner)),
+        );
+        counted.await
+    }
+
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
         self.place
             .database
@@ -224,7 +252,10 @@ impl TaskStore for PostgresTaskStore {
             .write(TASKS.delete(), look.clone(), |tx, look| Box::pin(prune::prune(tx, look)))
             .await
     }
+}
 
+#[async_trait]
+impl EventLog for PostgresTaskStore {
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let some = !events.is_empty();
         self.place
@@ -250,10 +281,9 @@ impl TaskStore for PostgresTaskStore {
             .await
     }
 
-    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
-        let input = (id, after, limit);
-        let read = self.place.database.run(AGENT_MESSAGES.select(), input, |connection, input| {
-            Box::pin(agent_messages::read(connection, *input))
+    async fn agent_messages(&self, id: TaskId, page: PageRequest<u64>) -> Result<Page<AgentMessage, u64>> {
+        let read = self.place.database.run(AGENT_MESSAGES.select(), (id, page), |connection, asked| {
+            Box::pin(agent_messages::read(connection, *asked))
         });
         read.await
     }
@@ -263,7 +293,7 @@ impl TaskStore for PostgresTaskStore {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Result<EventLogPage> {
+    ) -> Result<Page<EventLogEntry, EventOffset>> {
         let input = (owner, after, limit);
         self.place
             .database
@@ -419,14 +449,42 @@ async fn enqueued_before(database: &Database, tasks: Arc<[Task]>) -> Result<Opti
     Ok(tasks.iter().map(|task| known.remove(&task.id)).collect())
 }
 
-async fn list(connection: &mut PgConnection, query: &TaskQuery) -> StoreResult<TaskPage> {
-    let mut sql: QueryBuilder<Postgres> =
-        QueryBuilder::new(concat!("SELECT ", columns!(), " FROM tasks WHERE true"));
+async fn list(connection: &mut PgConnection, query: &TaskQuery) -> StoreResult<Page<Task, TaskId>> {
+    const LIST: Keyset = Keyset { table: "tasks", columns: task_columns!(text), content: TASK_CONTENT };
+    let (sql, asked) = filtered(&LIST, query);
+    LIST.page(connection, sql, asked, reads::task, |task| Some(task.id)).await
+}
+
+async fn summaries(
+    connection: &mut PgConnection,
+    query: &TaskQuery,
+) -> StoreResult<Page<TaskSummary, TaskId>> {
+    let list = Keyset { table: "tasks", columns: &SUMMARY, content: SUMMARY_CONTENT };
+    let (sql, asked) = filtered(&list, query);
+    list.page(connection, sql, asked, decode_summary, |summary| Some(summary.task.id)).await
+}
+
+/// Begins the statement of a list of tasks with the conditions of the query, and returns the requested page.
+fn filtered(list: &Keyset, query: &TaskQuery) -> (QueryBuilder<Postgres>, (Option<Uuid>, u32)) {
+    let mut sql = list.select();
+    if !query.ids.is_empty() {
+        sql.push(" AND id = ANY(").push_bind(keys(&query.ids)).push(")");
+    }
     if let Some(owner) = query.owner {
         sql.push(" AND owner = ").push_bind(owner.0);
     }
-    if let Some(status) = query.status {
-        sql.push(" AND status = ").push_bind(status.as_str()).push("::task_status");
+    if !query.statuses.is_empty() {
+        let any: Vec<&str> = query.statuses.iter().map(|status| status.as_str()).collect();
+        sql.push(" AND status = ANY(").push_bind(any).push("::task_status[])");
+    }
+    if let Some(search) = &query.search {
+        // `strpos` instead of `LIKE`, since the text is not a pattern. By the collation, `lower` changes ASCII only.
+        let title = kept(search.title()).into_owned();
+        sql.push(" AND (strpos(lower(title COLLATE \"C\"), ").push_bind(title).push(") > 0");
+        if let Some((first, last)) = search.ids() {
+            sql.push(" OR id BETWEEN ").push_bind(first.0).push(" AND ").push_bind(last.0);
+        }
+        sql.push(")");
     }
     if let Some(agent) = &query.agent {
         sql.push(" AND agent = ").push_bind(kept(agent).into_owned());
@@ -440,25 +498,26 @@ async fn list(connection: &mut PgConnection, query: &TaskQuery) -> StoreResult<T
     if let Some(before) = query.created_before {
         sql.push(" AND created_at < ").push_bind(before);
     }
-    if let Some(before) = query.before {
-        sql.push(" AND id < ").push_bind(before.0);
-    }
-    let limit = reads::limit(query);
-    // One more row than requested shows whether there is a next page.
-    sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit) + 1);
-    let (tasks, more) = fill(sql.build().fetch(connection), limit.into(), json_bytes, reads::task).await?;
-    Ok(TaskPage::ending(tasks, more))
+    (sql, (query.page.cursor.map(|id| id.0), query.page.limit.get()))
 }
 
-async fn statistics(transaction: &mut Transaction<'_>) -> StoreResult<TaskStatistics> {
-    const COUNTS: &str = "SELECT agent, status::text, count(*) FROM tasks GROUP BY agent, status";
-    sqlx::raw_sql(reads::READ_ALL).execute(&mut *transaction.connection).await?;
-    let rows = sqlx::query(COUNTS).fetch_all(&mut *transaction.connection).await?;
+async fn statistics(transaction: &mut Transaction<'_>, owner: Option<UserId>) -> StoreResult<TaskStatistics> {
+    const ALL: &str = "SELECT agent, status::text, count(*) AS tasks FROM tasks GROUP BY agent, status";
+    const OF_OWNER: &str =
+        "SELECT agent, status::text, count(*) AS tasks FROM tasks WHERE owner = $1 GROUP BY agent, status";
+    let connection = &mut *transaction.connection;
+    let rows = match owner {
+        Some(owner) => sqlx::query(OF_OWNER).bind(owner.0).fetch_all(connection).await?,
+        None => {
+            sqlx::raw_sql(reads::READ_ALL).execute(&mut *connection).await?;
+            sqlx::query(ALL).fetch_all(connection).await?
+        }
+    };
     let count = |row: &PgRow| -> StoreResult<TaskCount> {
         Ok(TaskCount {
-            agent: row.try_get(0)?,
-            status: row.try_get::<&str, _>(1)?.parse()?,
-            count: row.try_get::<i64, _>(2)?.unsigned_abs(),
+            agent: row.try_get("agent")?,
+            status: row.try_get::<&str, _>("status")?.parse()?,
+            count: row.try_get::<i64, _>("tasks")?.unsigned_abs(),
         })
     };
     let mut counts = rows.iter().map(count).collect::<StoreResult<Vec<_>>>()?;

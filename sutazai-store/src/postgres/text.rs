@@ -16,28 +16,36 @@ const NUL: &str = "\u{10ffff}0";
 const MARK_ITSELF: &str = "\u{10ffff}1";
 
 /// Escapes text for storage.
-pub(super) fn kept(text: &str) -> Cow<'_, str> {
-    if text.contains(['\0', MARK]) {
-        text.replace(MARK, MARK_ITSELF).replace('\0', NUL).into()
+pub(super) fn kept<'t>(text: impl Into<Cow<'t, str>>) -> Cow<'t, str> {
+    let text = text.into();
+    if text.contains(['\0', MARK]) { text.replace(MARK, MARK_ITSELF).replace('\0', NUL).into() } else { text }
+}
+
+/// Restores stored text to its original form.
+pub(super) fn given(text: &str) -> Cow<'_, str> {
+    if text.contains(MARK) {
+        text.replace(NUL, "\0").replace(MARK_ITSELF, "\u{10ffff}").into()
     } else {
         text.into()
     }
 }
 
-/// Restores stored text to its original form.
-pub(super) fn given(text: String) -> String {
-    if text.contains(MARK) { text.replace(NUL, "\0").replace(MARK_ITSELF, "\u{10ffff}") } else { text }
-}
-
 /// Serializes a value to JSON, escaped for storage.
 pub(super) fn json<T: Serialize>(value: &T) -> StoreResult<String> {
-    let text = serde_json::to_string(value)?;
-    let text = if text.contains(MARK) { text.replace(MARK, MARK_ITSELF) } else { text };
+    Ok(kept_json(serde_json::to_string(value)?).into_owned())
+}
+
+/// Escapes JSON for storage.
+pub(super) fn kept_json<'t>(json: impl Into<Cow<'t, str>>) -> Cow<'t, str> {
+    let mut text = json.into();
+    if text.contains(MARK) {
+        text = text.replace(MARK, MARK_ITSELF).into();
+    }
     if !text.contains("\\u0000") {
-        return Ok(text);
+        return text;
     }
     let mut kept = String::with_capacity(text.len());
-    let mut rest = text.as_str();
+    let mut rest = &*text;
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
         kept.push_str(before);
@@ -55,16 +63,21 @@ pub(super) fn json<T: Serialize>(value: &T) -> StoreResult<String> {
         };
     }
     kept.push_str(rest);
-    Ok(kept)
+    kept.into()
+}
+
+/// Restores stored JSON to its original form.
+pub(super) fn given_json(kept: &str) -> Cow<'_, str> {
+    if kept.contains(MARK) {
+        kept.replace(NUL, "\\u0000").replace(MARK_ITSELF, "\u{10ffff}").into()
+    } else {
+        kept.into()
+    }
 }
 
 /// Parses JSON from a column.
 pub(super) fn from_json<T: DeserializeOwned>(kept: &str) -> StoreResult<T> {
-    if !kept.contains(MARK) {
-        return Ok(serde_json::from_str(kept)?);
-    }
-    let text = kept.replace(NUL, "\\u0000").replace(MARK_ITSELF, "\u{10ffff}");
-    Ok(serde_json::from_str(&text)?)
+    Ok(serde_json::from_str(&given_json(kept))?)
 }
 
 #[cfg(test)]
@@ -78,7 +91,7 @@ mod tests {
         {
             let stored = kept(text);
             assert!(!stored.contains('\0'));
-            assert_eq!(given(stored.into_owned()), text);
+            assert_eq!(given(&stored), text);
             let value = serde_json::json!({ text: [text, 1] });
             let stored = json(&value).unwrap();
             let escapes = stored.replace("\\\\", "");

@@ -65,7 +65,7 @@ impl Open {
     }
 
     /// Returns whether connection and channel are still open, as far as the client knows.
-    pub(super) fn stands(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.connection.status().connected() && self.channel.status().connected()
     }
 }

@@ -50,7 +50,7 @@ impl MessageBus for RabbitMqMessageBus {
         let mut open = self.open.lock().await;
         // Taken out of the slot: if this call is cancelled, the connection is dropped and its unconfirmed
         // messages with it.
-        let connected = match open.take().filter(Open::stands) {
+        let connected = match open.take().filter(Open::is_open) {
             Some(connected) => connected,
             None => Open::to(&self.broker).await?,
         };
@@ -64,7 +64,7 @@ impl MessageBus for RabbitMqMessageBus {
 
     async fn ping(&self) -> Result<()> {
         let mut open = self.open.lock().await;
-        if !open.as_ref().is_some_and(Open::stands) {
+        if !open.as_ref().is_some_and(Open::is_open) {
             *open = None;
             *open = Some(Open::to(&self.broker).await?);
         }

@@ -1,34 +1,23 @@
 //! Messages between agents as rows.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
-use sutazai_core::domain::page::fill_page;
-use sutazai_core::domain::{
-    AgentMessage, AgentMessageContent, AgentMessageId, AgentMessagePage, Heartbeat, MAX_PAGE_BYTES, TaskId,
-};
+use sutazai_core::domain::{AgentMessage, AgentMessageContent, Heartbeat, Page, PageRequest, TaskId};
 
+use super::columns::{bind, insert_many};
 use super::error::StoreResult;
-use super::statement::{bulk, instant, nanos, within_bytes};
-use crate::messages::{column, content};
+use super::keyset::{Keyset, Order};
+use super::statement::{bulk, instant};
+use crate::columns::{Entity, agent_message_columns, decode};
 
 /// Inserts messages in their order.
 pub(super) async fn insert(connection: &mut SqliteConnection, messages: &[AgentMessage]) -> StoreResult<()> {
-    const INSERT: &str = "INSERT INTO agent_messages \
-        (id, task_id, correlation_id, type, source, target, payload, timestamp) VALUES";
-    bulk(connection, (INSERT, 8, ""), messages, |message, to| {
-        let (kind, payload) = column(&message.content)?;
-        to.add(message.id.0)?;
-        to.add(message.task_id.0)?;
-        to.add(message.correlation_id.0)?;
-        to.add(kind)?;
-        to.add(message.source.as_str())?;
-        to.add(message.target.as_str())?;
-        to.add(payload.to_string())?;
-        to.add(nanos(message.timestamp))?;
-        Ok(())
-    })
-    .await?;
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert_many::<AgentMessage>("agent_messages"));
+    let insert = (INSERT.as_str(), AgentMessage::COLUMNS.len(), "");
+    bulk(connection, insert, messages, |message, to| bind(to, AgentMessage::COLUMNS, message)).await?;
     Ok(())
 }
 
@@ -40,16 +29,18 @@ pub(super) async fn give_signs(
     now: DateTime<Utc>,
 ) -> StoreResult<()> {
     const WAITED_FOR: &str = "\
-        SELECT DISTINCT child.id, child.agent, child.attempt, child.lease_until, waiting.id, waiting.agent
+        SELECT DISTINCT child.id AS child, child.agent AS source, child.attempt AS attempt,
+            child.lease_until AS lease_until, waiting.id AS parent, waiting.agent AS target
         FROM task_waits JOIN tasks AS child ON child.id = child_id JOIN tasks AS waiting ON waiting.id = task_waits.parent_id
         WHERE open = 1 AND child_id IN (VALUES";
     const DELETE: &str = "DELETE FROM agent_messages WHERE type = 'HEARTBEAT' AND correlation_id IN (VALUES";
     let rows = bulk(connection, (WAITED_FOR, 1, ")"), held, |id, to| Ok(to.add(id.0)?)).await?;
     let message = |row: &SqliteRow| -> StoreResult<AgentMessage> {
-        let heartbeat = Heartbeat { attempt: row.try_get(2)?, lease_until: instant(row.try_get(3)?) };
+        let lease_until = instant(row.try_get("lease_until")?);
+        let heartbeat = Heartbeat { attempt: row.try_get("attempt")?, lease_until };
         Ok(AgentMessage::new(
-            (row.try_get(1)?, row.try_get(5)?),
-            (TaskId(row.try_get(4)?), TaskId(row.try_get(0)?)),
+            (row.try_get("source")?, row.try_get("target")?),
+            (TaskId(row.try_get("parent")?), TaskId(row.try_get("child")?)),
             AgentMessageContent::Heartbeat(heartbeat),
             now,
         ))
@@ -60,50 +51,26 @@ pub(super) async fn give_signs(
     insert(connection, &messages).await
 }
 
-/// Returns at most `limit` messages of a task, 1 to 100, after this number.
+/// Returns one page of the messages of a task.
 pub(super) async fn read(
     connection: &mut SqliteConnection,
     id: TaskId,
-    after: Option<u64>,
-    limit: u32,
-) -> StoreResult<AgentMessagePage> {
-    const PAGE: &str = concat!(
-        "SELECT number, id, task_id, correlation_id, type, source, target, payload, timestamp FROM agent_messages \
-         WHERE number IN (",
-        within_bytes!(
-            "number",
-            "number",
-            "?4",
-            "SELECT number, octet_length(payload) AS bytes FROM agent_messages \
-             WHERE (task_id = ?1 OR correlation_id = ?1) AND number > ?2 ORDER BY number LIMIT ?3"
-        ),
-        ") ORDER BY number"
-    );
-    let limit = limit.clamp(1, 100);
-    // One more row than requested shows whether there is a next page.
-    let rows = sqlx::query(PAGE)
-        .bind(id.0)
-        .bind(after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX)))
-        .bind(limit + 1)
-        .bind(MAX_PAGE_BYTES as i64)
-        .fetch_all(connection)
-        .await?;
-    let read = |row: &SqliteRow| -> StoreResult<(u64, AgentMessage)> {
-        let message = AgentMessage {
-            id: AgentMessageId(row.try_get(1)?),
-            task_id: TaskId(row.try_get(2)?),
-            correlation_id: TaskId(row.try_get(3)?),
-            content: content(row.try_get(4)?, serde_json::from_str(row.try_get(7)?)?)?,
-            source: row.try_get(5)?,
-            target: row.try_get(6)?,
-            timestamp: instant(row.try_get(8)?),
-        };
-        Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), message))
+    page: PageRequest<u64>,
+) -> StoreResult<Page<AgentMessage, u64>> {
+    const LIST: Keyset = Keyset {
+        table: "agent_messages",
+        columns: concat!(agent_message_columns!(), ", number"),
+        key: "number",
+        order: Order::Ascending,
+        content: &["payload"],
     };
-    let sized = rows.iter().map(|row| {
-        let bytes = row.try_get::<&[u8], _>("payload").map_or(0, <[u8]>::len);
-        (bytes, move || read(row))
-    });
-    let (messages, more) = fill_page(sized, limit as usize)?;
-    Ok(AgentMessagePage::ending(messages, more))
+    let mut sql = LIST.select();
+    sql.push(" AND (task_id = ").push_bind(id.0).push(" OR correlation_id = ").push_bind(id.0).push(")");
+    let read = |row: &SqliteRow| -> StoreResult<(u64, AgentMessage)> {
+        Ok((row.try_get::<i64, _>("number")?.unsigned_abs(), decode(row)?))
+    };
+    let after = page.cursor.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
+    let asked = (after, page.limit.get());
+    let found = LIST.page(connection, sql, asked, read, |(number, _)| Some(*number)).await?;
+    Ok(found.map(|(_, message)| message))
 }

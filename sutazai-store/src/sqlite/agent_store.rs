@@ -1,15 +1,18 @@
 //! [`AgentStore`] in an SQLite database.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 use sutazai_core::Result;
 use sutazai_core::ports::AgentStore;
 
+use super::columns::{bound, insert};
 use super::database::Database;
 use super::error::StoreResult;
-use super::statement::{instant, nanos};
 use super::writer::Transaction;
+use crate::columns::{AgentHeartbeat, agent_columns, decode};
 use crate::tables::AGENTS;
 
 /// Last heartbeats of agents in an SQLite file.
@@ -48,21 +51,26 @@ async fn last_heartbeats(
     connection: &mut SqliteConnection,
     agents: &[String],
 ) -> StoreResult<Vec<Option<DateTime<Utc>>>> {
-    const READ: &str = "SELECT last_seen_at FROM agents WHERE name = ?";
+    const READ: &str = concat!("SELECT ", agent_columns!(), " FROM agents WHERE name = ?");
     let mut seen = Vec::with_capacity(agents.len());
     for agent in agents {
         let row = sqlx::query(READ).bind(agent).fetch_optional(&mut *connection).await?;
-        seen.push(row.map(|row| row.try_get(0).map(instant)).transpose()?);
+        let heartbeat: Option<AgentHeartbeat> = row.map(|row| decode(&row)).transpose()?;
+        seen.push(heartbeat.map(|heartbeat| heartbeat.last_seen_at));
     }
     Ok(seen)
 }
 
 async fn record_heartbeats(tx: &mut Transaction, agents: Vec<String>, at: DateTime<Utc>) -> StoreResult<()> {
-    const SEEN: &str = "\
-        INSERT INTO agents (name, last_seen_at) VALUES (?, ?)
-        ON CONFLICT (name) DO UPDATE SET last_seen_at = max(last_seen_at, excluded.last_seen_at)";
-    for agent in agents {
-        sqlx::query(SEEN).bind(agent).bind(nanos(at)).execute(&mut tx.connection).await?;
+    static SEEN: LazyLock<String> = LazyLock::new(|| {
+        let insert = insert::<AgentHeartbeat>("agents", &[]);
+        format!(
+            "{insert} ON CONFLICT (name) DO UPDATE SET last_seen_at = max(last_seen_at, excluded.last_seen_at)"
+        )
+    });
+    for name in agents {
+        let heartbeat = AgentHeartbeat { name, last_seen_at: at };
+        sqlx::query_with(SEEN.as_str(), bound(&heartbeat)?).execute(&mut tx.connection).await?;
     }
     Ok(())
 }

@@ -1,32 +1,26 @@
 //! [`ApiKeyStore`] in an SQLite database.
 
-use std::num::NonZeroU32;
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use sutazai_core::domain::{ApiKey, ApiKeyId, MAX_API_KEYS, UserId, quota};
 use sutazai_core::ports::ApiKeyStore;
 use sutazai_core::{Error, Result};
 
+use super::columns::{bound, insert};
 use super::database::Database;
 use super::error::StoreResult;
-use super::statement::{instant, nanos};
+use super::statement::nanos;
 use super::writer::Transaction;
+use crate::columns::{api_key_columns, decode};
 use crate::tables::API_KEYS;
 
 /// API keys in an SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteApiKeyStore {
     database: Database,
-}
-
-macro_rules! key_columns {
-    () => {
-        "id, user_id, name, prefix, hash, scopes, created_at, expires_at, last_used_at, \
-         requests_per_minute"
-    };
 }
 
 impl SqliteApiKeyStore {
@@ -69,39 +63,26 @@ impl ApiKeyStore for SqliteApiKeyStore {
 }
 
 async fn find(connection: &mut SqliteConnection, hash: &str) -> StoreResult<Option<ApiKey>> {
-    const BY_HASH: &str = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE hash = ?");
+    const BY_HASH: &str = concat!("SELECT ", api_key_columns!(), " FROM api_keys WHERE hash = ?");
     let row = sqlx::query(BY_HASH).bind(hash).fetch_optional(&mut *connection).await?;
     row.map(|row| decode(&row)).transpose()
 }
 
 async fn api_keys(connection: &mut SqliteConnection, user: UserId) -> StoreResult<Vec<ApiKey>> {
     const OF_USER: &str =
-        concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = ? ORDER BY id DESC");
+        concat!("SELECT ", api_key_columns!(), " FROM api_keys WHERE user_id = ? ORDER BY id DESC");
     let rows = sqlx::query(OF_USER).bind(user.0).fetch_all(&mut *connection).await?;
     rows.iter().map(decode).collect()
 }
 
 async fn create(tx: &mut Transaction, key: ApiKey) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM api_keys WHERE user_id = ?";
-    const INSERT: &str =
-        concat!("INSERT INTO api_keys (", key_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<ApiKey>("api_keys", &[]));
     let count = sqlx::query(COUNT).bind(key.user.0).fetch_one(&mut tx.connection).await?;
     if count.try_get::<u32, _>(0)? >= MAX_API_KEYS {
         Err(quota::too_many("API keys", MAX_API_KEYS))?;
     }
-    sqlx::query(INSERT)
-        .bind(key.id.0)
-        .bind(key.user.0)
-        .bind(&key.name)
-        .bind(&key.prefix)
-        .bind(&key.hash)
-        .bind(serde_json::to_string(&key.scopes)?)
-        .bind(nanos(key.created_at))
-        .bind(key.expires_at.map(nanos))
-        .bind(key.last_used_at.map(nanos))
-        .bind(key.requests_per_minute.map(NonZeroU32::get))
-        .execute(&mut tx.connection)
-        .await?;
+    sqlx::query_with(INSERT.as_str(), bound(&key)?).execute(&mut tx.connection).await?;
     Ok(())
 }
 
@@ -123,19 +104,4 @@ async fn delete(tx: &mut Transaction, user: UserId, id: ApiKeyId) -> StoreResult
         Err(Error::not_found(format!("API key {id}")))?;
     }
     Ok(())
-}
-
-fn decode(row: &SqliteRow) -> StoreResult<ApiKey> {
-    Ok(ApiKey {
-        id: ApiKeyId(row.try_get(0)?),
-        user: UserId(row.try_get(1)?),
-        name: row.try_get(2)?,
-        prefix: row.try_get(3)?,
-        hash: row.try_get(4)?,
-        scopes: serde_json::from_str(row.try_get(5)?)?,
-        created_at: instant(row.try_get(6)?),
-        expires_at: row.try_get::<Option<i64>, _>(7)?.map(instant),
-        last_used_at: row.try_get::<Option<i64>, _>(8)?.map(instant),
-        requests_per_minute: row.try_get::<Option<u32>, _>(9)?.and_then(NonZeroU32::new),
-    })
 }

@@ -7,6 +7,7 @@ use sutazai_core::Error;
 use sutazai_core::Result;
 use sutazai_core::domain::{Claim, TaskError, TaskId, TaskStatus};
 use sutazai_core::ports::{ClaimRequest, WakeUp};
+use sutazai_core::task_store::UnitOfWork;
 
 use super::error::StoreResult;
 use super::queue;
@@ -15,7 +16,6 @@ use super::writer::{Transaction, Writer};
 use crate::error::{is_about_data, unclaimable};
 use crate::fair_claiming::pick;
 use crate::tables::TASKS;
-use crate::unit_of_work::UnitOfWork;
 
 /// Claims due tasks one by one, after a claim of several has failed. A task that cannot be claimed ends as
 /// failed.
@@ -51,7 +51,7 @@ pub(super) async fn claim_each(
     Ok(claims)
 }
 
-/// Ends tasks as failed by a direct statement: `?1` the error, `?2` the time.
+/// Ends tasks as failed by a direct statement, the command `Park` of the life cycle: `?1` the error, `?2` the time.
 macro_rules! fail {
     ($which:literal) => {
         concat!(

@@ -1,37 +1,29 @@
 //! [`ConversationStore`] in an SQLite database.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::domain::{
-    ChatMessage, Conversation, ConversationId, ConversationPage, ConversationQuery, MessageId, MessageQuota,
-    Role, StoredMessage, UserId, quota,
+    Conversation, ConversationCursor, ConversationId, MessageId, MessageQuota, Page, PageRequest,
+    StoredMessage, UserId, quota,
 };
 use sutazai_core::ports::ConversationStore;
 use sutazai_core::{Error, Result};
 
+use super::columns::{bound, insert};
 use super::database::Database;
 use super::error::StoreResult;
-use super::statement::{instant, nanos};
+use super::statement::nanos;
 use super::writer::Transaction;
+use crate::columns::{conversation_columns, decode, message_columns};
 use crate::tables::{CONVERSATIONS, MESSAGES};
 
 /// Conversations and their messages in an SQLite file.
 #[derive(Debug)]
 pub(super) struct SqliteConversationStore {
     database: Database,
-}
-
-macro_rules! conversation_columns {
-    () => {
-        "id, owner, title, model, system, created_at, updated_at"
-    };
-}
-
-macro_rules! message_columns {
-    () => {
-        "id, conversation_id, role, content, created_at, cut, usage"
-    };
 }
 
 impl SqliteConversationStore {
@@ -55,12 +47,21 @@ impl ConversationStore for SqliteConversationStore {
         self.database.read(CONVERSATIONS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
-    async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage> {
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<ConversationCursor>,
+    ) -> Result<Page<Conversation, ConversationCursor>> {
         self.database
-            .read(CONVERSATIONS.select(), query.clone(), |connection, query| {
-                Box::pin(list(connection, query))
+            .read(CONVERSATIONS.select(), (owner, page), |connection, asked| {
+                Box::pin(list(connection, *asked))
             })
             .await
+    }
+
+    async fn rename(&self, id: ConversationId, title: &str) -> Result<()> {
+        let title = title.to_owned();
+        self.database.writer().run(CONVERSATIONS.update(), move |tx| Box::pin(rename(tx, id, title))).await
     }
 
     async fn append_within(&self, message: &StoredMessage, quota: Option<MessageQuota>) -> Result<()> {
@@ -100,25 +101,42 @@ async fn get(connection: &mut SqliteConnection, id: ConversationId) -> StoreResu
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn list(connection: &mut SqliteConnection, query: &ConversationQuery) -> StoreResult<ConversationPage> {
-    const ALL: &str = concat!(
-        "SELECT ",
-        conversation_columns!(),
-        " FROM conversations WHERE (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-    );
-    const OF_OWNER: &str = concat!(
-        "SELECT ",
-        conversation_columns!(),
-        " FROM conversations WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-    );
-    let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
-        .bind(query.owner.map(|owner| owner.0))
-        .bind(query.before.map(|before| before.0))
-        .bind(i64::from(query.limit) + 1)
-        .fetch_all(&mut *connection)
-        .await?;
-    let conversations = rows.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;
-    Ok(ConversationPage::of(conversations, query.limit as usize))
+async fn list(
+    connection: &mut SqliteConnection,
+    (owner, page): (Option<UserId>, PageRequest<ConversationCursor>),
+) -> StoreResult<Page<Conversation, ConversationCursor>> {
+    const LIST: &str = concat!("SELECT ", conversation_columns!(), " FROM conversations WHERE true");
+    let mut sql = QueryBuilder::<Sqlite>::new(LIST);
+    if let Some(owner) = owner {
+        sql.push(" AND owner = ").push_bind(owner.0);
+    }
+    if let Some(ConversationCursor { updated_at, id }) = page.cursor {
+        sql.push(" AND (updated_at, id) < (")
+            .push_bind(nanos(updated_at))
+            .push(", ")
+            .push_bind(id.0)
+            .push(")");
+    }
+    // One more row than requested shows whether there is a next page. All of them are read: a conversation without its
+    // messages has at most 41 kB.
+    sql.push(" ORDER BY updated_at DESC, id DESC LIMIT ").push_bind(i64::from(page.limit.get()) + 1);
+    let rows = sql.build().fetch_all(connection).await?;
+    let bytes = |row: &SqliteRow, column: &str| {
+        row.try_get::<Option<&[u8]>, _>(column).ok().flatten().map_or(0, <[u8]>::len)
+    };
+    let size =
+        |row: &SqliteRow| ["title", "model", "system"].map(|column| bytes(row, column)).iter().sum::<usize>();
+    let sized = rows.iter().map(|row| (size(row), || decode(row)));
+    Page::collect(sized, page.limit.get() as usize, |last: &Conversation| Some(last.cursor()))
+}
+
+async fn rename(tx: &mut Transaction, id: ConversationId, title: String) -> StoreResult<()> {
+    const RENAME: &str = "UPDATE conversations SET title = ? WHERE id = ?";
+    let done = sqlx::query(RENAME).bind(title).bind(id.0).execute(&mut tx.connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("conversation {id}")))?;
+    }
+    Ok(())
 }
 
 async fn messages(
@@ -144,7 +162,7 @@ async fn messages(
         .bind(i64::try_from(max_bytes).unwrap_or(i64::MAX))
         .fetch_all(&mut *connection)
         .await?;
-    rows.iter().rev().map(decode_message).collect()
+    rows.iter().rev().map(decode).collect()
 }
 
 async fn create_within(
@@ -153,24 +171,14 @@ async fn create_within(
     max: Option<u32>,
 ) -> StoreResult<()> {
     const COUNT: &str = "SELECT count(*) FROM conversations WHERE owner = ?";
-    const INSERT: &str =
-        concat!("INSERT INTO conversations (", conversation_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<Conversation>("conversations", &[]));
     if let (Some(max), Some(owner)) = (max, conversation.owner) {
         let count = sqlx::query(COUNT).bind(owner.0).fetch_one(&mut tx.connection).await?;
         if count.try_get::<u32, _>(0)? >= max {
             Err(quota::too_many("conversations", max))?;
         }
     }
-    sqlx::query(INSERT)
-        .bind(conversation.id.0)
-        .bind(conversation.owner.map(|owner| owner.0))
-        .bind(&conversation.title)
-        .bind(&conversation.model)
-        .bind(&conversation.system)
-        .bind(nanos(conversation.created_at))
-        .bind(nanos(conversation.updated_at))
-        .execute(&mut tx.connection)
-        .await?;
+    sqlx::query_with(INSERT.as_str(), bound(&conversation)?).execute(&mut tx.connection).await?;
     Ok(())
 }
 
@@ -186,17 +194,18 @@ async fn append_within(
 ) -> StoreResult<()> {
     // No row where there is no owner.
     const COUNT: &str = "\
-        SELECT sum(message_count), sum(message_bytes) FROM conversations
+        SELECT sum(message_count) AS messages, sum(message_bytes) AS bytes FROM conversations
         WHERE owner = (SELECT owner FROM conversations WHERE id = ?) GROUP BY owner";
     const TOUCH: &str = "\
         UPDATE conversations SET updated_at = max(updated_at, ?), message_count = message_count + 1,
             message_bytes = message_bytes + ?
         WHERE id = ?";
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<StoredMessage>("messages", &[]));
     let bytes = message.message.content.len() as u64;
     if let Some(quota) = quota {
         let count = sqlx::query(COUNT).bind(message.conversation.0);
         if let Some(row) = count.fetch_optional(&mut tx.connection).await? {
-            quota.check(row.try_get(0)?, row.try_get(1)?, bytes)?;
+            quota.check(row.try_get("messages")?, row.try_get("bytes")?, bytes)?;
         }
     }
     let touched = sqlx::query(TOUCH)
@@ -208,18 +217,7 @@ async fn append_within(
     if touched.rows_affected() == 0 {
         Err(Error::not_found(format!("conversation {}", message.conversation)))?;
     }
-    const INSERT: &str =
-        concat!("INSERT INTO messages (", message_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?)");
-    sqlx::query(INSERT)
-        .bind(message.id.0)
-        .bind(message.conversation.0)
-        .bind(message.message.role.as_str())
-        .bind(&message.message.content)
-        .bind(nanos(message.created_at))
-        .bind(message.cut)
-        .bind(message.usage.as_ref().map(serde_json::to_string).transpose()?)
-        .execute(&mut tx.connection)
-        .await?;
+    sqlx::query_with(INSERT.as_str(), bound(&message)?).execute(&mut tx.connection).await?;
     Ok(())
 }
 
@@ -230,28 +228,4 @@ async fn delete(tx: &mut Transaction, id: ConversationId) -> StoreResult<()> {
         Err(Error::not_found(format!("conversation {id}")))?;
     }
     Ok(())
-}
-
-fn decode(row: &SqliteRow) -> StoreResult<Conversation> {
-    Ok(Conversation {
-        id: ConversationId(row.try_get(0)?),
-        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
-        title: row.try_get(2)?,
-        model: row.try_get(3)?,
-        system: row.try_get(4)?,
-        created_at: instant(row.try_get(5)?),
-        updated_at: instant(row.try_get(6)?),
-    })
-}
-
-fn decode_message(row: &SqliteRow) -> StoreResult<StoredMessage> {
-    let role: Role = row.try_get::<&str, _>(2)?.parse()?;
-    Ok(StoredMessage {
-        id: MessageId(row.try_get(0)?),
-        conversation: ConversationId(row.try_get(1)?),
-        message: ChatMessage { role, content: row.try_get(3)? },
-        created_at: instant(row.try_get(4)?),
-        cut: row.try_get(5)?,
-        usage: row.try_get::<Option<&str>, _>(6)?.map(serde_json::from_str).transpose()?,
-    })
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -14,19 +15,21 @@ use chrono::TimeDelta;
 use data_encoding::HEXLOWER;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Arguments, Row, SqliteConnection};
-use sutazai_core::documents::tokenizer::{score, terms_to_find, weight, words};
+use sutazai_core::adapter::tokenizer::{score, terms_to_find, weight, words};
 use sutazai_core::domain::{
-    Chunk, Document, DocumentId, DocumentPage, DocumentQuery, DocumentQuota, Passage, PassageQuery,
-    UploadKey, UserId, quota,
+    Chunk, Document, DocumentId, DocumentQuota, Page, PageRequest, Passage, PassageQuery, UserId, quota,
 };
 use sutazai_core::ports::{Clock, DocumentStore, SystemClock};
 use sutazai_core::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
+use super::columns::{bind, bound, insert as insert_into, insert_many};
 use super::database::Database;
 use super::error::StoreResult;
-use super::statement::{bulk, instant, nanos};
+use super::keyset::{Keyset, Order};
+use super::statement::{bulk, nanos};
 use super::writer::Transaction;
+use crate::columns::{Entity, chunk_columns, decode, document_columns};
 use crate::detached::detached;
 use crate::tables::{CHUNKS, DOCUMENTS};
 
@@ -43,18 +46,6 @@ const UPLOAD_POLL_INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct SqliteDocumentStore {
     database: Database,
-}
-
-macro_rules! document_columns {
-    () => {
-        "id, owner, title, media_type, size_bytes, chunks, created_at, upload_key, upload_digest"
-    };
-}
-
-macro_rules! chunk_columns {
-    () => {
-        "document_id, number, start_char, end_char, text"
-    };
 }
 
 impl SqliteDocumentStore {
@@ -117,10 +108,19 @@ impl DocumentStore for SqliteDocumentStore {
         self.database.read(DOCUMENTS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
     }
 
-    async fn list(&self, query: &DocumentQuery) -> Result<DocumentPage> {
+    async fn list(
+        &self,
+        owner: Option<UserId>,
+        page: PageRequest<DocumentId>,
+    ) -> Result<Page<Document, DocumentId>> {
         self.database
-            .read(DOCUMENTS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
+            .read(DOCUMENTS.select(), (owner, page), |connection, asked| Box::pin(list(connection, *asked)))
             .await
+    }
+
+    async fn rename(&self, id: DocumentId, title: &str) -> Result<()> {
+        let title = title.to_owned();
+        self.database.writer().run(DOCUMENTS.update(), move |tx| Box::pin(rename(tx, id, title))).await
     }
 
     async fn chunks(&self, document: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
@@ -182,28 +182,24 @@ async fn get(connection: &mut SqliteConnection, id: DocumentId) -> StoreResult<O
     row.map(|row| decode(&row)).transpose()
 }
 
-async fn list(connection: &mut SqliteConnection, query: &DocumentQuery) -> StoreResult<DocumentPage> {
-    const ALL: &str = concat!(
-        "SELECT ",
-        document_columns!(),
-        " FROM documents WHERE complete AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-    );
-    const OF_OWNER: &str = concat!(
-        "SELECT ",
-        document_columns!(),
-        " FROM documents WHERE owner = ?1 AND complete AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
-    );
-    let rows = sqlx::query(if query.owner.is_some() { OF_OWNER } else { ALL })
-        .bind(query.owner.map(|owner| owner.0))
-        .bind(query.before.map(|before| before.0))
-        .bind(i64::from(query.limit) + 1)
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut items = rows.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;
-    let more = items.len() > query.limit as usize;
-    items.truncate(query.limit as usize);
-    let next = items.last().filter(|_| more).map(|last| last.id);
-    Ok(DocumentPage { items, next })
+async fn list(
+    connection: &mut SqliteConnection,
+    (owner, page): (Option<UserId>, PageRequest<DocumentId>),
+) -> StoreResult<Page<Document, DocumentId>> {
+    const LIST: Keyset = Keyset {
+        table: "documents",
+        columns: document_columns!(),
+        key: "id",
+        order: Order::Descending,
+        content: &["title"],
+    };
+    let mut sql = LIST.select();
+    sql.push(" AND complete");
+    if let Some(owner) = owner {
+        sql.push(" AND owner = ").push_bind(owner.0);
+    }
+    let asked = (page.cursor.map(|id| id.0), page.limit.get());
+    LIST.page(connection, sql, asked, decode, |document: &Document| Some(document.id)).await
 }
 
 async fn chunks(
@@ -219,15 +215,16 @@ async fn chunks(
     );
     let rows =
         sqlx::query(IN_ORDER).bind(document.0).bind(from).bind(limit).fetch_all(&mut *connection).await?;
-    rows.iter().map(decode_chunk).collect()
+    rows.iter().map(decode).collect()
 }
 
 async fn search(connection: &mut SqliteConnection, query: &PassageQuery) -> StoreResult<Vec<Passage>> {
     // `CROSS JOIN` fixes the order, from the words over the index to the chunks. A plan that began with the
     // documents would search the index for each of their chunks.
-    const BEST: &str = "\
-        SELECT chunks.document_id, chunks.number, chunks.start_char, chunks.end_char, chunks.text, documents.title, \
-            best.worth FROM ( \
+    const BEST: &str = concat!(
+        "SELECT ",
+        chunk_columns!(),
+        ", documents.title, best.worth FROM ( \
             SELECT chunks.id, sum(wanted.value ->> 1) AS worth, round(sum(found.rank), 12) AS closeness \
             FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value ->> 0) AS found \
                 CROSS JOIN chunks ON chunks.id = found.rowid \
@@ -235,7 +232,8 @@ async fn search(connection: &mut SqliteConnection, query: &PassageQuery) -> Stor
             WHERE documents.owner IS ?2 AND documents.complete GROUP BY chunks.id \
             ORDER BY worth DESC, closeness, chunks.document_id DESC, chunks.number LIMIT ?3 \
         ) AS best JOIN chunks ON chunks.id = best.id JOIN documents ON documents.id = chunks.document_id \
-        ORDER BY best.worth DESC, best.closeness, chunks.document_id DESC, chunks.number";
+        ORDER BY best.worth DESC, best.closeness, chunks.document_id DESC, chunks.number"
+    );
     let owner = query.owner.map(|owner| owner.0);
     let words: Vec<String> =
         terms_to_find(&query.text).iter().map(|term| format!("\"{}\"", tokens(query.owner, term))).collect();
@@ -251,7 +249,8 @@ async fn search(connection: &mut SqliteConnection, query: &PassageQuery) -> Stor
         .fetch_all(&mut *connection)
         .await?;
     let passage = |row: &SqliteRow| {
-        Ok(Passage { chunk: decode_chunk(row)?, title: row.try_get(5)?, score: score(row.try_get(6)?) })
+        let (title, score) = (row.try_get("title")?, score(row.try_get("worth")?));
+        Ok(Passage { chunk: decode(row)?, title, score })
     };
     rows.iter().map(passage).collect()
 }
@@ -264,7 +263,7 @@ async fn weights(
 ) -> StoreResult<Vec<i64>> {
     const ALL: &str = "SELECT coalesce(sum(chunks), 0) FROM documents WHERE owner IS ? AND complete";
     const WITH: &str = "\
-        SELECT wanted.key, count(*) FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value) AS found \
+        SELECT wanted.key AS place, count(*) AS chunks FROM json_each(?1) AS wanted CROSS JOIN chunk_words(wanted.value) AS found \
             CROSS JOIN chunks ON chunks.id = found.rowid \
             CROSS JOIN documents ON documents.id = chunks.document_id \
         WHERE documents.owner IS ?2 AND documents.complete GROUP BY wanted.key";
@@ -274,8 +273,8 @@ async fn weights(
         sqlx::query(WITH).bind(serde_json::to_string(words)?).bind(owner).fetch_all(&mut *connection).await?;
     let mut with = vec![0; words.len()];
     for row in &rows {
-        if let Some(with) = with.get_mut(row.try_get::<u32, _>(0)? as usize) {
-            *with = row.try_get::<i64, _>(1)?;
+        if let Some(with) = with.get_mut(row.try_get::<u32, _>("place")? as usize) {
+            *with = row.try_get::<i64, _>("chunks")?;
         }
     }
     Ok(with.into_iter().map(|with| weight(all.unsigned_abs(), with.unsigned_abs())).collect())
@@ -295,11 +294,8 @@ enum Begun {
 
 /// Adds the document without its chunks, as incomplete.
 async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQuota>) -> StoreResult<Begun> {
-    const INSERT: &str = concat!(
-        "INSERT INTO documents (",
-        document_columns!(),
-        ", begun_at, complete) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
-    );
+    static INSERT: LazyLock<String> =
+        LazyLock::new(|| insert_into::<Document>("documents", &["begun_at", "complete"]));
     let now = SystemClock.now();
     match with_key(tx, &document).await? {
         Some((known, None)) => return Ok(Begun::Known(known.asked_for_again(&document)?)),
@@ -312,19 +308,8 @@ async fn begin(tx: &mut Transaction, document: Document, quota: Option<DocumentQ
     if let (Some(quota), Some(owner)) = (quota, document.owner) {
         check(tx, owner, document.size_bytes, quota).await?;
     }
-    sqlx::query(INSERT)
-        .bind(document.id.0)
-        .bind(document.owner.map(|owner| owner.0))
-        .bind(&document.title)
-        .bind(document.media_type.as_str())
-        .bind(document.size_bytes as i64) // 9 million terabytes fit
-        .bind(document.chunks)
-        .bind(nanos(document.created_at))
-        .bind(document.upload_key.as_ref().map(|upload| &upload.key))
-        .bind(document.upload_key.as_ref().map(|upload| &upload.digest))
-        .bind(nanos(now))
-        .execute(&mut tx.connection)
-        .await?;
+    let insert = sqlx::query_with(INSERT.as_str(), bound(&document)?).bind(nanos(now)).bind(false);
+    insert.execute(&mut tx.connection).await?;
     Ok(Begun::New)
 }
 
@@ -339,17 +324,11 @@ async fn add_chunks(database: &Database, owner: Option<UserId>, mut chunks: Vec<
 }
 
 async fn insert(tx: &mut Transaction, owner: Option<UserId>, chunks: Vec<Chunk>) -> StoreResult<()> {
-    const INSERT_CHUNKS: &str = concat!("INSERT INTO chunks (", chunk_columns!(), ") VALUES");
-    let added = bulk(&mut tx.connection, (INSERT_CHUNKS, 5, "RETURNING id, number"), &chunks, |chunk, to| {
-        to.add(chunk.document.0)?;
-        to.add(chunk.index)?;
-        to.add(chunk.start)?;
-        to.add(chunk.end)?;
-        to.add(chunk.text.as_str())?;
-        Ok(())
-    })
-    .await?;
-    let ids = added.iter().map(|row| Ok((row.try_get(1)?, row.try_get(0)?)));
+    static INSERT_CHUNKS: LazyLock<String> = LazyLock::new(|| insert_many::<Chunk>("chunks"));
+    let insert = (INSERT_CHUNKS.as_str(), Chunk::COLUMNS.len(), "RETURNING id, number");
+    let added =
+        bulk(&mut tx.connection, insert, &chunks, |chunk, to| bind(to, Chunk::COLUMNS, chunk)).await?;
+    let ids = added.iter().map(|row| Ok((row.try_get("number")?, row.try_get("id")?)));
     let ids = ids.collect::<StoreResult<HashMap<u32, i64>>>()?;
     bulk(&mut tx.connection, (INSERT_WORDS, 2, ""), &chunks, |chunk, to| {
         to.add(ids.get(&chunk.index).copied())?;
@@ -366,12 +345,12 @@ async fn with_key(tx: &mut Transaction, document: &Document) -> StoreResult<Opti
     const WITH_KEY: &str = concat!(
         "SELECT ",
         document_columns!(),
-        ", iif(complete, NULL, begun_at) FROM documents WHERE ifnull(owner, x'') = ifnull(?, x'') AND upload_key = ?"
+        ", iif(complete, NULL, begun_at) AS begun_at FROM documents WHERE ifnull(owner, x'') = ifnull(?, x'') AND upload_key = ?"
     );
     let Some(upload) = &document.upload_key else { return Ok(None) };
     let known = sqlx::query(WITH_KEY).bind(document.owner.map(|owner| owner.0)).bind(&upload.key);
     let row = known.fetch_optional(&mut tx.connection).await?;
-    row.map(|row| Ok((decode(&row)?, row.try_get(9)?))).transpose()
+    row.map(|row| Ok((decode(&row)?, row.try_get("begun_at")?))).transpose()
 }
 
 /// Marks the document as complete, which makes it visible.
@@ -390,13 +369,23 @@ async fn show(tx: &mut Transaction, document: Document) -> StoreResult<Document>
 
 /// Returns an error if a document of this size exceeds the owner's quota.
 async fn check(tx: &mut Transaction, owner: UserId, size: u64, quota: DocumentQuota) -> StoreResult<()> {
-    const KEPT: &str = "SELECT count(*), ifnull(sum(size_bytes), 0) FROM documents WHERE owner = ?";
+    const KEPT: &str =
+        "SELECT count(*) AS count, ifnull(sum(size_bytes), 0) AS bytes FROM documents WHERE owner = ?";
     let kept = sqlx::query(KEPT).bind(owner.0).fetch_one(&mut tx.connection).await?;
-    if kept.try_get::<u32, _>(0)? >= quota.documents {
+    if kept.try_get::<u32, _>("count")? >= quota.documents {
         Err(quota::too_many("documents", quota.documents))?;
     }
-    if kept.try_get::<i64, _>(1)?.unsigned_abs() + size > quota.bytes {
+    if kept.try_get::<i64, _>("bytes")?.unsigned_abs() + size > quota.bytes {
         Err(quota::too_large(&quota))?;
+    }
+    Ok(())
+}
+
+async fn rename(tx: &mut Transaction, id: DocumentId, title: String) -> StoreResult<()> {
+    const RENAME: &str = "UPDATE documents SET title = ? WHERE id = ? AND complete";
+    let done = sqlx::query(RENAME).bind(title).bind(id.0).execute(&mut tx.connection).await?;
+    if done.rows_affected() == 0 {
+        Err(Error::not_found(format!("document {id}")))?;
     }
     Ok(())
 }
@@ -474,17 +463,18 @@ fn tokens(owner: Option<UserId>, words: &[String]) -> String {
 /// empty.
 pub(super) async fn index_all(connection: &mut SqliteConnection) -> StoreResult<()> {
     const PAGE: &str = "\
-        SELECT chunks.id, documents.owner, chunks.text FROM chunks \
+        SELECT chunks.id AS id, documents.owner AS owner, chunks.text AS text FROM chunks \
             JOIN documents ON documents.id = chunks.document_id \
         WHERE chunks.id > ? ORDER BY chunks.id LIMIT 500";
     let mut last = i64::MIN;
     loop {
         let rows = sqlx::query(PAGE).bind(last).fetch_all(&mut *connection).await?;
         let Some(row) = rows.last() else { return Ok(()) };
-        last = row.try_get(0)?;
+        last = row.try_get("id")?;
         let indexed = |row: &SqliteRow| -> StoreResult<(i64, String)> {
-            let words: Vec<String> = words(row.try_get(2)?).collect();
-            Ok((row.try_get(0)?, tokens(row.try_get::<Option<_>, _>(1)?.map(UserId), &words)))
+            let words: Vec<String> = words(row.try_get("text")?).collect();
+            let owner = row.try_get::<Option<_>, _>("owner")?.map(UserId);
+            Ok((row.try_get("id")?, tokens(owner, &words)))
         };
         let indexed = rows.iter().map(indexed).collect::<StoreResult<Vec<_>>>()?;
         bulk(&mut *connection, (INSERT_WORDS, 2, ""), &indexed, |(id, tokens), to| {
@@ -494,30 +484,4 @@ pub(super) async fn index_all(connection: &mut SqliteConnection) -> StoreResult<
         })
         .await?;
     }
-}
-
-fn decode(row: &SqliteRow) -> StoreResult<Document> {
-    Ok(Document {
-        id: DocumentId(row.try_get(0)?),
-        owner: row.try_get::<Option<_>, _>(1)?.map(UserId),
-        title: row.try_get(2)?,
-        media_type: row.try_get::<&str, _>(3)?.parse()?,
-        size_bytes: row.try_get::<i64, _>(4)?.unsigned_abs(),
-        chunks: row.try_get(5)?,
-        created_at: instant(row.try_get(6)?),
-        upload_key: match (row.try_get(7)?, row.try_get(8)?) {
-            (Some(key), Some(digest)) => Some(UploadKey { key, digest }),
-            _ => None,
-        },
-    })
-}
-
-fn decode_chunk(row: &SqliteRow) -> StoreResult<Chunk> {
-    Ok(Chunk {
-        document: DocumentId(row.try_get(0)?),
-        index: row.try_get(1)?,
-        start: row.try_get(2)?,
-        end: row.try_get(3)?,
-        text: row.try_get(4)?,
-    })
 }

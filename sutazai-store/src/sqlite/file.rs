@@ -98,7 +98,7 @@ pub(super) fn restrict_access(_path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes the access of other users to an existing database and to the files beside it.
+/// Removes the access of other users to an existing database and to the files next to it.
 #[cfg(unix)]
 pub(super) fn restrict_access(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;

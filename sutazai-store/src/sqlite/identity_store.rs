@@ -1,21 +1,30 @@
 //! [`IdentityStore`] in an SQLite database.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sutazai_core::adapter::REFRESH_REPEAT_WINDOW;
 use sutazai_core::domain::{
-    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, REFRESH_REPEAT_WINDOW, Session, SessionId,
-    SpentToken, Successor, User, UserChange, UserCounts, UserId, UserPage, UserQuery, UserRole, quota,
+    ChangedUser, Invitation, InvitationId, MAX_SESSIONS, Page, Session, SessionId, SpentToken, Successor,
+    User, UserChange, UserCounts, UserId, UserQuery, quota,
 };
 use sutazai_core::ports::IdentityStore;
 use sutazai_core::{Error, Result};
 
+use super::columns::{bound, insert};
 use super::database::Database;
 use super::error::StoreResult;
 use super::invitations;
-use super::statement::{instant, nanos};
+use super::keyset::{Keyset, Order};
+use super::statement::nanos;
 use super::writer::Transaction;
+use crate::columns::{
+    Entity, decode, join, names, overwritten, session_columns, spent_token_columns, user_columns,
+};
 use crate::tables::{INVITATIONS, SESSIONS, SPENT_TOKENS, USERS};
 
 /// Retention of ended sessions of deleted users: by then all their access tokens have expired.
@@ -27,18 +36,6 @@ const MAX_SPENT_TOKENS: u32 = 500;
 #[derive(Debug)]
 pub(super) struct SqliteIdentityStore {
     database: Database,
-}
-
-macro_rules! user_columns {
-    () => {
-        "id, username, email, password_hash, role, disabled, created_at, last_login_at"
-    };
-}
-
-macro_rules! session_columns {
-    () => {
-        "id, user_id, refresh_hash, created_at, refreshed_at, expires_at, revoked_at, user_agent"
-    };
 }
 
 impl SqliteIdentityStore {
@@ -67,9 +64,24 @@ impl IdentityStore for SqliteIdentityStore {
             .await
     }
 
-    async fn users(&self, query: &UserQuery) -> Result<UserPage> {
+    async fn has_admin(&self) -> Result<bool> {
+        self.database.read(USERS.select(), (), |connection, ()| Box::pin(has_admin(connection))).await
+    }
+
+    async fn create_first_admin(&self, admin: &User) -> Result<()> {
+        let admin = admin.clone();
+        self.database.writer().run(USERS.insert(), |tx| Box::pin(create_first_admin(tx, admin))).await
+    }
+
+    async fn users(&self, query: &UserQuery) -> Result<Page<User, UserId>> {
         self.database
             .read(USERS.select(), query.clone(), |connection, query| Box::pin(users(connection, query)))
+            .await
+    }
+
+    async fn usernames(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>> {
+        self.database
+            .read(USERS.select(), ids.to_vec(), |connection, ids| Box::pin(usernames(connection, ids)))
             .await
     }
 
@@ -179,40 +191,52 @@ impl IdentityStore for SqliteIdentityStore {
 async fn user(connection: &mut SqliteConnection, id: UserId) -> StoreResult<Option<User>> {
     const BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
-    row.map(|row| decode_user(&row)).transpose()
+    row.map(|row| decode(&row)).transpose()
+}
+
+async fn usernames(
+    connection: &mut SqliteConnection,
+    ids: &[UserId],
+) -> StoreResult<HashMap<UserId, String>> {
+    let mut sql = QueryBuilder::<Sqlite>::new("SELECT id, username FROM users WHERE id IN (");
+    let mut any = sql.separated(", ");
+    for id in ids {
+        any.push_bind(id.0);
+    }
+    sql.push(")");
+    let rows = sql.build().fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((UserId(row.try_get(0)?), row.try_get(1)?))).collect()
 }
 
 async fn user_by_login(connection: &mut SqliteConnection, login: &str) -> StoreResult<Option<User>> {
     const BY_LOGIN: &str =
         concat!("SELECT ", user_columns!(), " FROM users WHERE username_key = ?1 OR email_key = ?1");
     let row = sqlx::query(BY_LOGIN).bind(login.to_lowercase()).fetch_optional(&mut *connection).await?;
-    row.map(|row| decode_user(&row)).transpose()
+    row.map(|row| decode(&row)).transpose()
 }
 
 async fn session(connection: &mut SqliteConnection, id: SessionId) -> StoreResult<Option<Session>> {
     const BY_ID: &str = concat!("SELECT ", session_columns!(), " FROM user_sessions WHERE id = ?");
     let row = sqlx::query(BY_ID).bind(id.0).fetch_optional(&mut *connection).await?;
-    row.map(|row| decode_session(&row)).transpose()
+    row.map(|row| decode(&row)).transpose()
 }
 
-async fn users(connection: &mut SqliteConnection, query: &UserQuery) -> StoreResult<UserPage> {
-    let mut sql: QueryBuilder<Sqlite> =
-        QueryBuilder::new(concat!("SELECT ", user_columns!(), " FROM users WHERE true"));
+async fn users(connection: &mut SqliteConnection, query: &UserQuery) -> StoreResult<Page<User, UserId>> {
+    const LIST: Keyset = Keyset {
+        table: "users",
+        columns: user_columns!(),
+        key: "id",
+        order: Order::Descending,
+        content: &["username", "email"],
+    };
+    let mut sql = LIST.select();
     if let Some(search) = query.search.as_ref().map(|text| text.to_lowercase()) {
         // `instr` instead of `LIKE`, since the text is not a pattern.
         sql.push(" AND (instr(username_key, ").push_bind(search.clone()).push(") > 0");
         sql.push(" OR instr(email_key, ").push_bind(search).push(") > 0)");
     }
-    if let Some(before) = query.before {
-        sql.push(" AND id < ").push_bind(before.0);
-    }
-    let limit = query.limit.clamp(1, 100);
-    // One more row than requested shows whether there is a next page.
-    sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
-    let rows = sql.build().fetch_all(&mut *connection).await?;
-    let items = rows.iter().take(limit as usize).map(decode_user).collect::<StoreResult<Vec<_>>>()?;
-    let more = rows.len() > items.len();
-    Ok(UserPage { next: items.last().filter(|_| more).map(|user| user.id), items })
+    let asked = (query.page.cursor.map(|id| id.0), query.page.limit.get());
+    LIST.page(connection, sql, asked, decode, |user: &User| Some(user.id)).await
 }
 
 async fn count_users(
@@ -220,12 +244,16 @@ async fn count_users(
     active_since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> StoreResult<UserCounts> {
-    const COUNTS: &str = "SELECT count(*), coalesce(sum(disabled), 0), \
+    const COUNTS: &str = "SELECT count(*) AS total, coalesce(sum(disabled), 0) AS disabled, \
         (SELECT count(DISTINCT user_id) FROM user_sessions \
-         WHERE revoked_at IS NULL AND expires_at > ? AND refreshed_at >= ?) FROM users";
+         WHERE revoked_at IS NULL AND expires_at > ? AND refreshed_at >= ?) AS active FROM users";
     let row =
         sqlx::query(COUNTS).bind(nanos(now)).bind(nanos(active_since)).fetch_one(&mut *connection).await?;
-    Ok(UserCounts { total: row.try_get(0)?, disabled: row.try_get(1)?, active: row.try_get(2)? })
+    Ok(UserCounts {
+        total: row.try_get("total")?,
+        disabled: row.try_get("disabled")?,
+        active: row.try_get("active")?,
+    })
 }
 
 async fn sessions(
@@ -240,7 +268,7 @@ async fn sessions(
          ORDER BY id DESC LIMIT 100"
     );
     let query = sqlx::query(GOOD).bind(user.0).bind(nanos(now));
-    query.fetch_all(&mut *connection).await?.iter().map(decode_session).collect()
+    query.fetch_all(&mut *connection).await?.iter().map(decode).collect()
 }
 
 async fn spent_token(
@@ -248,10 +276,13 @@ async fn spent_token(
     id: SessionId,
     hash: &str,
 ) -> StoreResult<Option<SpentToken>> {
-    const SPENT: &str = "SELECT spent_at, salt FROM spent_refresh_tokens WHERE session_id = ? AND hash = ?";
+    const SPENT: &str = concat!(
+        "SELECT ",
+        spent_token_columns!(),
+        " FROM spent_refresh_tokens WHERE session_id = ? AND hash = ?"
+    );
     let row = sqlx::query(SPENT).bind(id.0).bind(hash).fetch_optional(&mut *connection).await?;
-    let spent = |row: SqliteRow| Ok(SpentToken { spent_at: instant(row.try_get(0)?), salt: row.try_get(1)? });
-    row.map(spent).transpose()
+    row.map(|row| decode(&row)).transpose()
 }
 
 async fn revoked_since(
@@ -265,25 +296,26 @@ async fn revoked_since(
 }
 
 async fn create_user(tx: &mut Transaction, user: User) -> StoreResult<()> {
-    const INSERT: &str = concat!(
-        "INSERT INTO users (",
-        user_columns!(),
-        ", username_key, email_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    );
-    sqlx::query(INSERT)
-        .bind(user.id.0)
-        .bind(&user.username)
-        .bind(&user.email)
-        .bind(&user.password_hash)
-        .bind(user.role.as_str())
-        .bind(user.disabled)
-        .bind(nanos(user.created_at))
-        .bind(user.last_login_at.map(nanos))
+    static INSERT: LazyLock<String> =
+        LazyLock::new(|| insert::<User>("users", &["username_key", "email_key"]));
+    sqlx::query_with(INSERT.as_str(), bound(&user)?)
         .bind(user.username.to_lowercase())
         .bind(user.email.to_lowercase())
         .execute(&mut tx.connection)
         .await?;
     Ok(())
+}
+
+async fn has_admin(connection: &mut SqliteConnection) -> StoreResult<bool> {
+    const ANY: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin')";
+    Ok(sqlx::query(ANY).fetch_one(connection).await?.try_get(0)?)
+}
+
+async fn create_first_admin(tx: &mut Transaction, admin: User) -> StoreResult<()> {
+    if has_admin(&mut tx.connection).await? {
+        Err(quota::has_admin())?;
+    }
+    create_user(tx, admin).await
 }
 
 async fn create_invited_user(tx: &mut Transaction, user: User, invitation_hash: String) -> StoreResult<()> {
@@ -349,9 +381,9 @@ async fn change_user(
         UserChange::Role(role) => sqlx::query(ROLE).bind(role.as_str()),
     };
     let row = update.bind(id.0).fetch_optional(&mut tx.connection).await?;
-    let user = decode_user(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
+    let user: User = decode(&row.ok_or_else(|| Error::not_found(format!("user {id}")))?)?;
     let ended = match change {
-        UserChange::Password { keep, .. } => revoke_all(tx, id, Some(keep), now).await?,
+        UserChange::Password { keep, .. } => revoke_all(tx, id, keep, now).await?,
         UserChange::Disabled(true) | UserChange::Role(_) => revoke_all(tx, id, None, now).await?,
         UserChange::Disabled(false) | UserChange::Rehash { .. } => Vec::new(),
     };
@@ -359,23 +391,17 @@ async fn change_user(
 }
 
 async fn create_session(tx: &mut Transaction, session: Session) -> StoreResult<Vec<SessionId>> {
-    const INSERT: &str = concat!(
-        "INSERT INTO user_sessions (",
-        session_columns!(),
-        ") SELECT ?, id, ?, ?, ?, ?, ?, ? FROM users WHERE id = ? AND disabled = 0"
-    );
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        let (columns, values) = (names(Session::COLUMNS), join(Session::COLUMNS, |_, _| "?".to_owned()));
+        format!(
+            "INSERT INTO user_sessions ({columns}) SELECT {values} FROM users WHERE id = ? AND disabled = 0"
+        )
+    });
     const DELETE_OLD: &str = "DELETE FROM user_sessions WHERE user_id = ? AND expires_at <= ?";
     const END_OLDEST: &str = "UPDATE user_sessions SET revoked_at = ?1 WHERE id IN (\
             SELECT id FROM user_sessions WHERE user_id = ?2 AND revoked_at IS NULL AND expires_at > ?1 \
             ORDER BY id DESC LIMIT -1 OFFSET ?3) RETURNING id";
-    let done = sqlx::query(INSERT)
-        .bind(session.id.0)
-        .bind(&session.refresh_hash)
-        .bind(nanos(session.created_at))
-        .bind(nanos(session.refreshed_at))
-        .bind(nanos(session.expires_at))
-        .bind(session.revoked_at.map(nanos))
-        .bind(&session.user_agent)
+    let done = sqlx::query_with(INSERT.as_str(), bound(&session)?)
         .bind(session.user.0)
         .execute(&mut tx.connection)
         .await?;
@@ -398,8 +424,11 @@ async fn rotate(
 ) -> StoreResult<()> {
     const EXCHANGE: &str = "UPDATE user_sessions SET refresh_hash = ?, refreshed_at = ?, expires_at = ? \
                             WHERE id = ? AND refresh_hash = ? AND revoked_at IS NULL";
-    const SPEND: &str =
-        "INSERT OR REPLACE INTO spent_refresh_tokens (session_id, hash, spent_at, salt) VALUES (?, ?, ?, ?)";
+    static SPEND: LazyLock<String> = LazyLock::new(|| {
+        let insert = insert::<SpentToken>("spent_refresh_tokens", &["session_id", "hash"]);
+        let new = overwritten(SpentToken::COLUMNS);
+        format!("{insert} ON CONFLICT (session_id, hash) DO UPDATE SET {new}")
+    });
     // With its salt a spent token yields its successor again, for a client whose response was lost. After the
     // repeat window a leaked old token must not do that any more.
     const DELETE_SALTS: &str = "UPDATE spent_refresh_tokens SET salt = NULL \
@@ -419,7 +448,8 @@ async fn rotate(
     }
     let erase = sqlx::query(DELETE_SALTS).bind(id.0).bind(nanos(now - REFRESH_REPEAT_WINDOW));
     erase.execute(&mut tx.connection).await?;
-    let spend = sqlx::query(SPEND).bind(id.0).bind(expected).bind(nanos(now)).bind(new.salt);
+    let spent = SpentToken { spent_at: now, salt: Some(new.salt) };
+    let spend = sqlx::query_with(SPEND.as_str(), bound(&spent)?).bind(id.0).bind(expected);
     spend.execute(&mut tx.connection).await?;
     sqlx::query(DELETE_OLD).bind(id.0).bind(MAX_SPENT_TOKENS).execute(&mut tx.connection).await?;
     Ok(())
@@ -445,34 +475,4 @@ async fn revoke_all(
 
 fn session_ids(rows: &[SqliteRow]) -> StoreResult<Vec<SessionId>> {
     rows.iter().map(|row| Ok(SessionId(row.try_get(0)?))).collect()
-}
-
-fn decode_user(row: &SqliteRow) -> StoreResult<User> {
-    let role = match row.try_get(4)? {
-        "admin" => UserRole::Admin,
-        _ => UserRole::User,
-    };
-    Ok(User {
-        id: UserId(row.try_get(0)?),
-        username: row.try_get(1)?,
-        email: row.try_get(2)?,
-        password_hash: row.try_get(3)?,
-        role,
-        disabled: row.try_get(5)?,
-        created_at: instant(row.try_get(6)?),
-        last_login_at: row.try_get::<Option<i64>, _>(7)?.map(instant),
-    })
-}
-
-fn decode_session(row: &SqliteRow) -> StoreResult<Session> {
-    Ok(Session {
-        id: SessionId(row.try_get(0)?),
-        user: UserId(row.try_get(1)?),
-        refresh_hash: row.try_get(2)?,
-        created_at: instant(row.try_get(3)?),
-        refreshed_at: instant(row.try_get(4)?),
-        expires_at: instant(row.try_get(5)?),
-        revoked_at: row.try_get::<Option<i64>, _>(6)?.map(instant),
-        user_agent: row.try_get(7)?,
-    })
 }

@@ -1,14 +1,17 @@
 //! Invitations to register an account.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use sutazai_core::Error;
-use sutazai_core::domain::{Invitation, InvitationId, MAX_INVITATIONS, UserId, quota};
+use sutazai_core::domain::{Invitation, InvitationId, MAX_INVITATIONS, quota};
 
+use super::columns::{bound, insert};
 use super::error::StoreResult;
-use super::statement::{instant, nanos};
+use super::statement::nanos;
 use super::writer::Transaction;
+use crate::columns::{decode, invitation_columns};
 
 /// Adds an invitation and deletes those that have expired.
 ///
@@ -17,21 +20,13 @@ use super::writer::Transaction;
 pub(super) async fn create(tx: &mut Transaction, invitation: Invitation) -> StoreResult<()> {
     const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= ?";
     const COUNT: &str = "SELECT count(*) FROM invitations";
-    const INSERT: &str =
-        "INSERT INTO invitations (id, hash, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?)";
+    static INSERT: LazyLock<String> = LazyLock::new(|| insert::<Invitation>("invitations", &[]));
     let connection = &mut tx.connection;
     sqlx::query(FORGET).bind(nanos(invitation.created_at)).execute(&mut *connection).await?;
     if sqlx::query(COUNT).fetch_one(&mut *connection).await?.try_get::<u32, _>(0)? >= MAX_INVITATIONS {
         Err(quota::too_many_invitations())?;
     }
-    sqlx::query(INSERT)
-        .bind(invitation.id.0)
-        .bind(&invitation.hash)
-        .bind(invitation.created_by.map(|user| user.0))
-        .bind(nanos(invitation.created_at))
-        .bind(nanos(invitation.expires_at))
-        .execute(connection)
-        .await?;
+    sqlx::query_with(INSERT.as_str(), bound(&invitation)?).execute(connection).await?;
     Ok(())
 }
 
@@ -40,8 +35,8 @@ pub(super) async fn list(
     connection: &mut SqliteConnection,
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<Invitation>> {
-    const GOOD: &str = "SELECT id, hash, created_by, created_at, expires_at FROM invitations \
-                        WHERE expires_at > ? ORDER BY id DESC";
+    const GOOD: &str =
+        concat!("SELECT ", invitation_columns!(), " FROM invitations WHERE expires_at > ? ORDER BY id DESC");
     let rows = sqlx::query(GOOD).bind(nanos(now)).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
 }
@@ -69,14 +64,4 @@ pub(super) async fn spend(tx: &mut Transaction, hash: &str, now: DateTime<Utc>) 
         Err(quota::bad_invitation())?;
     }
     Ok(())
-}
-
-fn decode(row: &SqliteRow) -> StoreResult<Invitation> {
-    Ok(Invitation {
-        id: InvitationId(row.try_get(0)?),
-        hash: row.try_get(1)?,
-        created_by: row.try_get::<Option<_>, _>(2)?.map(UserId),
-        created_at: instant(row.try_get(3)?),
-        expires_at: instant(row.try_get(4)?),
-    })
 }

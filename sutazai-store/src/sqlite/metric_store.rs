@@ -1,16 +1,21 @@
 //! [`MetricStore`] in an SQLite database.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection};
 use sutazai_core::Result;
-use sutazai_core::domain::MetricSample;
+use sutazai_core::domain::{MetricPoint, MetricSample};
 use sutazai_core::ports::{MetricStore, SeriesQuery};
 
+use super::columns::bind;
 use super::database::Database;
 use super::error::StoreResult;
 use super::statement::{bulk, instant, nanos};
 use super::writer::Transaction;
+use crate::columns::{SAMPLE, SERIES, join, names};
+use crate::metric_series::one_of_each_series;
 use crate::tables::{METRIC_SAMPLES, METRIC_SERIES};
 
 /// Samples of metrics in an SQLite file.
@@ -33,7 +38,7 @@ impl MetricStore for SqliteMetricStore {
         self.database.writer().run(METRIC_SAMPLES.insert(), |tx| Box::pin(append(tx, samples))).await
     }
 
-    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricSample>> {
+    async fn range(&self, query: &SeriesQuery) -> Result<Vec<MetricPoint>> {
         self.database
             .read(METRIC_SAMPLES.select(), query.clone(), |connection, query| {
                 Box::pin(range(connection, query))
@@ -58,9 +63,9 @@ impl MetricStore for SqliteMetricStore {
     }
 }
 
-/// Returns at most `max_points` samples: consecutive samples are averaged in groups of about equal size, and
-/// each group has the time of its first sample.
-async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> StoreResult<Vec<MetricSample>> {
+/// Returns at most `max_points` points: consecutive samples form groups of about equal size, each with their mean,
+/// least and largest value and the time of the first.
+async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> StoreResult<Vec<MetricPoint>> {
     const RANGE: &str = "\
         WITH found AS (
             SELECT at, value, row_number() OVER (ORDER BY at) - 1 AS place, count(*) OVER () AS total
@@ -68,8 +73,8 @@ async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> StoreR
             WHERE series_id = (SELECT id FROM metric_series WHERE host = ?1 AND name = ?2)
             AND at >= ?3 AND at < ?4
         )
-        SELECT min(at), avg(value) FROM found
-        GROUP BY CASE WHEN total <= ?5 THEN place ELSE place * ?5 / total END ORDER BY 1";
+        SELECT min(at) AS first, avg(value) AS mean, min(value) AS least, max(value) AS largest FROM found
+        GROUP BY CASE WHEN total <= ?5 THEN place ELSE place * ?5 / total END ORDER BY first";
     let rows = sqlx::query(RANGE)
         .bind(&query.host)
         .bind(&query.series)
@@ -78,15 +83,15 @@ async fn range(connection: &mut SqliteConnection, query: &SeriesQuery) -> StoreR
         .bind(query.max_points)
         .fetch_all(&mut *connection)
         .await?;
-    let sample = |row: &sqlx::sqlite::SqliteRow| -> StoreResult<MetricSample> {
-        Ok(MetricSample {
-            host: query.host.clone(),
-            series: query.series.clone(),
-            at: instant(row.try_get(0)?),
-            value: row.try_get(1)?,
+    let point = |row: &sqlx::sqlite::SqliteRow| -> StoreResult<MetricPoint> {
+        Ok(MetricPoint {
+            at: instant(row.try_get("first")?),
+            mean: row.try_get("mean")?,
+            min: row.try_get("least")?,
+            max: row.try_get("largest")?,
         })
     };
-    rows.iter().map(sample).collect()
+    rows.iter().map(point).collect()
 }
 
 async fn series(connection: &mut SqliteConnection, host: &str, prefix: &str) -> StoreResult<Vec<String>> {
@@ -98,27 +103,27 @@ async fn series(connection: &mut SqliteConnection, host: &str, prefix: &str) -> 
 }
 
 async fn append(tx: &mut Transaction, samples: Vec<MetricSample>) -> StoreResult<()> {
+    static INSERT_SERIES: LazyLock<String> =
+        LazyLock::new(|| format!("INSERT OR IGNORE INTO metric_series ({}) VALUES", names(SERIES)));
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        let values = join(SAMPLE, |place, _| format!("column{}", SERIES.len() + place + 1));
+        let columns = names(SAMPLE);
+        format!(
+            "INSERT OR REPLACE INTO metric_samples (series_id, {columns}) SELECT id, {values} FROM (VALUES"
+        )
+    });
+    static OF_SERIES: LazyLock<String> = LazyLock::new(|| {
+        let values = join(SERIES, |place, _| format!("column{}", place + 1));
+        format!(") JOIN metric_series ON ({}) = ({values})", names(SERIES))
+    });
     let connection = &mut tx.connection;
-    let mut names: Vec<(&str, &str)> =
-        samples.iter().map(|sample| (sample.host.as_str(), sample.series.as_str())).collect();
-    names.sort_unstable();
-    names.dedup();
-    let series = ("INSERT OR IGNORE INTO metric_series (host, name) VALUES", 2, "");
-    bulk(connection, series, &names, |(host, name), to| {
-        sqlx::Arguments::add(to, *host)?;
-        sqlx::Arguments::add(to, *name)?;
-        Ok(())
-    })
-    .await?;
-    let head = "INSERT OR REPLACE INTO metric_samples (series_id, at, value) \
-                SELECT id, column3, column4 FROM (VALUES";
-    let tail = ") JOIN metric_series ON host = column1 AND name = column2";
-    bulk(connection, (head, 4, tail), &samples, |sample, to| {
-        sqlx::Arguments::add(to, sample.host.as_str())?;
-        sqlx::Arguments::add(to, sample.series.as_str())?;
-        sqlx::Arguments::add(to, nanos(sample.at))?;
-        sqlx::Arguments::add(to, sample.value)?;
-        Ok(())
+    let series = (INSERT_SERIES.as_str(), SERIES.len(), "");
+    let new = one_of_each_series(&samples);
+    bulk(connection, series, &new, |sample, to| bind(to, SERIES, *sample)).await?;
+    let insert = (INSERT.as_str(), SERIES.len() + SAMPLE.len(), OF_SERIES.as_str());
+    bulk(connection, insert, &samples, |sample, to| {
+        bind(to, SERIES, sample)?;
+        bind(to, SAMPLE, sample)
     })
     .await?;
     Ok(())

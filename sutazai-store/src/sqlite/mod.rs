@@ -3,8 +3,9 @@
 //! - `open`: assembles the stores, `file`: creates the file, `database`: its connections,
 //! - `schema`: the migrations,
 //! - `writer`: the one thread that writes, with group commit,
+//! - `keyset`: pages of lists,
 //! - `statement`: statements over many rows, and conversions of times,
-//! - `record`: a task as a row,
+//! - `columns`: columns of the entities, `record`: a task as a row,
 //! - `task_repository`: the repository of the unit of work,
 //! - `partitions`: queue partitions, for fair scheduling,
 //! - `queue`: the writes of the queue, `prune`: retention, `agent_messages`: messages between agents,
@@ -18,6 +19,7 @@ mod agent_messages;
 mod agent_store;
 mod api_key_store;
 mod claiming;
+mod columns;
 mod conversation_store;
 mod database;
 mod document_store;
@@ -25,6 +27,7 @@ mod error;
 mod file;
 mod identity_store;
 mod invitations;
+mod keyset;
 mod metric_store;
 mod open;
 mod outbox;

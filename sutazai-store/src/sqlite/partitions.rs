@@ -5,15 +5,15 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sutazai_core::domain::{TaskId, UserId};
+use sqlx::{Row, SqliteConnection};
+use sutazai_core::domain::{MAX_AHEAD, PRIORITY_AGING, TaskId, UserId};
 use uuid::Uuid;
 
 use super::error::StoreResult;
 use super::statement::{instant, nanos};
 use super::writer::Transaction;
-use crate::fair_claiming::{Due, PAGE, Partition, PartitionKey, QueuePartitions};
+use crate::fair_claiming::{Due, PAGE, Partition, PartitionKey, QueuePartitions, SchedulingKey};
 
 /// Skip scan: the first task of each partition after `?1` owner, `?2` agent, `?3` priority. The first row is
 /// this key itself, without a task.
@@ -22,8 +22,8 @@ macro_rules! heads {
         "WITH RECURSIVE partitions (owner, agent, priority, run_at, id) AS (
             SELECT ?1, ?2, ?3, NULL, NULL
             UNION ALL
-            SELECT next.owner_partitions, next.agent, next.priority, next.run_at, next.id
-            FROM partitions CROSS JOIN (SELECT ifnull(owner, zeroblob(16)) AS owner_partitions, agent, priority, run_at, id FROM tasks)
+            SELECT next.owner_key, next.agent, next.priority, next.run_at, next.id
+            FROM partitions CROSS JOIN (SELECT ifnull(owner, zeroblob(16)) AS owner_key, agent, priority, run_at, id FROM tasks)
                 AS next
             WHERE next.id = coalesce(
                 (SELECT id FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0
@@ -61,6 +61,32 @@ pub(super) const NEXT_DUE: &str = concat!(
     )"
 );
 
+/// Number of the due tasks of an owner with a smaller scheduling key: `?1` owner, `?2` due by when, `?3` aging of one
+/// priority level, `?4` to `?6` the key, `?7` how many at most.
+const TASKS_AHEAD: &str = "\
+    SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0 \
+    AND ifnull(owner, zeroblob(16)) = ?1 AND run_at <= ?2 \
+    AND (max(run_at, 0) - priority * ?3, run_at, id) < (?4, ?5, ?6) LIMIT ?7)";
+
+/// Returns the number of the owner's due tasks with a smaller scheduling key.
+pub(super) async fn ahead(
+    connection: &mut SqliteConnection,
+    (owner, (aged, run_at, id), now): (Option<UserId>, SchedulingKey, DateTime<Utc>),
+) -> StoreResult<u32> {
+    let aging = i64::try_from(PRIORITY_AGING.as_nanos()).unwrap_or(i64::MAX);
+    let row = sqlx::query(TASKS_AHEAD)
+        .bind(owner.map_or(Uuid::nil(), |owner| owner.0))
+        .bind(nanos(now))
+        .bind(aging)
+        .bind(nanos(aged))
+        .bind(nanos(run_at))
+        .bind(id.0)
+        .bind(i64::from(MAX_AHEAD))
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
 #[async_trait]
 impl QueuePartitions for Transaction {
     async fn partitions_after(&mut self, key: &PartitionKey) -> StoreResult<Vec<Partition>> {
@@ -72,8 +98,9 @@ impl QueuePartitions for Transaction {
             .fetch_all(&mut self.connection)
             .await?;
         let partition = |row: &SqliteRow| -> StoreResult<Partition> {
-            let (owner, agent, priority) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            let head = (instant(row.try_get(3)?), TaskId(row.try_get(4)?));
+            let (owner, agent) = (row.try_get("owner")?, row.try_get("agent")?);
+            let priority = row.try_get("priority")?;
+            let head = (instant(row.try_get("run_at")?), TaskId(row.try_get("id")?));
             Ok(Partition::new(PartitionKey { owner, agent, priority }, head))
         };
         rows.iter().map(partition).collect()
@@ -96,15 +123,16 @@ impl QueuePartitions for Transaction {
             .bind(limit as i64)
             .fetch_all(&mut self.connection)
             .await?;
-        rows.iter().map(|row| Ok((instant(row.try_get(0)?), TaskId(row.try_get(1)?)))).collect()
+        rows.iter().map(|row| Ok((instant(row.try_get("run_at")?), TaskId(row.try_get("id")?)))).collect()
     }
 
     async fn running(&mut self) -> StoreResult<Vec<(Option<UserId>, String, u32)>> {
-        const RUNNING: &str = "SELECT owner, agent, count(*) FROM tasks INDEXED BY tasks_leases \
+        const RUNNING: &str = "SELECT owner, agent, count(*) AS running FROM tasks INDEXED BY tasks_leases \
                                WHERE status = 'processing' GROUP BY owner, agent";
         let rows = sqlx::query(RUNNING).fetch_all(&mut self.connection).await?;
         let count = |row: &SqliteRow| {
-            Ok((row.try_get::<Option<Uuid>, _>(0)?.map(UserId), row.try_get(1)?, row.try_get(2)?))
+            let owner = row.try_get::<Option<Uuid>, _>("owner")?.map(UserId);
+            Ok((owner, row.try_get("agent")?, row.try_get("running")?))
         };
         rows.iter().map(count).collect()
     }
@@ -113,7 +141,7 @@ impl QueuePartitions for Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+    use sqlx::{AssertSqlSafe, Connection};
 
     /// Returns the query plan of a statement, and asserts that it neither scans nor sorts.
     async fn plan(sql: &str) -> Vec<String> {
@@ -147,6 +175,11 @@ mod tests {
         let next = plan(NEXT_DUE).await;
         assert_eq!(searches(&next), steps);
         assert!(next.iter().any(|line| line.contains("USING COVERING INDEX tasks_leases")), "{next:#?}");
+    }
+
+    #[tokio::test]
+    async fn tasks_ahead_are_found_in_the_partitions_of_their_owner() {
+        assert_eq!(searches(&plan(TASKS_AHEAD).await), ["(<expr>=?)"]);
     }
 
     #[tokio::test]

@@ -22,9 +22,9 @@ pub(super) async fn prune(tx: &mut Transaction, look: RetentionBatch) -> StoreRe
     let page = sqlx::query(PAGE).bind(look.after.0).bind(look.before.0).bind(look.limit);
     let page = page.fetch_all(&mut *connection).await?;
     let read = |row: &SqliteRow| -> StoreResult<(TaskId, bool)> {
-        let status: TaskStatus = row.try_get::<&str, _>(1)?.parse()?;
-        let finished_at = row.try_get::<Option<i64>, _>(2)?.map(instant);
-        Ok((TaskId(row.try_get(0)?), look.takes(status, finished_at)))
+        let status: TaskStatus = row.try_get::<&str, _>("status")?.parse()?;
+        let finished_at = row.try_get::<Option<i64>, _>("finished_at")?.map(instant);
+        Ok((TaskId(row.try_get("id")?), look.takes(status, finished_at)))
     };
     let seen = page.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
     let next = seen.last().map(|(id, _)| *id).filter(|_| seen.len() == look.limit as usize);

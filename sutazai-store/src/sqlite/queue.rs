@@ -1,22 +1,22 @@
 //! Writes of the queue: each loads tasks in the writer's transaction, changes them in a unit of work, and
 //! flushes it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Arguments, Row};
 use sutazai_core::Error;
-use sutazai_core::domain::{Claim, ClaimKey, NewEvent, OutcomeRecord, Task, TaskId, UserId, later, quota};
+use sutazai_core::domain::task::lifecycle::Command;
+use sutazai_core::domain::{Claim, ClaimKey, NewEvent, OutcomeRecord, Task, TaskId, UserId, quota};
 use sutazai_core::ports::{ClaimRequest, LeaseState};
+use sutazai_core::task_store::UnitOfWork;
 
 use super::error::StoreResult;
-use super::record::columns;
 use super::statement::{bulk, nanos};
 use super::writer::Transaction;
 use super::{agent_messages, outbox};
+use crate::columns::{decode_task, task_columns};
 use crate::fair_claiming::pick;
-use crate::task_repository::Record;
-use crate::unit_of_work::UnitOfWork;
 
 /// Tasks of an owner that one transaction removes at most, so that other writes run in between.
 pub(super) const DELETE_BATCH_SIZE: u64 = 128;
@@ -65,32 +65,12 @@ pub(super) async fn claim(transaction: &mut Transaction, request: ClaimRequest) 
 pub(super) async fn take(
     transaction: &mut Transaction,
     request: &ClaimRequest,
-    mut due: Vec<TaskId>,
+    due: Vec<TaskId>,
 ) -> StoreResult<Vec<Claim>> {
     let mut changes = UnitOfWork::new(transaction);
-    changes.load(due.iter().copied()).await?;
-    let lease_until = later(request.now, request.lease);
-    let damaged: Vec<_> = due.iter().filter_map(|id| Some((*id, changes.damage(*id)?))).collect();
-    for (id, error) in damaged {
-        tracing::error!(task = %id, "damaged task failed");
-        changes.fail(id, request.now, error).await?;
-        due.retain(|due| *due != id);
-    }
-    for id in &due {
-        changes.change(*id, request.now, |task| task.claim(request.worker, lease_until, request.now));
-        changes.status_event(*id, request.now, None);
-    }
-    let tasks: Vec<Task> = due.iter().filter_map(|id| changes.task(*id).cloned()).collect();
-    // Only a task that has waited before has a state, so most claims read no children.
-    let parents: Vec<TaskId> = tasks.iter().filter(|task| task.state.is_some()).map(|task| task.id).collect();
-    let mut children: HashMap<TaskId, Vec<Task>> = HashMap::new();
-    for (parent, child) in changes.children(&parents).await? {
-        children.entry(parent).or_default().extend(changes.task(child).cloned());
-    }
+    let claims = changes.claim(request, due).await?;
     changes.flush().await?;
-    let claims =
-        tasks.into_iter().map(|task| Claim { children: children.remove(&task.id).unwrap_or_default(), task });
-    Ok(claims.collect())
+    Ok(claims)
 }
 
 /// Extends leases; returns one state per claim, in order.
@@ -101,20 +81,7 @@ pub(super) async fn renew(
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<LeaseState>> {
     let mut changes = UnitOfWork::new(transaction);
-    changes.load(claims.iter().map(|claim| claim.task)).await?;
-    let mut states = Vec::with_capacity(claims.len());
-    let mut awaited = Vec::new();
-    for claim in &claims {
-        let held = changes.task(claim.task).filter(|_| changes.holds(claim));
-        let Some((cancel_requested, updated_at)) = held.map(|task| (task.cancel_requested, task.updated_at))
-        else {
-            states.push(LeaseState::Lost);
-            continue;
-        };
-        changes.change(claim.task, updated_at, |task| task.lease_until = Some(lease_until));
-        awaited.extend(Some(claim.task).filter(|task| changes.is_awaited(*task)));
-        states.push(if cancel_requested { LeaseState::CancelRequested } else { LeaseState::Held });
-    }
+    let (states, awaited) = changes.renew(&claims, lease_until, now).await?;
     changes.flush().await?;
     agent_messages::give_signs(&mut transaction.connection, &awaited, now).await?;
     Ok(states)
@@ -127,33 +94,25 @@ pub(super) async fn record_outcomes(
     now: DateTime<Utc>,
 ) -> StoreResult<Vec<Result<(), Error>>> {
     let mut changes = UnitOfWork::new(transaction);
-    changes.load(finished.iter().map(|record| record.claim.task)).await?;
-    let mut answers = Vec::with_capacity(finished.len());
-    for OutcomeRecord { claim, outcome } in finished {
-        let fence = changes.fence(&claim);
-        if fence.is_ok() {
-            changes.record(claim.task, outcome, now).await?;
-        }
-        answers.push(fence);
-    }
+    let results = changes.record_outcomes(finished, now).await?;
     changes.flush().await?;
-    Ok(answers)
+    Ok(results)
 }
 
 /// Reaps expired leases; returns how many tasks that were.
 pub(super) async fn reap(transaction: &mut Transaction, now: DateTime<Utc>) -> StoreResult<u64> {
     const EXPIRED: &str = concat!(
         "SELECT ",
-        columns!(),
+        task_columns!(),
         " FROM tasks INDEXED BY tasks_leases WHERE status = 'processing' AND lease_until <= ?"
     );
     let rows = sqlx::query(EXPIRED).bind(nanos(now)).fetch_all(&mut transaction.connection).await?;
     let mut changes = UnitOfWork::new(transaction);
     for row in &rows {
-        let record = Record::decode(row);
+        let record = decode_task(row)?;
         let id = record.task.id;
         changes.keep(record);
-        changes.reap(id, now).await?;
+        changes.apply(id, Command::Reap, now).await??;
     }
     changes.flush().await?;
     Ok(rows.len() as u64)
@@ -185,7 +144,7 @@ pub(super) async fn retry(
 
 /// Removes an ended task; foreign keys delete its events and messages.
 pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> StoreResult<()> {
-    UnitOfWork::new(transaction).deletable(id).await?;
+    UnitOfWork::new(transaction).check_deletion(id).await?;
     outbox::leave(transaction, &[id]).await?;
     sqlx::query("DELETE FROM tasks WHERE id = ?").bind(id.0).execute(&mut transaction.connection).await?;
     Ok(())
@@ -214,10 +173,6 @@ pub(super) async fn append(
     events: Vec<NewEvent>,
 ) -> StoreResult<()> {
     let mut changes = UnitOfWork::new(transaction);
-    changes.load([claim.task]).await?;
-    changes.fence(&claim)?;
-    for event in events {
-        changes.event(claim.task, event.at, event.kind);
-    }
+    changes.append(&claim, events).await?;
     changes.flush().await
 }

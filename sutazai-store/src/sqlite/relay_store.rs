@@ -1,16 +1,19 @@
 //! [`RelayStore`] over SQLite: one row for the position, and the outbox; each call is one statement.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
-use sqlx::Row;
 use sutazai_core::domain::{EventOffset, InstanceId, later};
 use sutazai_core::ports::{OutboxMessage, RelayClaim, RelayStore};
 use sutazai_core::{Error, Result};
 
+use super::columns::{bound, insert};
 use super::database::Database;
 use super::error::StoreResult;
 use super::outbox;
 use super::statement::nanos;
 use super::writer::Transaction;
+use crate::columns::{Entity, ONLY_ROW, RelayPosition, decode, overwritten, relay_columns};
 use crate::tables::{OUTBOX, RELAY};
 
 /// Position of the relay in an SQLite file.
@@ -64,19 +67,24 @@ async fn acquire(
     claim: RelayClaim,
     begin: EventOffset,
 ) -> StoreResult<Option<EventOffset>> {
-    const HOLD: &str = "\
-        INSERT INTO relay (id, position, holder, held_until) VALUES (1, ?1, ?2, ?3)
-        ON CONFLICT (id) DO UPDATE SET holder = ?2, held_until = ?3
-        WHERE relay.holder IS NULL OR relay.holder = ?2 OR relay.held_until <= ?4
-        RETURNING position";
-    let row = sqlx::query(HOLD)
-        .bind(begin.to_string())
-        .bind(claim.holder.0)
-        .bind(nanos(later(claim.now, claim.lease)))
-        .bind(nanos(claim.now))
-        .fetch_optional(&mut tx.connection)
-        .await?;
-    row.map(|row| Ok(row.try_get::<&str, _>(0)?.parse()?)).transpose()
+    static HOLD: LazyLock<String> = LazyLock::new(|| {
+        let (insert, hold) =
+            (insert::<RelayPosition>("relay", &["id"]), overwritten(RelayPosition::changes()));
+        let columns = relay_columns!();
+        format!(
+            "{insert} ON CONFLICT (id) DO UPDATE SET {hold} \
+             WHERE relay.holder IS NULL OR relay.holder = excluded.holder OR relay.held_until <= ? \
+             RETURNING {columns}"
+        )
+    });
+    let first = RelayPosition {
+        position: begin,
+        holder: Some(claim.holder),
+        held_until: later(claim.now, claim.lease),
+    };
+    let hold = sqlx::query_with(HOLD.as_str(), bound(&first)?).bind(ONLY_ROW).bind(nanos(claim.now));
+    let row = hold.fetch_optional(&mut tx.connection).await?;
+    row.map(|row| decode(&row).map(|relay: RelayPosition| relay.position)).transpose()
 }
 
 async fn advance(tx: &mut Transaction, claim: RelayClaim, position: EventOffset) -> StoreResult<()> {

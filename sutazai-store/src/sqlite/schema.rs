@@ -19,7 +19,7 @@ const STEPS: &[Step] = steps!(
     ["0014" "agents", "0015" "agent_messages", "0016" "outbox", "0017" "documents", "0018" "metric_hosts",
      "0019" "owned_words", "0020" "accounts", "0021" "words",
      "0022" "successors", "0023" "overlaps", "0024" "upload_keys", "0025" "document_parts",
-     "0026" "message_counts", "0027" "event_log"]
+     "0026" "message_counts", "0027" "event_log", "0028" "conversation_order"]
 );
 
 /// Applies all missing migrations; creates the database if it is missing.

@@ -42,22 +42,6 @@ pub(super) async fn bulk<T: Sync>(
     Ok(found)
 }
 
-/// Selects the keys of the rows of one page and of the row after it, so that no content beyond it is read: SQLite knows the
-/// size of a text without its content. `$rows` select the key and `bytes` of as many rows as the page may have, and one more,
-/// in `$order`; `$max` is the parameter with the bytes of a page. The second row is always selected: it shows that a page
-/// whose first row exceeds the bytes is not the last.
-macro_rules! within_bytes {
-    ($key:literal, $order:literal, $max:literal, $($rows:expr),+) => {
-        concat!(
-            "SELECT ", $key, " FROM (SELECT ", $key, ", sum(bytes) OVER ordered - bytes AS before, \
-             row_number() OVER ordered AS place FROM (",
-            $($rows),+,
-            ") WINDOW ordered AS (ORDER BY ", $order, ")) WHERE before <= ", $max, " OR place <= 2"
-        )
-    };
-}
-pub(super) use within_bytes;
-
 /// Converts a time to nanoseconds since 1970, clamped to the years 1677 to 2262 that fit.
 pub(super) fn nanos(at: DateTime<Utc>) -> i64 {
     at.timestamp_nanos_opt().unwrap_or(if at.timestamp() < 0 { i64::MIN } else { i64::MAX })

@@ -1,52 +1,40 @@
-//! [`TaskStore`] over SQLite: reads use the pool of readers, writes the writing thread.
+//! [`TaskStore`](sutazai_core::ports::TaskStore) over SQLite: reads use the pool of readers, writes the writing thread.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use sutazai_core::Result;
-use sutazai_core::domain::page::fill_page;
 use sutazai_core::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogEntry, EventLogPage, EventOffset, MAX_PAGE_BYTES,
-    NewEvent, OutcomeRecord, PageBounds, Pruned, RetentionBatch, Task, TaskCount, TaskEvent, TaskId,
-    TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Page,
+    PageRequest, Pruned, RetentionBatch, Task, TaskCount, TaskEvent, TaskId, TaskQuery, TaskStatistics,
+    TaskSummary, UserId,
 };
-use sutazai_core::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
+use sutazai_core::ports::{ClaimRequest, EventLog, LeaseState, TaskQueue, TaskRecords, WakeUp};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::database::Database;
 use super::error::StoreResult;
-use super::partitions::NEXT_DUE;
-use super::record::{columns, decode_event, decode_log_entry, event_bytes, json_bytes};
-use super::statement::{instant, nanos, within_bytes};
+use super::keyset::{Keyset, Order};
+use super::partitions::{self, NEXT_DUE};
+use super::record::SUMMARY;
+use super::statement::{instant, nanos};
 use super::{agent_messages, claiming, prune, queue};
+use crate::columns::{
+    SUMMARY_CONTENT, TASK_CONTENT, decode, decode_summary, decode_task, event_columns, task_columns,
+};
 use crate::error::is_about_data;
 use crate::tables::{AGENT_MESSAGES, TASK_EVENTS, TASKS};
-use crate::task_repository::Record;
 
-/// Reads the event log: `?1` after, `?2` how many, `?3` the bytes of a page.
-macro_rules! event_log {
-    ($which:literal) => {
-        concat!(
-            "SELECT sequence, at, kind, position, task_id, owner FROM task_events WHERE position IN (",
-            within_bytes!(
-                "position",
-                "position",
-                "?3",
-                "SELECT position, octet_length(kind) AS bytes FROM task_events WHERE position > ?1",
-                $which,
-                " ORDER BY position LIMIT ?2"
-            ),
-            ") ORDER BY position"
-        )
-    };
-}
-
-/// Event log of all owners.
-const EVENT_LOG: &str = event_log!("");
-/// Event log of the owner `?4`.
-const EVENT_LOG_OF_OWNER: &str = event_log!(" AND owner = ?4");
+/// Event log of all tasks.
+const EVENT_LOG: Keyset = Keyset {
+    table: "task_events",
+    columns: concat!(event_columns!(), ", position, owner"),
+    key: "position",
+    order: Order::Ascending,
+    content: &["kind"],
+};
 
 /// Number of pending tasks that wait for no child, and the time since which the oldest is due.
 const BACKLOG: &str = "SELECT count(*), min(run_at) FROM tasks INDEXED BY tasks_queue \
@@ -66,30 +54,12 @@ impl SqliteTaskStore {
 }
 
 #[async_trait]
-impl TaskStore for SqliteTaskStore {
+impl TaskQueue for SqliteTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         self.database
             .writer()
             .run(TASKS.insert(), move |tx| Box::pin(queue::enqueue(tx, tasks, max_pending)))
             .await
-    }
-
-    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        self.database.read(TASKS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
-    }
-
-    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
-        self.database
-            .read(TASKS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
-            .await
-    }
-
-    async fn statistics(&self) -> Result<TaskStatistics> {
-        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(statistics(connection))).await
-    }
-
-    async fn backlog(&self) -> Result<Backlog> {
-        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(backlog(connection))).await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -136,6 +106,42 @@ impl TaskStore for SqliteTaskStore {
             .await
     }
 
+    async fn ahead(&self, task: &Task, now: DateTime<Utc>) -> Result<u32> {
+        let asked = (task.owner, task.scheduling_key(), now);
+        self.database
+            .read(TASKS.select(), asked, |connection, asked| Box::pin(partitions::ahead(connection, *asked)))
+            .await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        self.database.read(TASKS.select(), (), |connection, ()| Box::pin(backlog(connection))).await
+    }
+}
+
+#[async_trait]
+impl TaskRecords for SqliteTaskStore {
+    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
+        self.database.read(TASKS.select(), id, |connection, id| Box::pin(get(connection, *id))).await
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Page<Task, TaskId>> {
+        self.database
+            .read(TASKS.select(), query.clone(), |connection, query| Box::pin(list(connection, query)))
+            .await
+    }
+
+    async fn summaries(&self, query: &TaskQuery) -> Result<Page<TaskSummary, TaskId>> {
+        self.database
+            .read(TASKS.select(), query.clone(), |connection, query| Box::pin(summaries(connection, query)))
+            .await
+    }
+
+    async fn statistics(&self, owner: Option<UserId>) -> Result<TaskStatistics> {
+        self.database
+            .read(TASKS.select(), owner, |connection, owner| Box::pin(statistics(connection, *owner)))
+            .await
+    }
+
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
         self.database.writer().run(TASKS.update(), move |tx| Box::pin(queue::cancel(tx, id, now))).await
     }
@@ -167,7 +173,10 @@ impl TaskStore for SqliteTaskStore {
         let look = look.clone();
         self.database.writer().run(TASKS.delete(), |tx| Box::pin(prune::prune(tx, look))).await
     }
+}
 
+#[async_trait]
+impl EventLog for SqliteTaskStore {
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         let claim = *claim;
         self.database
@@ -184,10 +193,10 @@ impl TaskStore for SqliteTaskStore {
             .await
     }
 
-    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
+    async fn agent_messages(&self, id: TaskId, page: PageRequest<u64>) -> Result<Page<AgentMessage, u64>> {
         self.database
             .read(AGENT_MESSAGES.select(), id, move |connection, id| {
-                Box::pin(agent_messages::read(connection, *id, after, limit))
+                Box::pin(agent_messages::read(connection, *id, page))
             })
             .await
     }
@@ -197,7 +206,7 @@ impl TaskStore for SqliteTaskStore {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Result<EventLogPage> {
+    ) -> Result<Page<EventLogEntry, EventOffset>> {
         self.database
             .read(TASK_EVENTS.select(), owner, move |connection, owner| {
                 Box::pin(event_log_after(connection, *owner, after, limit))
@@ -223,27 +232,72 @@ impl TaskStore for SqliteTaskStore {
 }
 
 async fn get(connection: &mut SqliteConnection, id: TaskId) -> StoreResult<Option<Task>> {
-    const GET: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE id = ?");
+    const GET: &str = concat!("SELECT ", task_columns!(), " FROM tasks WHERE id = ?");
     let row = sqlx::query(GET).bind(id.0).fetch_optional(&mut *connection).await?;
-    Ok(row.map(|row| Record::decode(&row).task))
+    row.map(|row| task(&row)).transpose()
 }
 
-async fn list(connection: &mut SqliteConnection, query: &TaskQuery) -> StoreResult<TaskPage> {
-    let mut sql: QueryBuilder<Sqlite> = QueryBuilder::new(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM tasks WHERE id IN (SELECT id FROM (SELECT id, sum(bytes) OVER ordered - bytes AS newer, row_number() OVER ordered AS place FROM (\
-         SELECT id, octet_length(payload) + ifnull(octet_length(result), 0) + ifnull(octet_length(state), 0) AS bytes \
-         FROM tasks WHERE true"
-    ));
+fn task(row: &SqliteRow) -> StoreResult<Task> {
+    decode_task(row).map(|record| record.task)
+}
+
+async fn list(connection: &mut SqliteConnection, query: &TaskQuery) -> StoreResult<Page<Task, TaskId>> {
+    const LIST: Keyset = Keyset {
+        table: "tasks",
+        columns: task_columns!(),
+        key: "id",
+        order: Order::Descending,
+        content: TASK_CONTENT,
+    };
+    let (sql, asked) = filtered(&LIST, query);
+    LIST.page(connection, sql, asked, task, |task| Some(task.id)).await
+}
+
+async fn summaries(
+    connection: &mut SqliteConnection,
+    query: &TaskQuery,
+) -> StoreResult<Page<TaskSummary, TaskId>> {
+    let list = Keyset {
+        table: "tasks",
+        columns: &SUMMARY,
+        key: "id",
+        order: Order::Descending,
+        content: SUMMARY_CONTENT,
+    };
+    let (sql, asked) = filtered(&list, query);
+    list.page(connection, sql, asked, decode_summary, |summary| Some(summary.task.id)).await
+}
+
+/// Begins the statement of a list of tasks with the conditions of the query, and returns the requested page.
+fn filtered(list: &Keyset, query: &TaskQuery) -> (QueryBuilder<Sqlite>, (Option<Uuid>, u32)) {
+    let mut sql = list.select();
+    if !query.ids.is_empty() {
+        let mut any = sql.push(" AND id IN (").separated(", ");
+        for id in &query.ids {
+            any.push_bind(id.0);
+        }
+        sql.push(")");
+    }
     if let Some(owner) = query.owner {
         sql.push(" AND owner = ").push_bind(owner.0);
     }
-    if let Some(status) = query.status {
-        sql.push(" AND status = ").push_bind(status.as_str());
+    if !query.statuses.is_empty() {
+        let mut any = sql.push(" AND status IN (").separated(", ");
+        for status in &query.statuses {
+            any.push_bind(status.as_str());
+        }
+        sql.push(")");
+    }
+    if let Some(search) = &query.search {
+        // `instr` instead of `LIKE`, since the text is not a pattern. `lower` changes ASCII only.
+        sql.push(" AND (instr(lower(title), ").push_bind(search.title().to_owned()).push(") > 0");
+        if let Some((first, last)) = search.ids() {
+            sql.push(" OR id BETWEEN ").push_bind(first.0).push(" AND ").push_bind(last.0);
+        }
+        sql.push(")");
     }
     if let Some(agent) = &query.agent {
-        sql.push(" AND agent = ").push_bind(agent);
+        sql.push(" AND agent = ").push_bind(agent.clone());
     }
     if let Some(parent) = query.parent {
         sql.push(" AND parent_id = ").push_bind(parent.0);
@@ -254,29 +308,23 @@ async fn list(connection: &mut SqliteConnection, query: &TaskQuery) -> StoreResu
     if let Some(before) = query.created_before {
         sql.push(" AND created_at < ").push_bind(nanos(before));
     }
-    if let Some(before) = query.before {
-        sql.push(" AND id < ").push_bind(before.0);
-    }
-    let limit = query.limit.clamp(1, 100);
-    // One more row than requested shows whether there is a next page.
-    sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
-    // Content beyond the page is not read, but for the task that ends it. The second one tells that a page whose first task
-    // exceeds its bytes is not the last.
-    sql.push(") WINDOW ordered AS (ORDER BY id DESC)) WHERE newer <= ").push_bind(MAX_PAGE_BYTES as i64);
-    sql.push(" OR place <= 2) ORDER BY id DESC");
-    let rows = sql.build().fetch_all(&mut *connection).await?;
-    let tasks = rows.iter().map(|row| (json_bytes(row), || Ok(Record::decode(row).task)));
-    TaskPage::of(tasks, limit as usize)
+    (sql, (query.page.cursor.map(|id| id.0), query.page.limit.get()))
 }
 
-async fn statistics(connection: &mut SqliteConnection) -> StoreResult<TaskStatistics> {
-    const COUNTS: &str = "SELECT agent, status, count(*) FROM tasks GROUP BY agent, status";
-    let rows = sqlx::query(COUNTS).fetch_all(&mut *connection).await?;
+async fn statistics(connection: &mut SqliteConnection, owner: Option<UserId>) -> StoreResult<TaskStatistics> {
+    const ALL: &str = "SELECT agent, status, count(*) AS tasks FROM tasks GROUP BY agent, status";
+    const OF_OWNER: &str =
+        "SELECT agent, status, count(*) AS tasks FROM tasks WHERE owner = ? GROUP BY agent, status";
+    let counts = match owner {
+        Some(owner) => sqlx::query(OF_OWNER).bind(owner.0),
+        None => sqlx::query(ALL),
+    };
+    let rows = counts.fetch_all(&mut *connection).await?;
     let count = |row: &SqliteRow| -> StoreResult<TaskCount> {
         Ok(TaskCount {
-            agent: row.try_get(0)?,
-            status: row.try_get::<&str, _>(1)?.parse()?,
-            count: row.try_get(2)?,
+            agent: row.try_get("agent")?,
+            status: row.try_get::<&str, _>("status")?.parse()?,
+            count: row.try_get("tasks")?,
         })
     };
     let mut counts = rows.iter().map(count).collect::<StoreResult<Vec<_>>>()?;
@@ -309,26 +357,12 @@ async fn events_after(
     after: u64,
     limit: u32,
 ) -> StoreResult<Vec<TaskEvent>> {
-    const EVENTS: &str = concat!(
-        "SELECT sequence, at, kind FROM task_events WHERE task_id = ?1 AND sequence IN (",
-        within_bytes!(
-            "sequence",
-            "sequence",
-            "?4",
-            "SELECT sequence, octet_length(kind) AS bytes FROM task_events \
-             WHERE task_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3"
-        ),
-        ") ORDER BY sequence"
-    );
-    let rows = sqlx::query(EVENTS)
-        .bind(id.0)
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(limit)
-        .bind(MAX_PAGE_BYTES as i64)
-        .fetch_all(&mut *connection)
-        .await?;
-    let sized = rows.iter().map(|row| (event_bytes(row), || decode_event(id, row)));
-    Ok(fill_page(sized, limit as usize)?.0)
+    const EVENTS: Keyset = Keyset { columns: event_columns!(), key: "sequence", ..EVENT_LOG };
+    let mut sql = EVENTS.select();
+    sql.push(" AND task_id = ").push_bind(id.0);
+    let asked = (Some(i64::try_from(after).unwrap_or(i64::MAX)), limit);
+    let page = EVENTS.page(connection, sql, asked, decode, |event: &TaskEvent| Some(event.sequence));
+    Ok(page.await?.items)
 }
 
 async fn event_log_after(
@@ -336,42 +370,40 @@ async fn event_log_after(
     owner: Option<UserId>,
     after: EventOffset,
     limit: u32,
-) -> StoreResult<EventLogPage> {
+) -> StoreResult<Page<EventLogEntry, EventOffset>> {
     let mut after = i64::try_from(after.0).unwrap_or(i64::MAX);
     loop {
-        // One more row than requested shows whether there is a next page.
-        let rows = log_rows(connection, owner, after, limit.saturating_add(1)).await?;
-        let mut bounds = PageBounds::new(limit as usize);
-        let page = rows.iter().take_while(|row| bounds.admits(event_bytes(row))).count();
+        let read = |row: &SqliteRow| Ok((row.try_get::<i64, _>("position")?, log_entry(row).ok()));
+        let cursor = |(position, _): &_| Some(EventOffset(i64::unsigned_abs(*position).into()));
+        let page = EVENT_LOG.page(connection, event_log(owner), (Some(after), limit), read, cursor).await?;
+        let (rows, last) = (page.items.len(), page.items.last().map(|(position, _)| *position));
         // An unreadable event must not block the others, so it is skipped.
-        let items: Vec<EventLogEntry> =
-            rows[..page].iter().filter_map(|row| decode_log_entry(row).ok()).collect();
-        if items.len() < page {
+        let page = page.filter_map(|(_, entry)| entry);
+        if page.items.len() < rows {
             tracing::warn!(after, "events unreadable; events skipped");
         }
-        match rows[..page].last() {
-            Some(last) if items.is_empty() => after = last.try_get(3)?,
-            _ => return Ok(EventLogPage { items, more: bounds.is_full() }),
+        match last {
+            Some(last) if page.items.is_empty() => after = last,
+            _ => return Ok(page),
         }
     }
 }
 
-/// Returns the rows of the event log after this position, of one owner or of all.
-async fn log_rows(
-    connection: &mut SqliteConnection,
-    owner: Option<UserId>,
-    after: i64,
-    limit: u32,
-) -> StoreResult<Vec<SqliteRow>> {
-    let query = match owner {
-        None => sqlx::query(EVENT_LOG),
-        Some(_) => sqlx::query(EVENT_LOG_OF_OWNER),
-    };
-    let mut query = query.bind(after).bind(limit).bind(MAX_PAGE_BYTES as i64);
+fn log_entry(row: &SqliteRow) -> StoreResult<EventLogEntry> {
+    Ok(EventLogEntry {
+        position: EventOffset(row.try_get::<i64, _>("position")?.unsigned_abs().into()),
+        owner: row.try_get::<Option<Uuid>, _>("owner")?.map(UserId),
+        event: decode(row)?,
+    })
+}
+
+/// Begins the statement of a page of the event log of one owner or of all.
+fn event_log(owner: Option<UserId>) -> QueryBuilder<Sqlite> {
+    let mut sql = EVENT_LOG.select();
     if let Some(owner) = owner {
-        query = query.bind(owner.0);
+        sql.push(" AND owner = ").push_bind(owner.0);
     }
-    Ok(query.fetch_all(connection).await?)
+    sql
 }
 
 async fn event_log_end(connection: &mut SqliteConnection) -> StoreResult<EventOffset> {
@@ -394,11 +426,19 @@ mod tests {
         super::super::migrate_up(&path).await.unwrap();
         let pool =
             sqlx::SqlitePool::connect_with(super::super::statement::connect_options(&path)).await.unwrap();
+        let log = |owner| {
+            let mut sql = event_log(owner);
+            EVENT_LOG.complete(&mut sql, Some(0), 64);
+            sql.into_string()
+        };
         for (sql, search) in [
-            (EVENT_LOG, "SEARCH task_events USING INTEGER PRIMARY KEY (rowid>?)"),
-            (EVENT_LOG_OF_OWNER, "SEARCH task_events USING INDEX task_events_owner (owner=? AND rowid>?)"),
+            (log(None), "SEARCH task_events USING INTEGER PRIMARY KEY (rowid>?)"),
+            (
+                log(Some(UserId::new())),
+                "SEARCH task_events USING INDEX task_events_owner (owner=? AND rowid>?)",
+            ),
             // Reads the whole index, which holds only due tasks.
-            (BACKLOG, "SCAN tasks USING COVERING INDEX tasks_queue"),
+            (BACKLOG.to_owned(), "SCAN tasks USING COVERING INDEX tasks_queue"),
         ] {
             let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
                 .fetch_all(&pool)

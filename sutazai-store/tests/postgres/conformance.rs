@@ -1,8 +1,8 @@
 //! The PostgreSQL stores against the suites of their ports, each part over a new database.
 
 use sutazai_core::testing::{
-    agent_store, api_key_store, clock, conversation_store, document_store, identity_store, metric_store,
-    relay_store, schedule_store, schedules, task_store,
+    agent_store, api_key_store, clock, conversation_store, document_store, event_log, identity_store,
+    metric_store, relay_store, schedule_store, schedules, task_queue, task_records,
 };
 use sutazai_store::Stores;
 
@@ -14,7 +14,10 @@ async fn open() -> Stores {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn task_store_conforms() {
-    task_store::run_all(|| async { open().await.tasks }).await;
+    let make = || async { open().await.tasks };
+    task_queue::run_all(make).await;
+    task_records::run_all(make).await;
+    event_log::run_all(make).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use sutazai_core::domain::{ConcurrencyLimits, InstanceId, NewTask, ScheduleQuery, Task};
+use sutazai_core::domain::{ConcurrencyLimits, InstanceId, NewTask, PageRequest, Task};
 use sutazai_core::ports::{ClaimRequest, Clock, SystemClock};
 
 use crate::fixture::{Becomes, others_go_on, schedules};
@@ -23,7 +23,7 @@ const WAYS: [(&str, Becomes); 15] = [
     ("UPDATE tasks SET last_sequence = 9223372036854775807 WHERE id = $1", Becomes::Failed),
     ("UPDATE tasks SET history = 'no history' WHERE id = $1", Becomes::Completed),
     ("UPDATE tasks SET created_at = 'infinity', updated_at = '-infinity' WHERE id = $1", Becomes::Completed),
-    ("UPDATE tasks SET max_attempts = -5, timeout_seconds = -5 WHERE id = $1", Becomes::Completed),
+    ("UPDATE tasks SET max_attempts = -5, timeout_seconds = -5 WHERE id = $1", Becomes::Failed),
     ("time -infinity", Becomes::Completed),
     ("time 4713-11-24 BC", Becomes::Completed),
     ("time 294276-12-31", Becomes::Pending),
@@ -104,6 +104,5 @@ async fn damaged_schedules_do_not_block_others() {
         sqlx::query(sql).bind(schedule.id.0).execute(&mut connection).await.unwrap();
     }
     assert_eq!(store.upcoming(1).await.unwrap(), std::slice::from_ref(&good));
-    let all = ScheduleQuery { owner: None, before: None, limit: 10 };
-    assert_eq!(store.list(&all).await.unwrap().items, [good]);
+    assert_eq!(store.list(None, PageRequest::default()).await.unwrap().items, [good]);
 }

@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::{
     Chunk, ConcurrencyLimits, Document, DocumentId, EventKind, EventOffset, InstanceId, MediaType,
-    MetricSample, NewEvent, NewTask, Outcome, OutcomeRecord, PassageQuery, Task, TaskError, TaskEvent,
-    TaskId, UserId,
+    MetricPoint, MetricSample, NewEvent, NewTask, Outcome, OutcomeRecord, PassageQuery, SessionId, Task,
+    TaskError, TaskEvent, TaskId, UserId,
 };
 use sutazai_core::ports::{ClaimRequest, Clock, SeriesQuery, SystemClock, TaskStore};
 use sutazai_store::migrations::{down, status, up};
@@ -136,7 +136,7 @@ async fn queue_migration_keeps_all_tasks_in_both_directions() {
         after: None,
     };
     let held = store.claim(&request).await.unwrap();
-    let kind = EventKind::Progress { fraction: 0.5, message: "half\u{0}way".into() };
+    let kind = EventKind::progress(0.5, "half\u{0}way");
     store.append(&held[0].key(), vec![NewEvent { at: now, kind }]).await.unwrap();
     let error = TaskError { kind: ErrorKind::Unavailable, message: "not\nyet".into() };
     let outcomes = [Outcome::Completed(json!(1)), Outcome::Failed(error)];
@@ -188,6 +188,38 @@ async fn messages_from_before_are_counted() {
     let rows = sqlx::query(counts).fetch_all(&mut connection).await.unwrap();
     let counts: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(counts, [(2, 7), (0, 0)]);
+}
+
+#[tokio::test]
+async fn texts_that_were_stored_unescaped_are_read_unchanged() {
+    const TEXT: &str = "\u{10ffff}0 \u{10ffff}1 \u{10ffff}";
+    let url = database().await;
+    up(&url).await.unwrap();
+    while down(&url, 1).await.unwrap()[0].name != "escaped_texts" {}
+    let id = TaskId::new().0;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    for sql in [
+        "INSERT INTO users (id, username, email, password_hash, role, disabled, created_at, username_key, email_key)
+         VALUES ($1, 'ada', '', $2, 'user', false, now(), 'ada', '')",
+        "INSERT INTO user_sessions (id, user_id, refresh_hash, created_at, refreshed_at, expires_at, user_agent)
+         VALUES ($1, $1, '', now(), now(), now(), $2)",
+        "INSERT INTO api_keys (id, user_id, name, prefix, hash, scopes, created_at)
+         VALUES ($1, $1, $2, '', '', '[]', now())",
+        "INSERT INTO outbox (id, topic, body) VALUES ($1::text, '', $2)",
+    ] {
+        sqlx::query(sql).bind(id).bind(TEXT).execute(&mut connection).await.unwrap();
+    }
+    for _ in 0..2 {
+        let stores = sutazai_store::open(&url).await.unwrap();
+        let session = stores.identity.session(SessionId(id)).await.unwrap().unwrap();
+        assert_eq!(session.user_agent.as_deref(), Some(TEXT));
+        assert_eq!(stores.api_keys.find("").await.unwrap().unwrap().name, TEXT);
+        assert_eq!(stores.relays.outbox(1).await.unwrap()[0].message.body, TEXT);
+        drop(stores);
+        while down(&url, 1).await.unwrap()[0].name != "escaped_texts" {}
+        let row = sqlx::query("SELECT name FROM api_keys").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(row.get::<&str, _>(0), TEXT);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,7 +295,8 @@ async fn earlier_samples_get_a_host_and_reverting_merges_hosts() {
         to: DateTime::from_timestamp(100, 0).unwrap(),
         max_points: 100,
     };
-    let kept = [sample("unknown", 1, 0.5), sample("unknown", 2, 1.5)];
+    let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+    let kept = [MetricPoint::single(at(1), 0.5), MetricPoint::single(at(2), 1.5)];
     assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
     // At second 2 there is a sample of each host; the series of the host `unknown` is the oldest.
     store.append(&[sample("one", 2, 7.0), sample("one", 3, 2.5), sample("two", 4, 3.5)]).await.unwrap();
@@ -273,7 +306,7 @@ async fn earlier_samples_get_a_host_and_reverting_merges_hosts() {
     while down(&url, 1).await.unwrap()[0].name != "metric_hosts" {}
     let store = sutazai_store::open(&url).await.unwrap().metrics;
     let merged = store.range(&query("unknown")).await.unwrap();
-    let points: Vec<_> = merged.iter().map(|sample| (sample.at.timestamp(), sample.value)).collect();
+    let points: Vec<_> = merged.iter().map(|point| (point.at.timestamp(), point.mean)).collect();
     assert_eq!(points, [(1, 0.5), (2, 1.5), (3, 2.5), (4, 3.5)]);
     assert_eq!(store.series("one", "").await.unwrap(), [] as [&str; 0]);
 }

@@ -97,7 +97,7 @@ async fn calls_end_on_a_silent_network_and_succeed_afterwards() {
     for network in [Network::Silent, Network::Cut] {
         // Connections that have just been used, and connections that are pinged first.
         for idle in [0, 1_200] {
-            join_all((0..8).map(|_| store.statistics())).await;
+            join_all((0..8).map(|_| store.statistics(None))).await;
             pause(idle).await;
             proxy.set(network);
             let begin = Instant::now();
@@ -135,7 +135,7 @@ async fn task_is_added_once_and_acknowledged_after_a_lost_response() {
         assert_eq!(ids(&stored), ids(&tasks));
         assert_eq!(direct.events_after(tasks[0].id, 0, 10).await.unwrap().len(), 1);
     }
-    let counts = direct.statistics().await.unwrap().counts;
+    let counts = direct.statistics(None).await.unwrap().counts;
     assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), before as u64 + 153);
 }
 
@@ -192,12 +192,7 @@ struct Diary {
 #[async_trait]
 impl Agent for Diary {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "echo".into(),
-            description: "Records its attempts.".into(),
-            capabilities: vec!["diary".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("echo", "Records its attempts.").capabilities(["diary"])
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
@@ -222,10 +217,10 @@ async fn worker_that_cannot_renew_stops_before_another_takes_over() {
         builder.lease(Duration::from_secs(5)).build().unwrap()
     };
     let (behind, other) = (engine("behind", &store), engine("other", &direct));
-    let task = behind.submit(&Caller::System, NewTask::new("echo", json!({}))).await.unwrap();
-    behind.start();
+    let task = behind.submit_as(&Caller::System, NewTask::new("echo", json!({}))).await.unwrap();
+    behind.start().await.unwrap();
     assert_eq!(diary.recv().await.unwrap().2, "begins");
-    other.start();
+    other.start().await.unwrap();
     proxy.set(Network::Silent);
     let (name, attempt, what, stopped) = diary.recv().await.unwrap();
     assert_eq!((name, attempt, what), ("behind", 1, "stops"));
@@ -237,10 +232,10 @@ async fn worker_that_cannot_renew_stops_before_another_takes_over() {
 
     // The network works again: the first engine continues, and is woken by the other.
     proxy.set(Network::Whole);
-    other.shutdown(Duration::ZERO).await;
+    other.shutdown_within(Duration::ZERO).await.unwrap();
     let begin = Instant::now();
     let again = loop {
-        match behind.submit(&Caller::System, NewTask::new("echo", json!({}))).await {
+        match behind.submit_as(&Caller::System, NewTask::new("echo", json!({}))).await {
             Ok(task) => break task,
             Err(e) => assert!(e.kind().is_transient() && begin.elapsed() < HANG_LIMIT, "{e}"),
         }
@@ -248,7 +243,7 @@ async fn worker_that_cannot_renew_stops_before_another_takes_over() {
     let next = timeout(Duration::from_secs(10), diary.recv()).await.unwrap().unwrap();
     assert_eq!((next.0, next.1, next.2), ("behind", 1, "begins"));
     behind.cancel(&Caller::System, again.id).await.unwrap();
-    behind.shutdown(Duration::from_secs(1)).await;
+    behind.shutdown_within(Duration::from_secs(1)).await.unwrap();
     let kinds = direct.events_after(task.id, 0, 10).await.unwrap().into_iter().map(|event| event.kind);
     let ends = kinds.filter(|kind| matches!(kind, EventKind::Status { status, .. } if status.has_ended()));
     assert_eq!(ends.count(), 1);

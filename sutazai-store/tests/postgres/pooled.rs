@@ -9,7 +9,9 @@ use serde_json::json;
 use sutazai_core::domain::{AgentDescriptor, Caller, EventKind, NewTask, Step, Task, TaskStatus};
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock, WakeUp};
-use sutazai_core::testing::{clock, identity_store, metric_store, schedules, task_store};
+use sutazai_core::testing::{
+    clock, event_log, identity_store, metric_store, schedules, task_queue, task_records,
+};
 use sutazai_core::{ErrorKind, Result};
 use sutazai_store::Stores;
 use tokio::time::timeout;
@@ -25,7 +27,10 @@ async fn open(pooler: &Pooler) -> Stores {
 #[tokio::test(flavor = "multi_thread")]
 async fn ports_conform_behind_a_pooler() {
     let pooler = Pooler::start(Server::shared());
-    task_store::run_all(|| async { open(&pooler).await.tasks }).await;
+    let make = || async { open(&pooler).await.tasks };
+    task_queue::run_all(make).await;
+    task_records::run_all(make).await;
+    event_log::run_all(make).await;
     identity_store::run_all(|| async { open(&pooler).await.identity }).await;
     metric_store::run_all(|| async { open(&pooler).await.metrics }).await;
     clock::run_all(open(&pooler).await.clock, |_| async {}).await;
@@ -67,12 +72,7 @@ struct Echo;
 #[async_trait]
 impl Agent for Echo {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "echo".into(),
-            description: "Gives its payload back.".into(),
-            capabilities: vec!["echo".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("echo", "Gives its payload back.").capabilities(["echo"])
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
@@ -95,9 +95,11 @@ async fn two_workers_drain_a_queue_while_the_pooler_is_restarted() {
         engines.push(builder.workers(8).lease(Duration::from_secs(3)).build().unwrap());
     }
     let new = |n| NewTask { max_attempts: 10, ..NewTask::new("echo", json!({ "n": n })) };
-    let tasks = engines[0].submit_all(&Caller::System, (0..2_000).map(new).collect()).await.unwrap();
+    let tasks = engines[0].submit_all_as(&Caller::System, (0..2_000).map(new).collect()).await.unwrap();
     let begin = Instant::now();
-    engines.iter().for_each(Engine::start);
+    for engine in &engines {
+        engine.start().await.unwrap();
+    }
     for _ in 0..3 {
         SystemClock.sleep(Duration::from_millis(400)).await;
         pooler.restart();
@@ -118,6 +120,6 @@ async fn two_workers_drain_a_queue_while_the_pooler_is_restarted() {
         assert!(gapless && events.iter().filter(|event| ended(&event.kind)).count() == 1, "{events:#?}");
     }
     for engine in engines {
-        engine.shutdown(Duration::from_secs(1)).await;
+        engine.shutdown_within(Duration::from_secs(1)).await.unwrap();
     }
 }

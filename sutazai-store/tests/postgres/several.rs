@@ -247,7 +247,7 @@ async fn contended_task_families_end() {
     let claims = stores[0].claim(&request(30)).await.unwrap();
     let wait = |claim: &Claim| OutcomeRecord {
         claim: claim.key(),
-        outcome: Outcome::Wait { children: (0..8).map(task).collect(), state: json!(1) },
+        outcome: Outcome::wait_for_all((0..8).map(task).collect(), json!(1)),
     };
     let waits =
         stores[0].record_outcomes(claims.iter().map(wait).collect(), SystemClock.now()).await.unwrap();

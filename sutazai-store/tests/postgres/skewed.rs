@@ -30,7 +30,7 @@ async fn worker_with_a_wrong_clock_takes_over_no_task() {
     let engine = Engine::builder().task_store(stores.tasks.clone()).clock(stores.clock).agent(Arc::new(Tell));
     let engine = engine.build().unwrap();
     let new = vec![NewTask::new("tell", json!({})); 3 * SLOTS * 2];
-    let tasks = engine.submit_all(&Caller::System, new).await.unwrap();
+    let tasks = engine.submit_all_as(&Caller::System, new).await.unwrap();
     let _workers = [None, Some("+300s"), Some("-300s")].map(|skew| Worker::start(&url, skew));
     let mut seen = HashSet::new();
     let begin = Instant::now();
@@ -74,12 +74,7 @@ struct Tell;
 #[async_trait]
 impl Agent for Tell {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "tell".into(),
-            description: "Returns the error of its clock.".into(),
-            capabilities: vec!["tell".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("tell", "Returns the error of its clock.").capabilities(["tell"])
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
@@ -95,7 +90,7 @@ async fn process_with_a_wrong_clock() {
     let stores = sutazai_store::open(&std::env::var(URL).unwrap()).await.unwrap();
     let builder = Engine::builder().task_store(stores.tasks).clock(stores.clock).agent(Arc::new(Tell));
     let engine = builder.workers(SLOTS).lease(LEASE).build().unwrap();
-    engine.start();
+    engine.start().await.unwrap();
     // Ends when it is killed, or when the process that started it ends, which closes this input.
     tokio::task::spawn_blocking(|| std::io::stdin().lines().count()).await.unwrap();
 }

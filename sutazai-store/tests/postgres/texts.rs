@@ -35,7 +35,7 @@ async fn nul_is_restored_in_every_text() {
         after: None,
     };
     let claim = stores.tasks.claim(&request).await.unwrap().remove(0).key();
-    let reported = EventKind::Text { text: "one\0two".into() };
+    let reported = EventKind::text("one\0two");
     stores.tasks.append(&claim, vec![NewEvent { at: now, kind: reported.clone() }]).await.unwrap();
     let outcome = Outcome::Completed(payload.clone());
     stores

@@ -45,7 +45,7 @@ async fn live(stores: &Stores) -> Vec<TaskId> {
     assert_eq!(claims.len(), TASKS);
     for n in 0..7 {
         for claim in &claims {
-            let kind = EventKind::Progress { fraction: n as f32 / 7.0, message: "counting".into() };
+            let kind = EventKind::progress(n as f32 / 7.0, "counting");
             let event = NewEvent { at: SystemClock.now(), kind };
             stores.tasks.append(&claim.key(), vec![event]).await.unwrap();
         }
@@ -85,7 +85,12 @@ async fn no_event_is_lost_when_the_broker_is_killed_amid_a_thousand() {
     let url = format!("sqlite://{}/sutazai.db", folder.path().display());
     let stores = sutazai_store::open(&url).await.unwrap();
     let bus = Arc::new(RabbitMqMessageBus::at(&broker.url).unwrap());
-    let relay = Relay::new(stores.tasks.clone(), stores.relays.clone(), bus.clone(), Arc::new(SystemClock));
+    let relay = Relay::new(
+        (stores.tasks.clone(), stores.tasks.clone()),
+        stores.relays.clone(),
+        bus.clone(),
+        Arc::new(SystemClock),
+    );
     relay.begin().await.unwrap();
     sutazai_core::ports::MessageBus::ping(&*bus).await.unwrap();
     let (mut connection, mut consumer) = listen(&broker, "ours", "task.counter.*").await;

@@ -5,8 +5,8 @@
 use std::sync::{Arc, Mutex};
 
 use sutazai_core::testing::{
-    agent_store, api_key_store, conversation_store, document_store, identity_store, metric_store,
-    relay_store, schedule_store, schedules, task_store,
+    agent_store, api_key_store, conversation_store, document_store, event_log, identity_store, metric_store,
+    relay_store, schedule_store, schedules, task_queue, task_records,
 };
 use sutazai_store::Stores;
 
@@ -27,7 +27,10 @@ impl Places {
 #[tokio::test(flavor = "multi_thread")]
 async fn task_store_conforms() {
     let places = Places::default();
-    task_store::run_all(|| async { places.open().await.tasks }).await;
+    let make = || async { places.open().await.tasks };
+    task_queue::run_all(make).await;
+    task_records::run_all(make).await;
+    event_log::run_all(make).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

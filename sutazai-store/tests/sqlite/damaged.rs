@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
-use sutazai_core::domain::{ConcurrencyLimits, ScheduleQuery};
+use sutazai_core::domain::{ConcurrencyLimits, PageRequest};
 
 use crate::fixture::{Becomes, others_go_on, schedules};
 use crate::place::Place;
@@ -72,6 +72,5 @@ async fn damaged_schedules_do_not_block_others() {
         sqlx::query(sql).bind(schedule.id.0).execute(&mut connection).await.unwrap();
     }
     assert_eq!(store.upcoming(1).await.unwrap(), std::slice::from_ref(&good));
-    let all = ScheduleQuery { owner: None, before: None, limit: 10 };
-    assert_eq!(store.list(&all).await.unwrap().items, [good]);
+    assert_eq!(store.list(None, PageRequest::default()).await.unwrap().items, [good]);
 }

@@ -86,7 +86,10 @@ async fn assert_whole(store: &dyn TaskStore, acknowledged: &[TaskId]) {
         assert_eq!(store.get(*id).await.unwrap().unwrap().payload, task().payload);
         assert_eq!(store.events_after(*id, 0, 9).await.unwrap().len(), 1);
     }
-    let all = sutazai_core::domain::TaskQuery { limit: 100, ..Default::default() };
+    let all = sutazai_core::domain::TaskQuery {
+        page: sutazai_core::domain::PageLimit::MAX.into(),
+        ..Default::default()
+    };
     assert_eq!(store.list(&all).await.unwrap().items.len(), acknowledged.len().min(100));
 }
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use sutazai_core::Result;
 use sutazai_core::domain::{
-    AgentDescriptor, Caller, EventKind, NewTask, Step, TaskId, TaskQuery, TaskStatus,
+    AgentDescriptor, Caller, EventKind, NewTask, PageLimit, Step, TaskId, TaskQuery, TaskStatus,
 };
 use sutazai_core::engine::Engine;
 use sutazai_core::ports::{Agent, AgentContext, Clock, SystemClock, TaskStore};
@@ -88,11 +88,11 @@ async fn every_acknowledged_task_ends_once() {
 
 async fn all(store: &dyn TaskStore) -> Vec<TaskId> {
     let mut ids = Vec::new();
-    let mut query = TaskQuery { limit: 100, ..Default::default() };
+    let mut query = TaskQuery { page: PageLimit::MAX.into(), ..Default::default() };
     loop {
         let page = store.list(&query).await.unwrap();
         ids.extend(page.items.iter().map(|task| task.id));
-        query.before = page.next;
+        query.page.cursor = page.next;
         if page.next.is_none() {
             return ids;
         }
@@ -106,12 +106,7 @@ struct Echo;
 #[async_trait]
 impl Agent for Echo {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "echo".into(),
-            description: "Gives its payload back.".into(),
-            capabilities: vec!["echo".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("echo", "Gives its payload back.").capabilities(["echo"])
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
@@ -133,21 +128,21 @@ async fn process_to_kill() {
         .lease(Duration::from_secs(1))
         .build()
         .unwrap();
-    engine.start();
+    engine.start().await.unwrap();
     for first in (submitted..TASKS).step_by(50) {
         let batch = (first..TASKS.min(first + 50))
             .map(|n| NewTask { max_attempts: 100, ..NewTask::new("echo", json!({ "n": n })) });
-        for task in engine.submit_all(&Caller::System, batch.collect()).await.unwrap() {
+        for task in engine.submit_all_as(&Caller::System, batch.collect()).await.unwrap() {
             print(&format!("acknowledged {}", task.id));
         }
     }
-    let open = |status| TaskQuery { status: Some(status), limit: 1, ..Default::default() };
+    let open = |status| TaskQuery { statuses: vec![status], ..Default::default() };
     for status in [TaskStatus::Pending, TaskStatus::Processing, TaskStatus::Pending, TaskStatus::Processing] {
         while !store.list(&open(status)).await.unwrap().items.is_empty() {
             SystemClock.sleep(Duration::from_millis(20)).await;
         }
     }
-    engine.shutdown(Duration::from_secs(5)).await;
+    engine.shutdown_within(Duration::from_secs(5)).await.unwrap();
 }
 
 /// Prints a line at once; the reader may be gone.

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use serde_json::json;
 use sqlx::{Connection, Row, SqliteConnection};
 use sutazai_core::ErrorKind;
-use sutazai_core::domain::{EventOffset, MetricSample, NewTask, Task, UserId};
+use sutazai_core::domain::{EventOffset, MetricPoint, MetricSample, NewTask, Task, UserId};
 use sutazai_core::ports::{Clock, SeriesQuery, SystemClock};
 use sutazai_store::migrations::{down, status, up};
 
@@ -141,7 +141,8 @@ async fn earlier_samples_get_a_host_and_reverting_merges_hosts() {
         to: DateTime::from_timestamp(100, 0).unwrap(),
         max_points: 100,
     };
-    let kept = [sample("unknown", 1, 0.5), sample("unknown", 2, 1.5)];
+    let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+    let kept = [MetricPoint::single(at(1), 0.5), MetricPoint::single(at(2), 1.5)];
     assert_eq!(store.range(&query("unknown")).await.unwrap(), kept);
     // At second 2 there is a sample of each host; the series of the host `unknown` is the oldest.
     store.append(&[sample("one", 2, 7.0), sample("one", 3, 2.5), sample("two", 4, 3.5)]).await.unwrap();
@@ -151,7 +152,7 @@ async fn earlier_samples_get_a_host_and_reverting_merges_hosts() {
     while down(&url, 1).await.unwrap()[0].name != "metric_hosts" {}
     let store = sutazai_store::open(&url).await.unwrap().metrics;
     let merged = store.range(&query("unknown")).await.unwrap();
-    let points: Vec<_> = merged.iter().map(|sample| (sample.at.timestamp(), sample.value)).collect();
+    let points: Vec<_> = merged.iter().map(|point| (point.at.timestamp(), point.mean)).collect();
     assert_eq!(points, [(1, 0.5), (2, 1.5), (3, 2.5), (4, 3.5)]);
     assert_eq!(store.series("one", "").await.unwrap(), [] as [&str; 0]);
 }

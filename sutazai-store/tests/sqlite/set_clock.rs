@@ -72,12 +72,7 @@ struct Slow;
 #[async_trait]
 impl Agent for Slow {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "slow".into(),
-            description: "Takes four leases.".into(),
-            capabilities: vec!["wait".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("slow", "Takes four leases.").capabilities(["wait"])
     }
 
     #[allow(clippy::print_stdout)] // the test waits for it
@@ -98,11 +93,11 @@ async fn process_whose_clock_is_set() {
         let stores = sutazai_store::open(&url).await.unwrap();
         let engine = Engine::builder().task_store(stores.tasks).clock(stores.clock).agent(Arc::new(Slow));
         let engine = engine.workers(1).lease(LEASE).build().unwrap();
-        engine.start();
+        engine.start().await.unwrap();
         engines.push(engine);
     }
     let begun = SystemClock.now();
-    let task = engines[0].submit(&Caller::System, NewTask::new("slow", json!({}))).await.unwrap();
+    let task = engines[0].submit_as(&Caller::System, NewTask::new("slow", json!({}))).await.unwrap();
     let ended = engines[0].wait(&Caller::System, task.id).await.unwrap();
     let days = (SystemClock.now() - begun).num_days();
     println!(
@@ -110,6 +105,6 @@ async fn process_whose_clock_is_set() {
         ended.status, ended.attempt, ended.failures
     );
     for engine in engines {
-        engine.shutdown(LEASE).await;
+        engine.shutdown_within(LEASE).await.unwrap();
     }
 }

@@ -84,7 +84,7 @@ analyze
         },
     },
     Scenario {
-        name: "server that is told to end beside a mount that hangs",
+        name: "server that is told to end while there is a mount that hangs",
         usual: false,
         script: r#"
 hang /dev/fuse

@@ -84,13 +84,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             r#"
 for _ in 1 2 3 4; do ( join; exec nice -n 5 timeout 40 sh -c 'while :; do :; done' ) & done
 sleep 0.5
-# On a busy machine a reading may be late.
-for _ in 1 2 3 4; do
-    rm -rf "$PLACE/data"
-    mkdir "$PLACE/data"
-    ( join; analyze )
-    ! grep -q '"cpu_throttled"' "$PLACE/report" || break
-done
+( join; analyze )
 "#
         ),
         expect: |report| {

@@ -28,7 +28,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::Value;
-use sutazai_core::domain::analysis_budget::REPORT_TIMEOUT;
+use sutazai_core::adapter::analysis_budget::REPORT_TIMEOUT;
 
 use crate::support::{Place, text};
 use guard::{Guard, unshared};
@@ -47,10 +47,13 @@ const TABLES: &[&[Scenario]] = &[
 
 /// Upper bound of a scenario, including what causes its fault, against hangs.
 const SCENARIO_LIMIT: Duration = Duration::from_secs(60);
-/// RateLimitDecision for a slow machine on which other tests run, beyond the time that the product promises.
+/// Time that a report may take beyond what the product promises, on a slow machine on which other tests run.
 const SLOW_MACHINE_ALLOWANCE: Duration = Duration::from_secs(4);
 /// Upper bound of an analysis.
 const REPORT_LIMIT: Duration = REPORT_TIMEOUT.saturating_add(SLOW_MACHINE_ALLOWANCE);
+/// Attempts at a scenario. What a scenario injects competes with the other tests for the processors, so a single
+/// attempt can miss it.
+const ATTEMPTS: usize = 5;
 /// Exit code of a script that cannot cause its fault.
 const CANNOT: i32 = 77;
 
@@ -255,7 +258,7 @@ fn injected_faults_are_found_and_do_not_stop_the_analyzer() {
             table.impossible(scenario.name, "this user may not create a mount namespace");
             continue;
         }
-        match play(scenario) {
+        match play_until_good(scenario) {
             Ended::Good(found, took) => table.found(scenario.name, &found, took),
             Ended::Cannot(why) => {
                 table.impossible(scenario.name, &why);
@@ -271,6 +274,17 @@ fn injected_faults_are_found_and_do_not_stop_the_analyzer() {
     }
     table.publish();
     assert!(wrong.is_empty(), "{} scenarios failed:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Plays a scenario again while its result is wrong, and returns the last result.
+fn play_until_good(scenario: &Scenario) -> Ended {
+    let mut ended = play(scenario);
+    for _ in 1..ATTEMPTS {
+        let Ended::Wrong(why) = &ended else { break };
+        eprintln!("{}, once more after: {why}", scenario.name);
+        ended = play(scenario);
+    }
+    ended
 }
 
 fn play(scenario: &Scenario) -> Ended {

@@ -1,14 +1,15 @@
 //! Language of advice in a model's own words: sentences that tell the reader where to look and assert nothing.
 //!
 //! ```text
-//! Run `du -xh /var | sort -h` to | find out | which folders take up the most space | , then | stop what is not needed | .
+//! Run `du -xh /var | sort -h` to | find out | which folders take up the most space | , then | stop what is not needed
+//! | .
 //!     command of the finding       LOOK       phrases                                       authored directive
 //! ```
 //!
-//! A sentence is an imperative around a command of the finding, a verb of looking and a phrase ([`Phrases`]). Beside
-//! it, only directives of the finding's authors are allowed, whole or up to a conjunction. The phrase next to a command
-//! is built from the words of that command's own sentences, so that a command is not said to show what it does not
-//! show.
+//! A sentence is an imperative around a command of the finding, a verb of looking and a phrase ([`Phrases`]). Apart
+//! from it, only directives of the finding's authors are allowed, whole or up to a conjunction. The phrase next to a
+//! command is built from the words of that command's own sentences, so that a command is not said to show what it does
+//! not show.
 
 use super::authored::Authored;
 use super::language::{Expression, choice, literal, one_of, optional, rule, sequence, spaced};

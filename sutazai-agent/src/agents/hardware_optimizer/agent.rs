@@ -2,30 +2,29 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sutazai_core::domain::{AgentDescriptor, Permission, Step};
+use sutazai_core::domain::{AgentDescriptor, Analysis, Permission, Step};
 use sutazai_core::ports::{Agent, AgentContext};
+use sutazai_core::typed_agent::output_schema;
 use sutazai_core::{Error, Result};
 
 use super::analysis::analyze;
+use super::rules;
 use super::writer::uses_model;
 
 /// Agent that measures the machine and recommends what to do.
 ///
 /// Its payload is `{"use_model": bool}`, true by default; its result is an
-/// [`Analysis`](sutazai_core::domain::Analysis).
+/// [`Analysis`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HardwareOptimizer;
 
 #[async_trait]
 impl Agent for HardwareOptimizer {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "hardware-optimizer".to_owned(),
-            description:
-                "Measures this machine, finds what is past its bounds and recommends what to do about it."
-                    .to_owned(),
-            capabilities: vec!["measure_hardware".to_owned(), "recommend_optimizations".to_owned()],
-            input_schema: json!({
+        let does = "Measures this machine, finds what is past its bounds and recommends what to do about it.";
+        AgentDescriptor::new("hardware-optimizer", does)
+            .capabilities(["measure_hardware", "recommend_optimizations"])
+            .input_schema(json!({
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
                 "type": "object",
                 "properties": {
@@ -36,8 +35,9 @@ impl Agent for HardwareOptimizer {
                     },
                 },
                 "additionalProperties": false,
-            }),
-        }
+            }))
+            .output_schema(output_schema::<Analysis>())
+            .rules(rules::descriptors())
     }
 
     fn permissions(&self, payload: &Value) -> Vec<Permission> {

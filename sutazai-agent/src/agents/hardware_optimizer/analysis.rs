@@ -1,12 +1,16 @@
 //! Analysis of one machine, from the snapshot to the result.
 
 use sutazai_core::Result;
-use sutazai_core::domain::analysis_budget::HISTORY_READ_TIMEOUT;
+use sutazai_core::adapter::analysis_budget::HISTORY_READ_TIMEOUT;
 use sutazai_core::domain::{Analysis, Finding, GeneratedBy, PriorityLevel, Recommendation, Snapshot};
 use sutazai_core::ports::AgentContext;
 
-use super::rules::{self, Found, Trends};
+use super::rules::{self, Examined, Trends};
 use super::writer::{self, Written};
+
+/// First two stages of an analysis, as its progress events name them; the third is [`writer::WRITING`].
+const MEASURING: &str = "measuring";
+const JUDGING: &str = "judging";
 
 /// Measures the machine, finds problems and writes recommendations. The payload's `use_model` decides whether a model
 /// is asked.
@@ -21,7 +25,7 @@ pub async fn analyze(context: &AgentContext) -> Result<Analysis> {
 
 /// Measures the machine with all sources of the context.
 pub async fn measure(context: &AgentContext) -> Snapshot {
-    context.progress(0.05, "measuring the machine");
+    context.progress_of(MEASURING, 0.05, "measuring the machine");
     context.snapshot().await
 }
 
@@ -37,16 +41,18 @@ pub async fn analyze_snapshot(context: &AgentContext, snapshot: Snapshot) -> Res
         .is_none()
         .then(|| format!("there are no trends: the history gave no answer within {HISTORY_READ_TIMEOUT:?}"));
     let trends = read.unwrap_or_default();
-    let found = rules::find(&snapshot, &trends);
+    let examined = rules::examine(&snapshot, &trends);
+    let found = &examined.found;
     let noun = if found.len() == 1 { "finding" } else { "findings" };
-    context.progress(0.2, format!("{} {noun}", found.len()));
-    let written = writer::write(context, &found).await?;
-    let analysis = result(context, snapshot, found, written);
+    context.progress_of(JUDGING, writer::JUDGED_SHARE, format!("{} {noun}", found.len()));
+    context.findings(found.iter().map(|found| found.finding.clone()).collect());
+    let written = writer::write(context, found).await?;
+    let analysis = result(context, snapshot, examined, written);
     Ok(Analysis { notes: late.into_iter().collect(), ..analysis })
 }
 
-fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written: Written) -> Analysis {
-    let findings: Vec<_> = found.into_iter().map(|found| found.finding).collect();
+fn result(context: &AgentContext, snapshot: Snapshot, examined: Examined, written: Written) -> Analysis {
+    let findings: Vec<_> = examined.found.into_iter().map(|found| found.finding).collect();
     let checked = &written.grounding.texts;
     let recommendations: Vec<_> = findings
         .iter()
@@ -67,6 +73,7 @@ fn result(context: &AgentContext, snapshot: Snapshot, found: Vec<Found>, written
         priority_level: priority(&snapshot, &findings),
         metrics: snapshot,
         findings,
+        checked: examined.checked,
         recommendations,
         generated_by: if by_model { GeneratedBy::Model } else { GeneratedBy::Rules },
         model: written.model,

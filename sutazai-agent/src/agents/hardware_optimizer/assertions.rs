@@ -1,6 +1,8 @@
 //! Assertions of an accepted text: its sentences, and the figures, names and commands in them, each with its position.
 
-use sutazai_core::domain::{Assertion, AssertionKind};
+use sutazai_core::domain::{Assertion, AssertionKind, Finding};
+
+use super::evidence;
 
 /// Units that may follow a figure; a longer unit stands before those that are its prefix.
 const UNITS: &[&str] = &[
@@ -8,12 +10,13 @@ const UNITS: &[&str] = &[
     "hours", "minutes", "days", "seconds", "cores",
 ];
 
-/// Lists the assertions of a text.
+/// Lists the assertions of a text about this finding.
 ///
 /// `statement` is the length of its statement. `sentences` has for each further sentence whether it is advice, and its
 /// start and end in bytes. Positions in the result count characters.
 pub(super) fn of(
     text: &str,
+    finding: &Finding,
     statement: usize,
     sentences: &[(bool, usize, usize)],
     names: &[String],
@@ -44,11 +47,20 @@ pub(super) fn of(
     }
     found.sort_by_key(|(kind, start, end)| (*start, std::cmp::Reverse(*end), *kind));
     let characters = |bytes: usize| text.get(..bytes).map_or(0, |before| before.chars().count());
-    let assertion = |(kind, start, end)| Assertion {
-        kind,
-        text: text.get(start..end).unwrap_or_default().to_owned(),
-        start: characters(start),
-        end: characters(end),
+    let assertion = |(kind, start, end)| {
+        let words = text.get(start..end).unwrap_or_default();
+        Assertion {
+            kind,
+            text: words.to_owned(),
+            start: characters(start),
+            end: characters(end),
+            evidence: match kind {
+                AssertionKind::Figure => evidence::of_figure(words, finding)
+                    .or_else(|| evidence::of_number_in_name(words, finding)),
+                AssertionKind::Name => evidence::of_name(words, finding),
+                _ => None,
+            },
+        }
     };
     found.into_iter().map(assertion).collect()
 }
@@ -102,6 +114,8 @@ fn figures(text: &str) -> Vec<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use sutazai_core::domain::{Evidence, Severity};
+
     use super::*;
 
     #[test]
@@ -109,17 +123,34 @@ mod tests {
         let text = "Sensor a shows 90 °C of 95.5 °C. Run `sensors` to see all temperatures.";
         let statement = text.find(" Run").unwrap();
         let names = ["sensor a".to_owned()];
-        let found = of(text, statement, &[(true, statement + 1, text.len())], &names, &["sensors".into()]);
-        let seen: Vec<_> = found.iter().map(|a| (a.kind.as_str(), a.text.as_str())).collect();
+        let evidence = |figure: &str, value| Evidence {
+            metric: format!("host.temperatures[a].{figure}"),
+            value,
+            unit: "celsius".into(),
+            threshold: None,
+            since: None,
+        };
+        let finding = Finding {
+            id: "high_temperature:a".into(),
+            rule: "high_temperature".into(),
+            severity: Severity::Critical,
+            resource: "sensor a".into(),
+            summary: text[..statement].to_owned(),
+            evidence: vec![evidence("celsius", 90.0), evidence("critical_celsius", 95.5)],
+            remedies: Vec::new(),
+        };
+        let advice = [(true, statement + 1, text.len())];
+        let found = of(text, &finding, statement, &advice, &names, &["sensors".into()]);
+        let seen: Vec<_> = found.iter().map(|a| (a.kind.as_str(), a.text.as_str(), a.evidence)).collect();
         assert_eq!(
             seen,
             [
-                ("statement", "Sensor a shows 90 °C of 95.5 °C."),
-                ("name", "Sensor a"),
-                ("figure", "90 °C"),
-                ("figure", "95.5 °C"),
-                ("advice", "Run `sensors` to see all temperatures."),
-                ("command", "`sensors`"),
+                ("statement", "Sensor a shows 90 °C of 95.5 °C.", None),
+                ("name", "Sensor a", Some(0)),
+                ("figure", "90 °C", Some(0)),
+                ("figure", "95.5 °C", Some(1)),
+                ("advice", "Run `sensors` to see all temperatures.", None),
+                ("command", "`sensors`", None),
             ]
         );
         for assertion in found {

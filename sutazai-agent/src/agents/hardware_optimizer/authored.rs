@@ -108,7 +108,7 @@ impl<'a> Authored<'a> {
     /// themselves.
     fn advised(&self, command: Option<&str>) -> Vec<&str> {
         let quoted = command.map(|command| format!("`{command}`"));
-        // A directive is about the finding, whatever command stands beside it.
+        // A directive is about the finding, whatever command accompanies it.
         let about =
             |text: &str| !text.contains('`') || quoted.as_ref().is_none_or(|quoted| text.contains(quoted));
         let advice = self.found.texts.advice.iter().filter(|text| about(text));
@@ -150,7 +150,7 @@ impl<'a> Authored<'a> {
         phrases
     }
 
-    /// Collects what the authors tell the reader to do beside looking: whole sentences without full stop, and their
+    /// Collects what the authors tell the reader to do apart from looking: whole sentences without full stop, and their
     /// parts.
     pub(super) fn directives(&self) -> Vec<String> {
         let advice = self.found.texts.advice.iter().map(String::as_str);

@@ -170,7 +170,7 @@ impl<'a> Composition<'a> {
         statement: usize,
         spans: &[(bool, usize, usize)],
     ) -> Result<Vec<Assertion>, Rejection> {
-        Ok(assertions::of(text, statement, spans, &self.names, &self.commands))
+        Ok(assertions::of(text, &self.found.finding, statement, spans, &self.names, &self.commands))
     }
 
     /// Returns the authored text and its assertions.
@@ -187,7 +187,8 @@ impl<'a> Composition<'a> {
             spans.push((is_advice, at, at + sentence.len()));
             at += sentence.len() + 1;
         }
-        let assertions = assertions::of(&text, statement, &spans, &self.names, &self.commands);
+        let assertions =
+            assertions::of(&text, &self.found.finding, statement, &spans, &self.names, &self.commands);
         (text, assertions)
     }
 }

@@ -10,7 +10,8 @@
 //! 3. `writer` has the `author` request from the model, with a `prompt`, what it is permitted to do: choose or word.
 //!    Backends without grammars write `placeholders` or choose from enumerations.
 //! 4. Every text is checked against the language, whoever wrote it, and for `fluency` where the backend measures it. A
-//!    rejected text is written again once, then the authored text is used. `assertions` lists what was checked.
+//!    rejected text is written again once, then the authored text is used. `assertions` lists what was checked, and
+//!    `evidence` the value that each figure and name rests on.
 //!
 //! `check` measures what a model may do.
 
@@ -22,6 +23,7 @@ mod author;
 mod authored;
 pub mod check;
 mod composition;
+mod evidence;
 mod fluency;
 mod language;
 mod lark;

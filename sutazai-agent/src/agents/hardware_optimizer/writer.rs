@@ -27,6 +27,12 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(25);
 /// Maximum attempts at a text before the authored one is used.
 const MAX_ATTEMPTS: u32 = 2;
 
+/// Last stage of an analysis, as its progress events name it.
+pub(super) const WRITING: &str = "writing";
+
+/// Share of an analysis that is done when the rules have been run and writing begins.
+pub(super) const JUDGED_SHARE: f32 = 0.2;
+
 /// Texts of all findings, with their origin.
 #[derive(Debug, Default)]
 pub(super) struct Written {
@@ -145,13 +151,14 @@ async fn by_model(context: &AgentContext, model: &dyn ModelBackend, found: &[Fou
         ..Drafts::default()
     };
     while let Some(draft) = writing.next().await {
-        if let Some(accepted) = &draft.accepted {
-            context.text(format!("{}\n", accepted.text));
+        let index = drafts.texts.len();
+        if let (Some(accepted), Some(found)) = (&draft.accepted, found.get(index)) {
+            context.text_about(&found.finding.id, format!("{}\n", accepted.text));
         }
         drafts.texts.push(draft);
-        let (done, total) = (drafts.texts.len(), found.len());
-        let fraction = 0.2 + 0.7 * done as f32 / total as f32;
-        context.progress(fraction, format!("{done} of {total} recommendations written"));
+        let (done, total) = (index + 1, found.len());
+        let fraction = JUDGED_SHARE + 0.7 * done as f32 / total as f32;
+        context.progress_of(WRITING, fraction, format!("{done} of {total} recommendations written"));
     }
     drop(writing);
     let lines = summary::lines(found);

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
-use sutazai_core::domain::analysis_budget::{CONTAINER_TIMEOUT, SOURCE_TIMEOUT};
+use sutazai_core::adapter::analysis_budget::{CONTAINER_TIMEOUT, SOURCE_TIMEOUT};
 use sutazai_core::domain::{ContainerInfo, ContainerMetrics, EarlierValue, SnapshotPart};
 use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};

@@ -71,11 +71,12 @@ pub(super) fn metrics(
     let shares = before.zip(now).map(|(before, now)| shares(before, now));
     CpuMetrics {
         cores: now.map_or_else(|| online(sys), |now| now.cores.len().max(1) as u32),
+        model: None,
         used_percent: shares.as_ref().map(|shares| shares.used),
         iowait_percent: shares.as_ref().map(|shares| shares.iowait),
         steal_percent: shares.as_ref().map(|shares| shares.steal),
         per_core_percent: shares.map(|shares| shares.per_core).unwrap_or_default(),
-        load,
+        load: Some(load),
         interval_seconds: seconds,
     }
 }
@@ -144,7 +145,7 @@ mod tests {
         for (listed, expected) in [("0-3,8\n", 5), ("0\n", 1)] {
             fs::write(&online, listed).unwrap();
             let cpu = metrics(None, None, sys.path(), [1.0, 2.0, 3.0], 0.5);
-            assert_eq!((cpu.cores, cpu.used_percent, cpu.load), (expected, None, [1.0, 2.0, 3.0]));
+            assert_eq!((cpu.cores, cpu.used_percent, cpu.load), (expected, None, Some([1.0, 2.0, 3.0])));
         }
         for broken in ["", "3-1", "x", "0-4294967295"] {
             assert_eq!(length(broken), None, "{broken}");

@@ -180,13 +180,13 @@ fn disk(mount: &Mount, space: Space) -> Option<DiskMetrics> {
         used_percent: used,
         inodes_used_percent: inodes,
         read_only: mount.is_read_only(),
-        failed: mount.has_failed(),
+        failed: Some(mount.has_failed()),
         deleted_files: None,
     })
 }
 
 /// Combines the datasets of one pool into one disk: they share the available space, and each reports what it holds. A
-/// dataset with its own limit can be full alone, and is a separate disk beside the pool.
+/// dataset with its own limit can be full alone, and is a separate disk in addition to the pool.
 fn pool(name: &str, datasets: Vec<(Mount, Space)>) -> Vec<DiskMetrics> {
     let available = datasets.iter().map(|(_, space)| space.available).max().unwrap_or(0);
     let used = datasets.iter().fold(0, |sum: u64, (_, space)| sum.saturating_add(space.used));

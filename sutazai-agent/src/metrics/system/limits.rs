@@ -1,5 +1,5 @@
-//! Limits of the kernel beside those of resources: processes by user, by control group and in total, inotify instances
-//! and watches, and tracked connections. Only limits that are at least half used are listed.
+//! Limits of the kernel in addition to those of resources: processes by user, by control group and in total, inotify
+//! instances and watches, and tracked connections. Only limits that are at least half used are listed.
 
 use std::collections::BTreeMap;
 use std::fs;

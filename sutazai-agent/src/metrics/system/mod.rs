@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use rustix::system::{Uname, uname};
-use sutazai_core::domain::analysis_budget::SOURCE_TIMEOUT;
+use sutazai_core::adapter::analysis_budget::SOURCE_TIMEOUT;
 use sutazai_core::domain::{
-    DiskMetrics, HostMetrics, MemoryMetrics, SnapshotPart, TcpMetrics, UnansweredMount,
+    CpuMetrics, DiskMetrics, HostMetrics, MemoryMetrics, SnapshotPart, TcpMetrics, UnansweredMount,
 };
 use sutazai_core::ports::{Clock, MetricSource, SystemClock};
 use sutazai_core::{Error, Result};
@@ -26,6 +26,7 @@ use cpu::CpuCounters;
 use devices::DeviceCounters;
 use disks::Disks;
 use earlier::earlier;
+use identity::Identity;
 use memory::SwapCounters;
 use mounts::Mount;
 use networks::NetworkCounters;
@@ -40,6 +41,7 @@ mod deleted_files;
 mod devices;
 mod disks;
 mod earlier;
+mod identity;
 mod kills;
 mod limits;
 mod links;
@@ -134,6 +136,8 @@ struct Reader {
     disks: Disks,
     sensors: Sensors,
     baseline: Baseline<Counters>,
+    /// Read with the first measurement.
+    identity: Option<Identity>,
 }
 
 /// Metric paths of the figures that come from `/proc/stat`, from `/proc/vmstat` and from the list of mounts.
@@ -195,6 +199,7 @@ impl Reader {
             disks: Disks::default(),
             sensors: Sensors::new(sys),
             baseline: Baseline::default(),
+            identity: None,
         }
     }
 
@@ -269,11 +274,18 @@ impl Reader {
         let clock = missing.keep(&["host.clock"], clock::read(&names));
         let kills = kills::read(&self.kmsg, &self.sys, &mut missing);
         let load = self.load.read().map(|text| load(&text)).unwrap_or_else(|_| load(""));
+        let identity = self.identity.get_or_insert_with(|| Identity::read(&self.proc));
+        let system = missing.keep(&["host.system"], identity.system.clone());
+        let model = missing.keep(&["host.cpu.model"], identity.model.clone());
         let mut host = HostMetrics {
+            system,
             hostname: named(&mut self.hostname, |uname| uname.nodename()),
             kernel: named(&mut self.kernel, |uname| uname.release()),
             uptime_seconds: uptime.map(|uptime| uptime as u64),
-            cpu: cpu::metrics(before.cpu.as_ref(), counters.cpu.as_ref(), &self.sys, load, seconds),
+            cpu: CpuMetrics {
+                model,
+                ..cpu::metrics(before.cpu.as_ref(), counters.cpu.as_ref(), &self.sys, load, seconds)
+            },
             memory: MemoryMetrics { oom_kills: counters.kills, ..memory },
             swap: memory::swap_rates(
                 swap_space,

@@ -15,7 +15,7 @@ const PROMPT_TYPES: [&str; 13] = [
 ];
 /// Other file systems that never hang and that others may be mounted below.
 const PSEUDO_TYPES: [&str; 3] = ["proc", "sysfs", "devpts"];
-/// Options, beside `ro`, of a file system that the kernel has closed for writing after an error.
+/// Options, in addition to `ro`, of a file system that the kernel has closed for writing after an error.
 const CLOSED_OPTIONS: [&str; 2] = ["emergency_ro", "shutdown"];
 
 /// One line of `mountinfo`.

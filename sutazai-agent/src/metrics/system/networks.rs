@@ -42,7 +42,7 @@ pub(super) fn rates(before: &NetworkCounters, now: &NetworkCounters, seconds: f6
             sent_bytes_per_second: per_second(before.sent, now.sent, seconds),
             packets: now.packets,
             errors: now.errors,
-            drops: now.drops,
+            drops: Some(now.drops),
             queue_drops: now.link.queue_drops,
             carrier_changes: now.link.carrier_changes,
         })
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(networks.len(), 1, "{networks:?}");
         let eth0 = &networks[0];
         assert_eq!((eth0.received_bytes_per_second, eth0.sent_bytes_per_second), (1000.0, 100.0));
-        assert_eq!((eth0.packets, eth0.errors, eth0.drops), (29, 4, 7));
+        assert_eq!((eth0.packets, eth0.errors, eth0.drops), (29, 4, Some(7)));
         assert_eq!((eth0.queue_drops, eth0.carrier_changes), (Some(8), Some(3)));
     }
 }

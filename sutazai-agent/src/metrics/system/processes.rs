@@ -149,11 +149,11 @@ pub(super) fn summary(
     let page = rustix::param::page_size() as u64;
     let mut metrics = ProcessMetrics {
         count: processes.len() as u32,
-        zombies: zombies.len() as u32,
+        zombies: Some(zombies.len() as u32),
         lasting_zombies: lasting.as_ref().map(|lasting| lasting.len() as u32),
         zombie_parents: zombie_parents(&processes, &zombies, lasting.as_deref()),
-        blocked,
-        frozen: in_state(&['T', 't', 'D']).saturating_sub(blocked),
+        blocked: Some(blocked),
+        frozen: Some(in_state(&['T', 't', 'D']).saturating_sub(blocked)),
         top: Vec::new(),
     };
     let near_limit = near_file_limit(proc, &processes);
@@ -449,7 +449,7 @@ pub(super) mod tests {
             let counters = counted(&now);
             let nowhere = Path::new("/nonexistent");
             let summary = summary(nowhere, now.to_vec(), &counters, &before, before_last, None, 1.0);
-            assert_eq!((summary.zombies, summary.lasting_zombies), (5, Some(lasting)));
+            assert_eq!((summary.zombies, summary.lasting_zombies), (Some(5), Some(lasting)));
             let [parent] = summary.zombie_parents.as_slice() else { panic!("{summary:?}") };
             assert_eq!((parent.pid, parent.zombies, parent.lasting_zombies), (9, 5, Some(lasting)));
         }
@@ -487,7 +487,7 @@ pub(super) mod tests {
         let counters = count([&proc, &sys], &processes);
         let none = ProcessCounters::new();
         let summary = summary(&proc, processes, &counters, &none, None, Some(100.0), 1.0);
-        assert_eq!((summary.blocked, summary.frozen), (3, 3));
+        assert_eq!((summary.blocked, summary.frozen), (Some(3), Some(3)));
     }
 
     #[test]

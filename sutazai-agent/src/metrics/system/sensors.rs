@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::Instant;
 
-use sutazai_core::domain::analysis_budget::SENSOR_TIMEOUT;
+use sutazai_core::adapter::analysis_budget::SENSOR_TIMEOUT;
 use sutazai_core::domain::{FileMetrics, TemperatureMetrics};
 
 use super::super::missing::{Missing, unreadable};

@@ -37,30 +37,35 @@ impl ModelLauncher {
     }
 
     /// Adds a command-line argument.
+    #[must_use]
     pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
     /// Adds a variable to the child's environment, which otherwise has only `LD_LIBRARY_PATH` and `TMPDIR`.
+    #[must_use]
     pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
     /// Sets the limit of the child's private memory in bytes; the mapped model file does not count.
+    #[must_use]
     pub fn memory_limit(mut self, bytes: Option<u64>) -> Self {
         self.memory_limit = bytes;
         self
     }
 
     /// Sets the longest silence of a computing child before it is killed.
+    #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
     /// Sets the folder for digests of model files and for CPU variants that crashed; `~/.cache/sutazai` by default.
+    #[must_use]
     pub fn state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.state_folder = Some(folder.into());
         self

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo};
+use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelEvent, ModelInfo, ModelPurpose};
 use sutazai_core::ports::{ModelBackend, ModelStream};
-use sutazai_core::{Error, ErrorKind, Result, constraints};
+use sutazai_core::{Error, ErrorKind, Result, adapter};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -141,6 +141,10 @@ fn info(name: String, bytes: u64, loaded: &Loaded, digest: String) -> ModelInfo 
         size_bytes: Some(bytes),
         parameters: Some(loaded.parameters),
         context_length: Some(loaded.context_length),
+        purpose: Some(match loaded.purpose {
+            Purpose::Write => ModelPurpose::Write,
+            Purpose::Embed => ModelPurpose::Embed,
+        }),
         digest: Some(digest),
         note: loaded.note.clone(),
         ..ModelInfo::new(name, NAME)
@@ -198,7 +202,7 @@ impl ModelBackend for LlamaCppModelBackend {
         }
         self.check_length("messages", request.messages.iter().map(|message| message.content.len()).sum())?;
         if let Some(constraint @ Constraint::JsonSchema(_)) = &request.constraint {
-            constraints::check_schema(constraint).await?;
+            adapter::check_schema(constraint).await?;
         }
         let deadline = request.timeout.map(|timeout| (Instant::now() + timeout, timeout));
         let (sender, events) = mpsc::unbounded_channel();

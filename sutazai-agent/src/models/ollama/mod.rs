@@ -52,7 +52,8 @@ impl OllamaModelBackend {
 
     /// Sets the longest silence of the server before a request fails; two minutes by default, since loading a large
     /// model counts as silence.
-    pub fn with_idle_timeout(mut self, idle: Duration) -> Self {
+    #[must_use]
+    pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.http.set_idle(idle);
         self
     }
@@ -289,7 +290,7 @@ struct ChatText {
 }
 
 impl ChatLine {
-    /// Returns the pieces of one line; the last line may have text beside the end.
+    /// Returns the pieces of one line; the last line may have text in addition to the end.
     fn into_pieces(mut self, context: Option<Context>) -> Vec<Result<Piece>> {
         if let Some(error) = self.error.take() {
             return vec![Err(http::broke_off(NAME, &error))];

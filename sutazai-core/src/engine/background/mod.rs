@@ -1,4 +1,5 @@
-//! Loops beside the workers: liveness of agents, retention of tasks.
+//! Loops in addition to the workers: liveness of agents, retention of tasks, and the supervision of all.
 
 pub(crate) mod agent_liveness;
-mod retention;
+pub(crate) mod retention;
+pub(crate) mod supervisor;

@@ -1,4 +1,4 @@
-//! Registered agents of this process, and the validation of payloads.
+//! Registered agents of this process, and the validation of payloads and results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,10 +15,11 @@ use crate::ports::Agent;
 struct Entry {
     agent: Arc<dyn Agent>,
     descriptor: AgentDescriptor,
-    schema: Validator,
+    input: Validator,
+    output: Option<Validator>,
 }
 
-/// Agents by name, each with its compiled input schema.
+/// Agents by name, each with its compiled schemas.
 #[derive(Default)]
 pub(crate) struct AgentRegistry {
     entries: BTreeMap<String, Entry>,
@@ -34,7 +35,7 @@ impl AgentRegistry {
     /// Registers an agent under its name.
     ///
     /// # Errors
-    /// `InvalidInput` if the name is not in kebab case or already taken, or if the schema is invalid.
+    /// `InvalidInput` if the name is not in kebab case or already taken, or if a schema is invalid.
     pub(crate) fn add(&mut self, agent: Arc<dyn Agent>) -> Result<()> {
         let descriptor = agent.descriptor();
         let name = descriptor.name.clone();
@@ -47,9 +48,10 @@ impl AgentRegistry {
         if self.entries.contains_key(&name) {
             return Err(Error::invalid("agent.name", format!("agent {name} already exists")));
         }
-        let schema = jsonschema::validator_for(&descriptor.input_schema)
-            .map_err(|e| Error::invalid("agent.input_schema", format!("{name}: not a JSON Schema: {e}")))?;
-        self.entries.insert(name, Entry { agent, descriptor, schema });
+        let input = compiled(&name, "agent.input_schema", &descriptor.input_schema)?;
+        let output = descriptor.output_schema.as_ref();
+        let output = output.map(|schema| compiled(&name, "agent.output_schema", schema)).transpose()?;
+        self.entries.insert(name, Entry { agent, descriptor, input, output });
         Ok(())
     }
 
@@ -75,7 +77,7 @@ impl AgentRegistry {
     pub(crate) fn check(&self, new: &NewTask) -> Result<Vec<Permission>> {
         new.validate()?;
         let entry = self.entry(&new.agent)?;
-        check_payload(&entry.schema, &new.payload)?;
+        check_payload(&entry.input, &new.payload)?;
         Ok(entry.agent.permissions(&new.payload))
     }
 
@@ -87,6 +89,20 @@ impl AgentRegistry {
         Ok(self.entry(agent)?.agent.permissions(payload))
     }
 
+    /// Validates a result against the output schema of its agent, if the agent declares one.
+    ///
+    /// # Errors
+    /// `Internal` naming the part of the result that does not fit.
+    pub(crate) fn check_result(&self, agent: &str, result: &Value) -> Result<()> {
+        let Some(schema) = self.entries.get(agent).and_then(|entry| entry.output.as_ref()) else {
+            return Ok(());
+        };
+        schema.iter_errors(result).next().map_or(Ok(()), |e| {
+            let why = format!("does not fit the output schema of {agent}: {}", e.masked_with("the value"));
+            Err(Error::internal(why).with_field(field_of("result", &e)))
+        })
+    }
+
     fn entry(&self, agent: &str) -> Result<&Entry> {
         self.entries.get(agent).ok_or_else(|| {
             let known = self.names().join(", ");
@@ -95,17 +111,22 @@ impl AgentRegistry {
     }
 }
 
+fn compiled(agent: &str, field: &str, schema: &Value) -> Result<Validator> {
+    jsonschema::validator_for(schema)
+        .map_err(|e| Error::invalid(field, format!("{agent}: not a JSON Schema: {e}")))
+}
+
 fn check_payload(schema: &Validator, payload: &Value) -> Result<()> {
     match schema.iter_errors(payload).next() {
         None => Ok(()),
         // Masked: the value of the caller is not repeated, because it may be long or secret.
-        Some(e) => Err(Error::invalid(field_of(&e), e.masked_with("the value").to_string())),
+        Some(e) => Err(Error::invalid(field_of("payload", &e), e.masked_with("the value").to_string())),
     }
 }
 
-/// Returns the path of the invalid value in the payload, including the name of a missing or unexpected property.
-fn field_of(e: &ValidationError<'_>) -> String {
-    let path = format!("payload{}", e.instance_path().as_str().replace('/', "."));
+/// Returns the path of the invalid value below `root`, including the name of a missing or unexpected property.
+fn field_of(root: &str, e: &ValidationError<'_>) -> String {
+    let path = format!("{root}{}", e.instance_path().as_str().replace('/', "."));
     match e.kind() {
         ValidationErrorKind::Required { property: Value::String(name) } => format!("{path}.{name}"),
         ValidationErrorKind::AdditionalProperties { unexpected }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::domain::{ClaimKey, EventKind, NewEvent, TaskEvent, TaskId};
 use crate::engine::guarded::guarded;
 use crate::error::Result;
-use crate::ports::{Clock, EventSink, TaskStore};
+use crate::ports::{Clock, EventLog, EventSink};
 
 /// Time for which reported events are buffered before they are appended together.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
@@ -46,16 +46,22 @@ impl EventSink for EventBuffer {
 
 impl Waiting {
     fn add(&mut self, event: NewEvent) {
-        if let EventKind::Text { text } = &event.kind {
-            if self.text_bytes + text.len() > MAX_BUFFERED_TEXT_BYTES {
-                self.dropped_events += 1;
-                return;
-            }
-            self.text_bytes += text.len();
-            if let Some(NewEvent { kind: EventKind::Text { text: before }, .. }) = self.events.last_mut() {
-                before.push_str(text);
-                return;
-            }
+        let bytes = match &event.kind {
+            EventKind::Text { .. } | EventKind::Findings { .. } => event.kind.text_bytes(),
+            EventKind::Status { .. } | EventKind::Progress { .. } => 0,
+        };
+        if self.text_bytes + bytes > MAX_BUFFERED_TEXT_BYTES {
+            self.dropped_events += 1;
+            return;
+        }
+        self.text_bytes += bytes;
+        if let EventKind::Text { text, finding_id } = &event.kind
+            && let Some(NewEvent { kind: EventKind::Text { text: before, finding_id: of }, .. }) =
+                self.events.last_mut()
+            && of == finding_id
+        {
+            before.push_str(text);
+            return;
         }
         if self.events.len() >= MAX_BUFFERED_EVENTS {
             let progress = |event: &NewEvent| matches!(event.kind, EventKind::Progress { .. });
@@ -79,9 +85,9 @@ impl EventBuffer {
 
     /// Appends the buffered events; returns false if the store was unreachable, in which case they are kept for the
     /// next call.
-    pub(crate) async fn flush(&self, store: &dyn TaskStore, claim: &ClaimKey) -> bool {
+    pub(crate) async fn flush(&self, log: &dyn EventLog, claim: &ClaimKey) -> bool {
         let unacknowledged = std::mem::take(&mut self.lock().unacknowledged);
-        if !self.append(store, claim, unacknowledged, true).await {
+        if !self.append(log, claim, unacknowledged, true).await {
             return false;
         }
         let (events, dropped_events) = {
@@ -92,24 +98,18 @@ impl EventBuffer {
         if dropped_events > 0 {
             tracing::warn!(task = %claim.task, events = dropped_events, "events dropped: reported faster than appended");
         }
-        self.append(store, claim, events, false).await
+        self.append(log, claim, events, false).await
     }
 
-    /// Appends these events and keeps them if the store is unreachable. With `again`, only if the previous append has
+    /// Appends these events and keeps them if the log is unreachable. With `again`, only if the previous append has
     /// not been stored despite its missing acknowledgment.
-    async fn append(
-        &self,
-        store: &dyn TaskStore,
-        claim: &ClaimKey,
-        events: Vec<NewEvent>,
-        again: bool,
-    ) -> bool {
+    async fn append(&self, log: &dyn EventLog, claim: &ClaimKey, events: Vec<NewEvent>, again: bool) -> bool {
         let Some(first) = events.first() else { return true };
         let appended = async {
-            if again && is_recorded(store, claim.task, first).await? {
+            if again && is_recorded(log, claim.task, first).await? {
                 return Ok(());
             }
-            store.append(claim, events.clone()).await
+            log.append(claim, events.clone()).await
         };
         let Err(e) = guarded("append of events", appended).await else { return true };
         tracing::warn!(task = %claim.task, error = %e, "appending events failed");
@@ -126,11 +126,11 @@ impl EventBuffer {
     }
 }
 
-/// Returns whether the task has this event, whose time the store may keep to the microsecond only.
-async fn is_recorded(store: &dyn TaskStore, task: TaskId, event: &NewEvent) -> Result<bool> {
+/// Returns whether the task has this event, whose time the log may keep to the microsecond only.
+async fn is_recorded(log: &dyn EventLog, task: TaskId, event: &NewEvent) -> Result<bool> {
     let mut after = 0;
     loop {
-        let page = store.events_after(task, after, PAGE_SIZE).await?;
+        let page = log.events_after(task, after, PAGE_SIZE).await?;
         let same = |known: &TaskEvent| {
             known.at.timestamp_micros() == event.at.timestamp_micros() && known.kind == event.kind
         };
@@ -144,7 +144,7 @@ async fn is_recorded(store: &dyn TaskStore, task: TaskId, event: &NewEvent) -> R
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use chrono::DateTime;
 
@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn progress(percent: usize) -> EventKind {
-        EventKind::Progress { fraction: percent as f32 / 100.0, message: percent.to_string() }
+        EventKind::progress(percent as f32 / 100.0, percent.to_string())
     }
 
     #[test]
@@ -168,13 +168,21 @@ mod tests {
     fn consecutive_texts_are_joined_in_order() {
         let buffer = EventBuffer::default();
         for word in ["one ", "two "] {
-            say(&buffer, EventKind::Text { text: word.into() });
+            say(&buffer, EventKind::text(word));
         }
         say(&buffer, progress(50));
-        say(&buffer, EventKind::Text { text: "three".into() });
+        say(&buffer, EventKind::text("three"));
+        let about = |finding: &str| EventKind::Text {
+            text: format!("{finding} "),
+            finding_id: Some(finding.to_owned()),
+        };
+        for finding in ["disk", "disk", "swap"] {
+            say(&buffer, about(finding));
+        }
         let kinds: Vec<_> = buffer.lock().events.iter().map(|event| event.kind.clone()).collect();
-        let text = |text: &str| EventKind::Text { text: text.into() };
-        assert_eq!(kinds, [text("one two "), progress(50), text("three")]);
+        let both = EventKind::Text { text: "disk disk ".into(), finding_id: Some("disk".into()) };
+        let [first, last] = ["one two ", "three"].map(EventKind::text);
+        assert_eq!(kinds, [first, progress(50), last, both, about("swap")], "texts of one finding only");
     }
 
     #[test]
@@ -182,7 +190,7 @@ mod tests {
         let buffer = EventBuffer::default();
         for i in 0..5_000 {
             say(&buffer, progress(i));
-            say(&buffer, EventKind::Text { text: "x".repeat(1_000) });
+            say(&buffer, EventKind::text("x".repeat(1_000)));
         }
         let waiting = buffer.lock();
         assert!(waiting.events.len() <= MAX_BUFFERED_EVENTS, "{}", waiting.events.len());

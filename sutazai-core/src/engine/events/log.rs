@@ -5,6 +5,7 @@
 //! nothing is buffered for slow subscribers.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,12 +18,13 @@ use tokio_util::task::TaskTracker;
 use super::stream::{POLL_INTERVAL, woken};
 use crate::domain::{EventLogEntry, EventOffset, UserId};
 use crate::error::{Error, Result};
-use crate::ports::{Clock, TaskStore, WakeUp};
+use crate::ports::{Clock, EventLog, WakeUp};
 
 /// New and stored events in the order of the event log.
 pub type EventLogStream = Pin<Box<dyn Stream<Item = Result<Arc<EventLogEntry>>> + Send>>;
 
 /// The event log from some position on.
+#[non_exhaustive]
 pub struct EventLogSubscription {
     /// Position at which it was opened: all events of the stream come after it.
     pub after: EventOffset,
@@ -30,30 +32,36 @@ pub struct EventLogSubscription {
     pub events: EventLogStream,
 }
 
+impl fmt::Debug for EventLogSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLogSubscription").field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
 /// Number of events that a subscriber may lag behind the broadcast before it reads the store itself.
 const BROADCAST_CAPACITY: usize = 256;
 /// Number of events read from the store at once.
 const PAGE_SIZE: u32 = 64;
 
-/// Event log of an engine. Broadcasts new events to all subscribers, while there are any. Cheap to clone.
+/// Reader of the event log of an engine. Broadcasts new events to all subscribers, while there are any. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct EventLog {
-    store: Arc<dyn TaskStore>,
+pub(crate) struct EventLogReader {
+    events: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
     closing: CancellationToken,
     tracker: TaskTracker,
     live: Arc<Mutex<Option<broadcast::WeakSender<Arc<EventLogEntry>>>>>,
 }
 
-impl EventLog {
-    /// Creates the log over the events of `store`. Its reader runs in `tracker` and ends with `closing`.
+impl EventLogReader {
+    /// Creates the reader over `events`. It runs in `tracker`, once there is a subscriber, and ends with `closing`.
     pub(crate) fn new(
-        store: Arc<dyn TaskStore>,
+        events: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
         closing: CancellationToken,
         tracker: TaskTracker,
     ) -> Self {
-        Self { store, clock, closing, tracker, live: Arc::default() }
+        Self { events, clock, closing, tracker, live: Arc::default() }
     }
 
     /// Opens the event log of `owner`, or of all, after this position, or at its current end.
@@ -63,11 +71,11 @@ impl EventLog {
         after: Option<EventOffset>,
     ) -> Result<EventLogSubscription> {
         let live = self.follow().await?;
-        let end = self.store.event_log_end().await?;
+        let end = self.events.event_log_end().await?;
         // A new subscriber starts at the oldest retained event; one that continues after removed events would miss
         // them, so it is rejected.
         if let Some(after) = after.filter(|after| *after > EventOffset(0))
-            && after < self.store.event_log_begin().await?
+            && after < self.events.event_log_begin().await?
         {
             let why = "events that came after this one have been removed; start without `after`";
             return Err(Error::conflict(why).with_field("after"));
@@ -91,9 +99,9 @@ impl EventLog {
         if let Some(sender) = live.as_ref().and_then(broadcast::WeakSender::upgrade) {
             return Ok(sender.subscribe());
         }
-        let wake_ups = self.store.subscribe();
+        let wake_ups = self.events.subscribe();
         // Read before any subscriber reads the store, so that there is no gap between its reads and the broadcast.
-        let after = self.store.event_log_end().await?;
+        let after = self.events.event_log_end().await?;
         let (sender, receiver) = broadcast::channel(BROADCAST_CAPACITY);
         *live = Some(sender.downgrade());
         self.tracker.spawn(self.clone().broadcast(sender, wake_ups, after));
@@ -111,7 +119,7 @@ impl EventLog {
         while sender.receiver_count() > 0 && !self.closing.is_cancelled() {
             // Drains the wake-ups: one read covers them all.
             while matches!(wake_ups.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-            let read = self.store.event_log_after(None, after, PAGE_SIZE).await;
+            let read = self.events.event_log_after(None, after, PAGE_SIZE).await;
             let failed = read.is_err();
             match read {
                 Ok(page) => {
@@ -120,7 +128,7 @@ impl EventLog {
                         // Sending fails only without subscribers, and then the loop ends.
                         let _ = sender.send(Arc::new(entry));
                     }
-                    if page.more {
+                    if page.next.is_some() {
                         continue;
                     }
                 }
@@ -136,7 +144,7 @@ impl EventLog {
 }
 
 struct Following {
-    log: EventLog,
+    log: EventLogReader,
     owner: Option<UserId>,
     after: EventOffset,
     live: broadcast::Receiver<Arc<EventLogEntry>>,
@@ -153,8 +161,8 @@ impl Following {
                 return Ok(Some(Arc::new(entry)));
             }
             if self.behind {
-                let page = self.log.store.event_log_after(self.owner, self.after, PAGE_SIZE).await?;
-                self.behind = page.more;
+                let page = self.log.events.event_log_after(self.owner, self.after, PAGE_SIZE).await?;
+                self.behind = page.next.is_some();
                 self.read.extend(page.items);
                 continue;
             }

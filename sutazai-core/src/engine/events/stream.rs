@@ -10,7 +10,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::domain::{Task, TaskEvent, TaskId};
 use crate::error::{Error, Result};
-use crate::ports::{Clock, TaskStore, WakeUp};
+use crate::ports::{Clock, EventLog, TaskRecords, WakeUp};
 
 /// Events of one task, in ascending order of their sequence.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<TaskEvent>> + Send>>;
@@ -21,7 +21,8 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const PAGE_SIZE: u32 = 256;
 
 struct Following {
-    store: Arc<dyn TaskStore>,
+    records: Arc<dyn TaskRecords>,
+    events: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
     wake_ups: broadcast::Receiver<WakeUp>,
     task: TaskId,
@@ -31,14 +32,14 @@ struct Following {
 
 /// Streams the events above `after`, then new ones, until the task has ended and its last event was returned.
 pub(crate) fn stream(
-    store: Arc<dyn TaskStore>,
+    (records, events): (Arc<dyn TaskRecords>, Arc<dyn EventLog>),
     clock: Arc<dyn Clock>,
     task: TaskId,
     after: u64,
 ) -> EventStream {
     // Subscribed before the first read, so that no event written in between is missed.
-    let wake_ups = store.subscribe();
-    let following = Following { store, clock, wake_ups, task, after, read: VecDeque::new() };
+    let wake_ups = events.subscribe();
+    let following = Following { records, events, clock, wake_ups, task, after, read: VecDeque::new() };
     Box::pin(stream::try_unfold(following, |mut following| async move {
         Ok(following.next().await?.map(|event| (event, following)))
     }))
@@ -52,8 +53,8 @@ impl Following {
                 return Ok(Some(event));
             }
             // The status is read before the events: if the task had ended by then, its last event is among them.
-            let ended = self.store.get(self.task).await?.is_none_or(|task| task.status.has_ended());
-            self.read.extend(self.store.events_after(self.task, self.after, PAGE_SIZE).await?);
+            let ended = self.records.get(self.task).await?.is_none_or(|task| task.status.has_ended());
+            self.read.extend(self.events.events_after(self.task, self.after, PAGE_SIZE).await?);
             if self.read.is_empty() {
                 if ended {
                     return Ok(None);
@@ -66,10 +67,14 @@ impl Following {
 }
 
 /// Waits until the task has ended and returns it.
-pub(crate) async fn wait_for_end(store: &dyn TaskStore, clock: &dyn Clock, id: TaskId) -> Result<Task> {
-    let mut wake_ups = store.subscribe();
+pub(crate) async fn wait_for_end(
+    (records, events): (&dyn TaskRecords, &dyn EventLog),
+    clock: &dyn Clock,
+    id: TaskId,
+) -> Result<Task> {
+    let mut wake_ups = events.subscribe();
     loop {
-        let task = store.get(id).await?.ok_or_else(|| Error::not_found(format!("task {id}")))?;
+        let task = records.get(id).await?.ok_or_else(|| Error::not_found(format!("task {id}")))?;
         if task.status.has_ended() {
             return Ok(task);
         }

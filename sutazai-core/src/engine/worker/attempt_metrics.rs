@@ -18,6 +18,6 @@ pub(crate) fn status(outcome: &Outcome) -> TaskStatus {
         Outcome::Completed(_) => TaskStatus::Completed,
         Outcome::Failed(_) => TaskStatus::Failed,
         Outcome::Cancelled => TaskStatus::Cancelled,
-        Outcome::Retry { .. } | Outcome::Wait { .. } | Outcome::Released => TaskStatus::Pending,
+        Outcome::Retry { .. } | Outcome::Wait(_) | Outcome::Released => TaskStatus::Pending,
     }
 }

@@ -93,7 +93,7 @@ struct Claimer {
 
 /// Claims tasks until the engine closes, then releases those that have not started.
 pub(crate) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<OutcomeRecord>) {
-    let mut wake_ups = shared.parts.store.subscribe();
+    let mut wake_ups = shared.parts.events.subscribe();
     let closing = shared.closing.clone();
     let slots = shared.slots.clone();
     let (capacity_freed, limited) = (shared.capacity_freed.clone(), shared.parts.limits.are_set());
@@ -260,7 +260,7 @@ impl Claimer {
             return;
         }
         let now = clock.now();
-        match guarded("look for expired leases", self.shared.parts.store.reap(now)).await {
+        match guarded("look for expired leases", self.shared.parts.queue.reap(now)).await {
             Ok(0) => {}
             Ok(n) => tracing::warn!(tasks = n, "expired leases reaped"),
             Err(e) => tracing::warn!(error = %e, "reaping expired leases failed"),
@@ -293,8 +293,8 @@ impl Claimer {
             limits: self.shared.parts.limits.clone(),
             after: self.last_claim.owner,
         };
-        let store = self.shared.parts.store.clone();
-        async move { guarded("claim", store.claim(&request)).await }.boxed()
+        let queue = self.shared.parts.queue.clone();
+        async move { guarded("claim", queue.claim(&request)).await }.boxed()
     }
 
     /// Adapts the prefetch to the load: while the store has more than requested, to the number of tasks that the
@@ -371,7 +371,7 @@ impl Claimer {
     /// Reads when something is due next, but no earlier than [`PREFETCH_WINDOW`] from now: a task that is due already
     /// was not claimable just now, and polling at once would spin.
     async fn read_due(&self) -> DateTime<Utc> {
-        let due = guarded("look at the queue", self.shared.parts.store.next_due(&self.agents));
+        let due = guarded("look at the queue", self.shared.parts.queue.next_due(&self.agents));
         let due = due.await.unwrap_or_else(|e| {
             tracing::warn!(error = %e, "reading the next due time failed");
             None

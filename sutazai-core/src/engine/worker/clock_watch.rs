@@ -50,7 +50,7 @@ impl ClockWatch {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use super::*;
     use crate::testing::ManualClock;

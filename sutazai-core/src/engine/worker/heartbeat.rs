@@ -56,7 +56,7 @@ pub(crate) async fn beat(shared: &Shared) -> bool {
     let (until, held_until) = (later(now, lease), begun.saturating_add(lease));
     let renewed = tokio::select! {
         biased;
-        renewed = guarded("renewal of leases", shared.parts.store.renew(&keys, until, now)) => renewed,
+        renewed = guarded("renewal of leases", shared.parts.queue.renew(&keys, until, now)) => renewed,
         () = shared.parts.clock.sleep(response_timeout(lease)) => Err(Error::timeout("the store did not respond")),
     };
     match renewed {

@@ -20,11 +20,12 @@ const MAX_BATCH_SIZE: usize = 1_024;
 
 /// Records outcomes until all senders are dropped.
 pub(crate) async fn run(shared: Arc<Shared>, mut outcomes: mpsc::Receiver<OutcomeRecord>) {
+    // Also after a panic: the heartbeat would otherwise renew leases for ever, and the shutdown wait for it.
+    let _closed = shared.closed.clone().drop_guard();
     let mut batch = Vec::with_capacity(MAX_BATCH_SIZE);
     while outcomes.recv_many(&mut batch, MAX_BATCH_SIZE).await > 0 {
         record(&shared, std::mem::take(&mut batch)).await;
     }
-    shared.closed.cancel();
 }
 
 /// Retries until the store responds, or until all claims of the batch are lost.
@@ -32,7 +33,7 @@ async fn record(shared: &Shared, mut batch: Vec<OutcomeRecord>) {
     // Doubles up to 2 s: outcomes are recorded soon after a short outage, and a struggling database is not flooded.
     let mut pause = Duration::from_millis(50);
     loop {
-        let recording = shared.parts.store.record_outcomes(batch.clone(), shared.parts.clock.now());
+        let recording = shared.parts.queue.record_outcomes(batch.clone(), shared.parts.clock.now());
         match guarded("record of outcomes", recording).await {
             Ok(results) => {
                 batch.iter().zip(results).for_each(|(outcome, result)| recorded(shared, outcome, result));

@@ -54,7 +54,11 @@ impl Reservation {
         if !shared.dispatch.reserve(tasks.len(), capacity) {
             return None;
         }
-        tasks.iter_mut().for_each(|task| task.claim(shared.worker, later(now, shared.parts.lease), now));
+        let lease_until = later(now, shared.parts.lease);
+        for task in tasks.iter_mut() {
+            // They are pending and due, so none is refused.
+            let _ = task.claim(shared.worker, lease_until, now);
+        }
         let tasks: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
         Some(Self { shared: shared.clone(), unsent: tasks.len(), tasks, claimer })
     }
@@ -80,7 +84,7 @@ impl Reservation {
         if !claims.is_empty() {
             let back = |claim: &Claim| OutcomeRecord { claim: claim.key(), outcome: Outcome::Released };
             let finished = claims.iter().map(back).collect();
-            if let Err(e) = shared.parts.store.record_outcomes(finished, shared.parts.clock.now()).await {
+            if let Err(e) = shared.parts.queue.record_outcomes(finished, shared.parts.clock.now()).await {
                 tracing::warn!(error = %e, tasks = claims.len(), "release failed; tasks wait until their leases expire");
             }
         }

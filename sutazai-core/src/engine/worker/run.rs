@@ -12,7 +12,8 @@ use super::heartbeat::time_to_stop;
 use super::in_flight::{CancellationHandle, StopReason};
 use super::retry;
 use crate::domain::{
-    Claim, ClaimKey, NewTask, Outcome, OutcomeRecord, Permission, Step, Task, TaskError, TraceContext, later,
+    Claim, ClaimKey, NewTask, Outcome, OutcomeRecord, Permission, Step, Task, TaskError, TaskId,
+    TraceContext, Wait, later,
 };
 use crate::engine::events::buffer::EventBuffer;
 use crate::engine::shared::Shared;
@@ -105,6 +106,7 @@ fn span_of(task: &Task, place: &TraceContext) -> Span {
 async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) -> Option<OutcomeRecord> {
     let key = claim.key();
     let task = claim.task.clone();
+    let unfinished = unfinished(&claim.children);
     let begun = shared.parts.clock.monotonic();
     let events = Arc::new(EventBuffer::default());
     let result = match stop.reason() {
@@ -120,7 +122,7 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) ->
                     () = events.gathered(shared.parts.clock.as_ref()) => {}
                 }
                 // Outside of the `select!`: cancelling an append could lose its events.
-                events.flush(shared.parts.store.as_ref(), &key).await;
+                events.flush(shared.parts.events.as_ref(), &key).await;
             }
         }
     };
@@ -128,13 +130,14 @@ async fn perform(shared: Arc<Shared>, claim: Claim, stop: CancellationHandle) ->
         tracing::warn!(task = %key.task, attempt = key.attempt, "claim lost; outcome discarded");
         return None;
     }
-    while !events.flush(shared.parts.store.as_ref(), &key).await && shared.in_flight.holds(&key) {
+    while !events.flush(shared.parts.events.as_ref(), &key).await && shared.in_flight.holds(&key) {
         shared.parts.clock.sleep(APPEND_RETRY_INTERVAL).await;
     }
+    let result = result.and_then(|step| checked(&shared, &task, step));
     if let Err(e) = &result {
         Span::current().record("error.type", e.kind().as_str());
     }
-    let outcome = outcome(&shared, &task, stop.reason(), result);
+    let outcome = outcome(&shared, (&task, unfinished), stop.reason(), result);
     let took = shared.parts.clock.monotonic().saturating_sub(begun);
     attempt_metrics::attempted(&task.agent, took);
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -222,23 +225,53 @@ fn joined(key: &ClaimKey, ended: std::result::Result<Result<Step>, tokio::task::
     })
 }
 
-fn outcome(shared: &Shared, task: &Task, stopped: Option<StopReason>, result: Result<Step>) -> Outcome {
+/// Returns the step, unless its result does not fit the output schema of the agent.
+fn checked(shared: &Shared, task: &Task, step: Step) -> Result<Step> {
+    if let Step::Done(result) = &step
+        && let Err(e) = shared.parts.registry.check_result(&task.agent, result)
+    {
+        tracing::error!(error = %e, "result discarded: it does not fit the output schema");
+        return Err(e);
+    }
+    Ok(step)
+}
+
+/// Returns the children that have not ended, each once.
+fn unfinished(children: &[Task]) -> Vec<TaskId> {
+    let mut unfinished = Vec::new();
+    for child in children.iter().filter(|child| !child.status.has_ended()) {
+        if !unfinished.contains(&child.id) {
+            unfinished.push(child.id);
+        }
+    }
+    unfinished
+}
+
+fn outcome(
+    shared: &Shared,
+    (task, unfinished): (&Task, Vec<TaskId>),
+    stopped: Option<StopReason>,
+    result: Result<Step>,
+) -> Outcome {
     match (result, stopped) {
         (Ok(Step::Done(value)), _) => Outcome::Completed(value),
         (_, Some(StopReason::CancelRequested)) => Outcome::Cancelled,
         (_, Some(_)) => Outcome::Released,
-        (Ok(Step::Wait { children, state }), None) => match children_of(shared, task, children) {
-            Ok(children) => Outcome::Wait { children, state },
-            Err(e) => failed(shared, task, &e),
-        },
+        (Ok(Step::Wait { children, state, until }), None) => {
+            if children.is_empty() && unfinished.is_empty() {
+                let e = Error::invalid("children", "expected at least one task to wait for, got none");
+                return failed(shared, task, &e);
+            }
+            match children_of(shared, task, children) {
+                Ok(children) => Outcome::Wait(Wait { unfinished, children, until, state }),
+                Err(e) => failed(shared, task, &e),
+            }
+        }
         (Err(e), None) => failed(shared, task, &e),
     }
 }
 
 fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<Vec<Task>> {
-    if children.is_empty() {
-        return Err(Error::invalid("children", "expected at least one task to wait for, got none"));
-    }
     let registry = &shared.parts.registry;
     // The submitter was checked for these permissions; by now they may have no session or account any more.
     let granted = registry.permissions(&task.agent, &task.payload)?;

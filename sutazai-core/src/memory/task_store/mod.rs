@@ -1,4 +1,4 @@
-//! [`crate::ports::TaskStore`] over std collections: one lock, no durability.
+//! [`TaskStore`](crate::ports::TaskStore) over std collections: one lock, no durability.
 
 mod queue;
 
@@ -12,16 +12,30 @@ use tokio::sync::broadcast;
 use super::outbox::Outbox;
 use super::relay_store::MemoryRelayStore;
 use crate::domain::{
-    AgentMessagePage, Backlog, Claim, ClaimKey, EventLogPage, EventOffset, NewEvent, OutcomeRecord, Pruned,
-    RetentionBatch, Task, TaskEvent, TaskId, TaskPage, TaskQuery, TaskStatistics, UserId,
+    AgentMessage, Backlog, Claim, ClaimKey, EventLogEntry, EventOffset, NewEvent, OutcomeRecord, Page,
+    PageRequest, Pruned, RetentionBatch, Task, TaskEvent, TaskId, TaskQuery, TaskStatistics, TaskSummary,
+    UserId,
 };
 use crate::error::{Error, Result};
-use crate::ports::{Announcer, ClaimRequest, LeaseState, TaskStore, WakeUp};
+use crate::ports::{Announcer, ClaimRequest, EventLog, LeaseState, TaskQueue, TaskRecords, WakeUp};
 
 /// Wake-ups that a subscriber may lag behind before it misses some and has to read everything again.
 const SUBSCRIBER_CAPACITY: usize = 1_024;
 
 /// Tasks in memory, lost when the process ends. For tests, examples, and embedders that need no durability.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use sutazai_core::engine::Engine;
+/// use sutazai_core::memory::MemoryTaskStore;
+///
+/// // The default of a builder; named where the relay of the same tasks is needed too.
+/// let store = Arc::new(MemoryTaskStore::new());
+/// let builder = Engine::builder().task_store(store.clone());
+/// let relays = store.relays();
+/// ```
 #[derive(Debug)]
 pub struct MemoryTaskStore {
     queue: Mutex<Queue>,
@@ -70,7 +84,7 @@ impl Default for MemoryTaskStore {
 }
 
 #[async_trait]
-impl TaskStore for MemoryTaskStore {
+impl TaskQueue for MemoryTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         self.change(|queue| {
             if let Some(id) = queue.taken(&tasks) {
@@ -80,22 +94,6 @@ impl TaskStore for MemoryTaskStore {
             let ids: Vec<TaskId> = tasks.into_iter().map(|task| queue.enqueue(task)).collect();
             Ok(ids.into_iter().filter_map(|id| queue.get(id)).collect())
         })
-    }
-
-    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
-        Ok(self.lock().get(id))
-    }
-
-    async fn list(&self, query: &TaskQuery) -> Result<TaskPage> {
-        Ok(self.lock().list(query))
-    }
-
-    async fn statistics(&self) -> Result<TaskStatistics> {
-        Ok(self.lock().statistics())
-    }
-
-    async fn backlog(&self) -> Result<Backlog> {
-        Ok(self.lock().backlog())
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
@@ -108,7 +106,7 @@ impl TaskStore for MemoryTaskStore {
         lease_until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Vec<LeaseState>> {
-        Ok(self.change(|queue| claims.iter().map(|claim| queue.renew(claim, lease_until, now)).collect()))
+        Ok(self.change(|queue| claims.iter().map(|claim| queue.renew(*claim, lease_until, now)).collect()))
     }
 
     async fn record_outcomes(
@@ -116,12 +114,8 @@ impl TaskStore for MemoryTaskStore {
         finished: Vec<OutcomeRecord>,
         now: DateTime<Utc>,
     ) -> Result<Vec<Result<()>>> {
-        Ok(self.change(|queue| {
-            finished
-                .into_iter()
-                .map(|record| queue.record_outcomes(&record.claim, record.outcome, now))
-                .collect()
-        }))
+        Ok(self
+            .change(|queue| finished.into_iter().map(|record| queue.record_outcome(record, now)).collect()))
     }
 
     async fn reap(&self, now: DateTime<Utc>) -> Result<u64> {
@@ -130,6 +124,33 @@ impl TaskStore for MemoryTaskStore {
 
     async fn next_due(&self, agents: &[String]) -> Result<Option<DateTime<Utc>>> {
         Ok(self.lock().next_due(agents))
+    }
+
+    async fn ahead(&self, task: &Task, now: DateTime<Utc>) -> Result<u32> {
+        Ok(self.lock().ahead(task, now))
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        Ok(self.lock().backlog())
+    }
+}
+
+#[async_trait]
+impl TaskRecords for MemoryTaskStore {
+    async fn get(&self, id: TaskId) -> Result<Option<Task>> {
+        Ok(self.lock().get(id))
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Page<Task, TaskId>> {
+        Ok(self.lock().list(query))
+    }
+
+    async fn summaries(&self, query: &TaskQuery) -> Result<Page<TaskSummary, TaskId>> {
+        Ok(self.lock().summaries(query))
+    }
+
+    async fn statistics(&self, owner: Option<UserId>) -> Result<TaskStatistics> {
+        Ok(self.lock().statistics(owner))
     }
 
     async fn cancel(&self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
@@ -151,7 +172,10 @@ impl TaskStore for MemoryTaskStore {
     async fn prune(&self, look: &RetentionBatch) -> Result<Pruned> {
         Ok(self.change(|queue| queue.prune(look, &self.outbox)))
     }
+}
 
+#[async_trait]
+impl EventLog for MemoryTaskStore {
     async fn append(&self, claim: &ClaimKey, events: Vec<NewEvent>) -> Result<()> {
         self.change(|queue| {
             queue.held(claim)?;
@@ -163,8 +187,8 @@ impl TaskStore for MemoryTaskStore {
         Ok(self.lock().events_after(id, after, limit))
     }
 
-    async fn agent_messages(&self, id: TaskId, after: Option<u64>, limit: u32) -> Result<AgentMessagePage> {
-        Ok(self.lock().agent_messages(id, after, limit))
+    async fn agent_messages(&self, id: TaskId, page: PageRequest<u64>) -> Result<Page<AgentMessage, u64>> {
+        Ok(self.lock().agent_messages(id, page))
     }
 
     async fn event_log_after(
@@ -172,7 +196,7 @@ impl TaskStore for MemoryTaskStore {
         owner: Option<UserId>,
         after: EventOffset,
         limit: u32,
-    ) -> Result<EventLogPage> {
+    ) -> Result<Page<EventLogEntry, EventOffset>> {
         Ok(self.lock().event_log_after(owner, after, limit))
     }
 
@@ -189,15 +213,17 @@ impl TaskStore for MemoryTaskStore {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use super::*;
+    use crate::ports::TaskStore;
+    use crate::testing::{event_log, task_queue, task_records};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn conforms() {
-        crate::testing::task_store::run_all(|| async {
-            Arc::new(MemoryTaskStore::new()) as Arc<dyn TaskStore>
-        })
-        .await;
+        let make = || async { Arc::new(MemoryTaskStore::new()) as Arc<dyn TaskStore> };
+        task_queue::run_all(make).await;
+        task_records::run_all(make).await;
+        event_log::run_all(make).await;
     }
 }

@@ -51,6 +51,42 @@ pub async fn last_admin_cannot_be_removed<S: IdentityStore + ?Sized>(store: Arc<
     store.change_user(last, &UserChange::Role(UserRole::Admin), at(2)).await.unwrap();
 }
 
+/// `create_first_admin` stores an admin if there is none, also under concurrent calls; otherwise it is `Conflict` without
+/// a field, and changes nothing.
+pub async fn create_first_admin_succeeds_once<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let admin = |name: &str| User { role: UserRole::Admin, ..user_named(name) };
+    store.create_user(&user_named("ada")).await.unwrap();
+    assert!(!store.has_admin().await.unwrap());
+    // With an email of its own: which of two taken columns a database reports is not specified.
+    let same_name = User { email: "other@example.org".into(), ..admin("ADA") };
+    let taken = store.create_first_admin(&same_name).await.unwrap_err();
+    assert_eq!((taken.kind(), taken.field()), (ErrorKind::Conflict, Some("username")));
+    assert!(!store.has_admin().await.unwrap(), "a refused admin was kept");
+
+    let admins: Vec<User> = (0..8).map(|n| admin(&format!("admin_{n}"))).collect();
+    let calls = admins.iter().cloned().map(|admin| {
+        let store = store.clone();
+        tokio::spawn(async move { store.create_first_admin(&admin).await })
+    });
+    let outcomes: Vec<Result<()>> = join_all(calls).await.into_iter().map(|call| call.unwrap()).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+    let mut found = Vec::new();
+    for (admin, outcome) in admins.iter().zip(outcomes) {
+        match outcome {
+            Ok(()) => found.extend(store.user(admin.id).await.unwrap()),
+            Err(e) => {
+                assert_eq!((e.kind(), e.field()), (ErrorKind::Conflict, None), "{e}");
+                assert_eq!(store.user(admin.id).await.unwrap(), None);
+            }
+        }
+    }
+    assert!(store.has_admin().await.unwrap());
+    let late = store.create_first_admin(&admin("late")).await.unwrap_err();
+    assert_eq!((late.kind(), late.field()), (ErrorKind::Conflict, None));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].role, UserRole::Admin);
+}
+
 /// `delete_user` removes a user with their sessions and the invitations that they created, and nobody else's; an
 /// unknown one is `NotFound`.
 pub async fn delete_user_removes_what_is_theirs<S: IdentityStore + ?Sized>(store: Arc<S>) {

@@ -2,20 +2,23 @@
 
 mod accounts;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
 use crate::domain::{
-    Session, SessionId, Successor, User, UserChange, UserCounts, UserId, UserQuery, UserRole,
+    PageLimit, PageRequest, Session, SessionId, Successor, User, UserChange, UserCounts, UserId, UserQuery,
+    UserRole,
 };
 use crate::error::ErrorKind;
 use crate::ports::IdentityStore;
 
 pub use accounts::{
-    delete_user_removes_what_is_theirs, invitation_is_valid_once, invitations_are_bounded,
-    last_admin_cannot_be_removed, oldest_sessions_are_revoked, spent_token_tells_exchanged_hashes,
+    create_first_admin_succeeds_once, delete_user_removes_what_is_theirs, invitation_is_valid_once,
+    invitations_are_bounded, last_admin_cannot_be_removed, oldest_sessions_are_revoked,
+    spent_token_tells_exchanged_hashes,
 };
 
 /// Runs every check of the contract, each against a store of its own.
@@ -28,8 +31,10 @@ where
     second_user_of_the_same_name_is_a_conflict(make().await).await;
     record_login_sets_nothing_else(make().await).await;
     users_is_newest_first_and_finds_text(make().await).await;
+    usernames_gives_known_users(make().await).await;
     change_user_ends_what_may_not_outlive_it(make().await).await;
     last_admin_cannot_be_removed(make().await).await;
+    create_first_admin_succeeds_once(make().await).await;
     delete_user_removes_what_is_theirs(make().await).await;
     invitation_is_valid_once(make().await).await;
     invitations_are_bounded(make().await).await;
@@ -117,7 +122,7 @@ pub async fn users_is_newest_first_and_finds_text<S: IdentityStore + ?Sized>(sto
     }
     let newest_first: Vec<UserId> = all.iter().rev().map(|user| user.id).collect();
     let find = async |search: &str| {
-        let query = UserQuery { search: Some(search.into()), limit: 100, ..UserQuery::default() };
+        let query = UserQuery { search: Some(search.into()), page: PageLimit::MAX.into() };
         let page = store.users(&query).await.unwrap();
         assert_eq!(page.next, None);
         page.items.iter().map(|user| user.id).collect::<Vec<_>>()
@@ -130,7 +135,7 @@ pub async fn users_is_newest_first_and_finds_text<S: IdentityStore + ?Sized>(sto
     for nothing in ["user%", "user__", "nobody", "' OR 1=1 --"] {
         assert_eq!(find(nothing).await, [], "{nothing}");
     }
-    let mut query = UserQuery { limit: 3, ..UserQuery::default() };
+    let mut query = UserQuery { search: None, page: PageRequest::new(None, 3).unwrap() };
     let mut seen = Vec::new();
     loop {
         let page = store.users(&query).await.unwrap();
@@ -139,12 +144,24 @@ pub async fn users_is_newest_first_and_finds_text<S: IdentityStore + ?Sized>(sto
             .create_user(&user(&format!("late{}", seen.len()), &format!("{}@x.org", seen.len())))
             .await
             .unwrap();
-        match page.next {
-            Some(next) => query.before = Some(next),
-            None => break,
+        query.page.cursor = page.next;
+        if page.next.is_none() {
+            break;
         }
     }
     assert_eq!(seen, newest_first);
+}
+
+/// `usernames` returns the usernames of those of the given users that exist.
+pub async fn usernames_gives_known_users<S: IdentityStore + ?Sized>(store: Arc<S>) {
+    let [ada, eve, bob] = ["ada", "Eve", "bob"].map(user_named);
+    for user in [&ada, &eve, &bob] {
+        store.create_user(user).await.unwrap();
+    }
+    let found = store.usernames(&[eve.id, UserId::new(), ada.id, eve.id]).await.unwrap();
+    let expected = [(ada.id, "ada".to_owned()), (eve.id, "Eve".to_owned())];
+    assert_eq!(found, expected.into_iter().collect());
+    assert_eq!(store.usernames(&[]).await.unwrap(), HashMap::new());
 }
 
 /// `change_user` sets what the change names and revokes the sessions that may not survive it in the same step; an
@@ -157,7 +174,7 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
     let theirs = session(eve.id);
     store.create_session(&theirs).await.unwrap();
     let mut open = Vec::new();
-    for step in 0..5 {
+    for step in 0..6 {
         if !ada.disabled {
             for _ in 0..2 {
                 let session = session(ada.id);
@@ -169,7 +186,11 @@ pub async fn change_user_ends_what_may_not_outlive_it<S: IdentityStore + ?Sized>
             0 => {
                 ada.password_hash = "$argon2id$another".into();
                 let keep = open[1];
-                (UserChange::Password { hash: ada.password_hash.clone(), keep }, vec![keep])
+                (UserChange::Password { hash: ada.password_hash.clone(), keep: Some(keep) }, vec![keep])
+            }
+            4 => {
+                ada.password_hash = "$argon2id$new".into();
+                (UserChange::Password { hash: ada.password_hash.clone(), keep: None }, vec![])
             }
             1 => {
                 ada.role = UserRole::Admin;

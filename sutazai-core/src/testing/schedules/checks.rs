@@ -2,6 +2,7 @@
 
 use super::model::{Entry, Told};
 use super::{Check, World};
+use crate::domain::task::lifecycle::TRANSITIONS;
 use crate::domain::{EventKind, Task, TaskEvent, TaskStatus};
 
 impl World {
@@ -38,7 +39,7 @@ pub fn check_history(task: &Task, events: &[TaskEvent]) -> Result<(), String> {
         match (&event.kind, before) {
             (EventKind::Status { status: TaskStatus::Pending, attempt: 0, .. }, None) => {}
             (EventKind::Status { status, attempt, .. }, Some(from)) => {
-                if !TaskStatus::may_become(from, *status) {
+                if !TRANSITIONS.contains(&(from, *status)) {
                     return Err(format!("it went from {from} to {status}"));
                 }
                 attempts += u32::from(*status == TaskStatus::Processing);
@@ -87,8 +88,9 @@ fn same(entry: &Entry, got: Task) -> Check {
         .iter()
         .map(|event| match &event.kind {
             EventKind::Status { status, attempt, .. } => Told::Status(*status, *attempt),
-            EventKind::Text { text } => Told::Text(text.clone()),
+            EventKind::Text { text, .. } => Told::Text(text.clone()),
             EventKind::Progress { message, .. } => Told::Text(message.clone()),
+            EventKind::Findings { findings } => Told::Text(format!("{findings:?}")),
         })
         .collect();
     if events == entry.events {

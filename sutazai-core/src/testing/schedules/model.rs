@@ -1,10 +1,13 @@
-//! Reference model of a task store, as simple as possible: every call scans all tasks.
+//! Reference model of a task store, as simple as possible: every call scans all tasks, and the life cycle in
+//! [`lifecycle`] decides what a command does. A store that has statements of its own is compared with it step by step.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{ClaimKey, Outcome, Task, TaskEvent, TaskId, TaskStatus, UserId};
+use crate::domain::task::lifecycle::{self, Command, Transition};
+use crate::domain::{ClaimKey, EventKind, OutcomeRecord, Task, TaskEvent, TaskId, TaskStatus, UserId, Wait};
+use crate::error::Result;
 use crate::ports::{ClaimRequest, LeaseState};
 
 /// An event as the model predicts it.
@@ -50,11 +53,10 @@ impl Model {
         }
         self.count += 1;
         let (id, number) = (task.id, self.count);
-        let events = vec![Told::Status(TaskStatus::Pending, 0)];
-        let entry =
-            Entry { number, task, events, seen: Vec::new(), children: Vec::new(), open: BTreeSet::new() };
-        self.entries.insert(id, entry);
-        touched.insert(id);
+        let (transition, at) = (lifecycle::enqueued(&task), task.created_at);
+        let (events, seen, children, open) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
+        self.entries.insert(id, Entry { number, task, events, seen, children, open });
+        self.follow(id, transition, at, touched);
         id
     }
 
@@ -77,14 +79,12 @@ impl Model {
             let before = taken.len();
             for owner in &owners {
                 let next = self.next_of(*owner, request).filter(|_| taken.len() < request.limit as usize);
-                let Some(entry) = next.and_then(|id| self.entries.get_mut(&id)) else { continue };
-                entry.task.attempt += 1;
-                entry.task.worker = Some(request.worker);
-                entry.task.lease_until = Some(request.now + request.lease);
-                entry.task.started_at = Some(request.now);
-                let id = entry.task.id;
-                taken.push(id);
-                self.enter(id, TaskStatus::Processing, request.now, touched);
+                let Some(id) = next else { continue };
+                let claim =
+                    Command::Claim { worker: request.worker, lease_until: request.now + request.lease };
+                if self.apply(id, claim, request.now, touched).is_ok() {
+                    taken.push(id);
+                }
             }
             if taken.len() == before {
                 return taken;
@@ -103,8 +103,8 @@ impl Model {
         let due = self
             .entries
             .values()
-            .filter(|entry| entry.task.status == TaskStatus::Pending && entry.open.is_empty())
             .map(|entry| &entry.task)
+            .filter(|task| task.status == TaskStatus::Pending && task.waiting_for == 0)
             .filter(|task| task.owner == owner && task.run_at <= request.now)
             .filter(|task| request.agents.contains(&task.agent))
             .filter(|_| limits.per_owner.is_none_or(|most| of_owner < most))
@@ -119,73 +119,56 @@ impl Model {
 
     /// Returns the task under this claim if the claim is valid.
     pub(super) fn held(&mut self, claim: &ClaimKey) -> Option<&mut Entry> {
-        self.entries.get_mut(&claim.task).filter(|entry| {
-            let task = &entry.task;
-            (task.status, task.attempt, task.worker)
-                == (TaskStatus::Processing, claim.attempt, Some(claim.worker))
-        })
+        self.entries.get_mut(&claim.task).filter(|entry| lifecycle::holds(&entry.task, claim))
     }
 
     pub(super) fn renew(
         &mut self,
-        claim: &ClaimKey,
-        until: DateTime<Utc>,
+        claim: ClaimKey,
+        (until, now): (DateTime<Utc>, DateTime<Utc>),
         touched: &mut Touched,
     ) -> LeaseState {
-        let Some(entry) = self.held(claim) else { return LeaseState::Lost };
-        entry.task.lease_until = Some(until);
-        touched.insert(claim.task);
-        if entry.task.cancel_requested { LeaseState::CancelRequested } else { LeaseState::Held }
+        if !self
+            .apply(claim.task, Command::Renew { claim, lease_until: until }, now, touched)
+            .is_ok_and(|known| known)
+        {
+            return LeaseState::Lost;
+        }
+        match self.held(&claim) {
+            Some(entry) if entry.task.cancel_requested => LeaseState::CancelRequested,
+            _ => LeaseState::Held,
+        }
     }
 
     /// Returns whether the outcome is recorded.
-    pub(super) fn record_outcomes(
+    pub(super) fn record_outcome(
         &mut self,
-        claim: &ClaimKey,
-        outcome: Outcome,
+        record: OutcomeRecord,
         now: DateTime<Utc>,
         touched: &mut Touched,
     ) -> bool {
-        let Some(entry) = self.held(claim) else { return false };
-        let task = &mut entry.task;
-        let stop = task.cancel_requested;
-        let status = match outcome {
-            Outcome::Completed(result) => {
-                task.result = Some(result);
-                TaskStatus::Completed
-            }
-            Outcome::Failed(_) => {
-                task.failures += 1;
-                TaskStatus::Failed
-            }
-            Outcome::Cancelled => TaskStatus::Cancelled,
-            Outcome::Retry { .. } | Outcome::Released | Outcome::Wait { .. } if stop => TaskStatus::Cancelled,
-            Outcome::Retry { at, .. } => {
-                (task.failures, task.run_at) = (task.failures + 1, at);
-                TaskStatus::Pending
-            }
-            Outcome::Released => TaskStatus::Pending,
-            Outcome::Wait { children, state } => {
-                task.state = Some(state);
-                self.wait(claim.task, children, touched);
-                TaskStatus::Pending
-            }
-        };
-        self.enter(claim.task, status, now, touched);
-        true
+        self.apply(record.claim.task, Command::Record(record), now, touched).is_ok_and(|known| known)
     }
 
-    fn wait(&mut self, parent: TaskId, children: Vec<Task>, touched: &mut Touched) {
-        let children: Vec<TaskId> = children
-            .into_iter()
-            .map(|child| self.enqueue(Task { parent: Some(parent), ..child }, touched))
-            .collect();
-        let open =
-            children.iter().copied().filter(|child| !self.entries[child].task.status.has_ended()).collect();
+    fn wait(&mut self, parent: TaskId, wait: Wait, now: DateTime<Utc>, touched: &mut Touched) {
+        let requested: Vec<TaskId> =
+            wait.children.into_iter().map(|child| self.enqueue(child, touched)).collect();
+        let carried = wait.unfinished.into_iter().filter(|child| !requested.contains(child));
+        let children: Vec<TaskId> = carried.chain(requested.iter().copied()).collect();
+        let has_ended = |id: &TaskId| self.entries.get(id).is_none_or(|entry| entry.task.status.has_ended());
+        let (ended, open): (BTreeSet<TaskId>, BTreeSet<TaskId>) =
+            children.iter().copied().partition(has_ended);
+        let command = Command::AwaitChildren {
+            until: wait.until,
+            unfinished: open.len() as u32,
+            ended: ended.len() as u32,
+        };
+        let exists = |id: &TaskId| self.entries.contains_key(id);
+        let children = children.into_iter().filter(exists).collect();
         if let Some(entry) = self.entries.get_mut(&parent) {
             (entry.children, entry.open) = (children, open);
-            entry.task.waiting_for = entry.open.len() as u32;
         }
+        let _ = self.apply(parent, command, now, touched);
     }
 
     /// Returns how many leases must have expired.
@@ -199,48 +182,25 @@ impl Model {
             .collect();
         lost.sort_unstable();
         for (_, id) in &lost {
-            let Some(entry) = self.entries.get_mut(id) else { continue };
-            entry.task.failures += 1;
-            let status = if entry.task.cancel_requested {
-                TaskStatus::Cancelled
-            } else if entry.task.failures >= entry.task.max_attempts {
-                TaskStatus::Failed
-            } else {
-                TaskStatus::Pending
-            };
-            self.enter(*id, status, now, touched);
+            let _ = self.apply(*id, Command::Reap, now, touched);
         }
         lost.len() as u64
     }
 
     /// Returns whether the task could be cancelled.
     pub(super) fn cancel(&mut self, id: TaskId, now: DateTime<Utc>, touched: &mut Touched) -> bool {
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        match entry.task.status {
-            TaskStatus::Pending => self.enter(id, TaskStatus::Cancelled, now, touched),
-            TaskStatus::Processing => entry.task.cancel_requested = true,
-            TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => return false,
-        }
-        touched.insert(id);
-        true
+        self.apply(id, Command::Cancel, now, touched).is_ok_and(|known| known)
     }
 
     /// Returns whether the task could be retried.
     pub(super) fn retry(&mut self, id: TaskId, now: DateTime<Utc>, touched: &mut Touched) -> bool {
-        let failed = |entry: &&Entry| entry.task.status == TaskStatus::Failed;
-        let Some(entry) = self.entries.get(&id).filter(failed) else { return false };
-        if self.active_with_key_of(&entry.task).is_some() {
-            return false;
-        }
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        (entry.task.failures, entry.task.run_at, entry.task.finished_at) = (0, now, None);
-        self.enter(id, TaskStatus::Pending, now, touched);
-        true
+        let active = self.entries.get(&id).and_then(|entry| self.active_with_key_of(&entry.task));
+        active.is_none() && self.apply(id, Command::RetryByHand, now, touched).is_ok_and(|known| known)
     }
 
     /// Returns whether the task could be deleted.
     pub(super) fn delete(&mut self, id: TaskId) -> bool {
-        let ended = self.entries.get(&id).is_some_and(|entry| entry.task.status.has_ended());
+        let ended = self.entries.get(&id).is_some_and(|entry| lifecycle::check_deletion(&entry.task).is_ok());
         if ended {
             self.entries.remove(&id);
             self.keys.retain(|_, known| *known != id);
@@ -252,31 +212,49 @@ impl Model {
         ended
     }
 
-    fn enter(&mut self, id: TaskId, status: TaskStatus, now: DateTime<Utc>, touched: &mut Touched) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        entry.task.status = status;
-        entry.events.push(Told::Status(status, entry.task.attempt));
+    /// Applies a command to a task, with everything that follows from it; returns whether there is such a task.
+    fn apply(
+        &mut self,
+        id: TaskId,
+        command: Command,
+        now: DateTime<Utc>,
+        touched: &mut Touched,
+    ) -> Result<bool> {
+        let Some(entry) = self.entries.get_mut(&id) else { return Ok(false) };
+        let transition = lifecycle::apply(&mut entry.task, command, now)?;
+        self.follow(id, transition, now, touched);
+        Ok(true)
+    }
+
+    fn follow(&mut self, id: TaskId, transition: Transition, now: DateTime<Utc>, touched: &mut Touched) {
         touched.insert(id);
-        if status != TaskStatus::Processing {
-            (entry.task.worker, entry.task.lease_until) = (None, None);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if let Some(EventKind::Status { status, attempt, .. }) = transition.event {
+            entry.events.push(Told::Status(status, attempt));
         }
-        if !status.has_ended() {
-            return;
+        if let Some(wait) = transition.wait {
+            self.wait(id, wait, now, touched);
         }
-        entry.task.finished_at = Some(now);
-        entry.task.cancel_requested = false;
-        entry.task.waiting_for = 0;
+        if transition.ended {
+            self.settle(id, now, touched);
+        }
+    }
+
+    /// Commands the parents and the children of a task that has ended.
+    fn settle(&mut self, id: TaskId, now: DateTime<Utc>, touched: &mut Touched) {
+        let parents: Vec<TaskId> = self
+            .entries
+            .iter_mut()
+            .filter_map(|(parent, entry)| entry.open.remove(&id).then_some(*parent))
+            .collect();
+        for parent in parents {
+            let _ = self.apply(parent, Command::ChildEnded, now, touched);
+        }
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.open.clear();
-        let children = entry.children.clone();
-        for (parent, entry) in &mut self.entries {
-            if entry.open.remove(&id) {
-                entry.task.waiting_for -= 1;
-                touched.insert(*parent);
-            }
-        }
-        for child in children {
+        for child in entry.children.clone() {
             if self.entries.get(&child).is_some_and(|entry| entry.task.parent == Some(id)) {
-                self.cancel(child, now, touched);
+                let _ = self.apply(child, Command::Cancel, now, touched);
             }
         }
     }

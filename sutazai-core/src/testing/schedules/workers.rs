@@ -3,6 +3,8 @@
 //! A worker that never renews a claim was paused beyond its lease; a forgotten claim is a crash after the claim; an
 //! outcome that is kept after sending is one whose acknowledgment was lost.
 
+use std::collections::BTreeSet;
+
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use serde_json::json;
@@ -12,7 +14,8 @@ use super::model::Told;
 use super::users::DEEPEST;
 use super::{AGENTS, Check, LEASE, World};
 use crate::domain::{
-    Claim, EventKind, InstanceId, NewEvent, Outcome, OutcomeRecord, Task, TaskError, TaskId, UserId,
+    Claim, EventKind, InstanceId, NewEvent, Outcome, OutcomeRecord, TaskError, TaskId, UserId, Wait,
+    WaitUntil,
 };
 use crate::error::ErrorKind;
 use crate::ports::{ClaimRequest, LeaseState, TaskStore, WakeUp};
@@ -102,7 +105,7 @@ impl World {
         let now = self.now();
         let until = now + LEASE;
         let expected: Vec<LeaseState> =
-            keys.iter().map(|key| self.model.renew(key, until, &mut self.touched)).collect();
+            keys.iter().map(|key| self.model.renew(*key, (until, now), &mut self.touched)).collect();
         self.tell(format!("worker {worker} renews {expected:?}"));
         match self.store.renew(&keys, until, now).await {
             Ok(states) if states == expected => {}
@@ -122,8 +125,7 @@ impl World {
         let now = self.now();
         let texts: Vec<String> =
             (0..self.rng.random_range(1..4)).map(|_| self.rng.random::<u32>().to_string()).collect();
-        let events =
-            texts.iter().map(|text| NewEvent { at: now, kind: EventKind::Text { text: text.clone() } });
+        let events = texts.iter().map(|text| NewEvent { at: now, kind: EventKind::text(text) });
         let events: Vec<NewEvent> = events.collect();
         let expected =
             self.model.held(&key).map(|entry| entry.events.extend(texts.into_iter().map(Told::Text)));
@@ -144,16 +146,17 @@ impl World {
         let (mut batch, mut expected) = (Vec::new(), Vec::new());
         let now = self.now();
         for Job { claim, sent } in jobs {
-            let outcome = sent.unwrap_or_else(|| self.draw_outcome(&claim.task));
+            let outcome = sent.unwrap_or_else(|| self.draw_outcome(&claim));
             let key = claim.key();
             for _ in 0..=u32::from(self.one_in(20)) {
-                expected.push(self.model.record_outcomes(&key, outcome.clone(), now, &mut self.touched));
+                let record = OutcomeRecord { claim: key, outcome: outcome.clone() };
+                expected.push(self.model.record_outcome(record.clone(), now, &mut self.touched));
                 let (number, recorded) = (self.number(key.task), expected.last() == Some(&true));
                 self.tell(format!(
                     "worker {worker} finishes {number}.{}: {outcome:.0?} {recorded}",
                     key.attempt
                 ));
-                batch.push(OutcomeRecord { claim: key, outcome: outcome.clone() });
+                batch.push(record);
             }
             if !self.resting && self.one_in(6) {
                 self.tell("  and hears no acknowledgement");
@@ -173,7 +176,8 @@ impl World {
     }
 
     /// Draws the outcome of an attempt by the rules of real workers: no retry after the last attempt.
-    fn draw_outcome(&mut self, task: &Task) -> Outcome {
+    fn draw_outcome(&mut self, claim: &Claim) -> Outcome {
+        let task = &claim.task;
         let error = TaskError { kind: ErrorKind::Unavailable, message: "drawn".into() };
         let depth = task.payload["depth"].as_u64().unwrap_or(DEEPEST);
         match self.rng.random_range(0..12) {
@@ -185,8 +189,14 @@ impl World {
             3 if !self.resting => Outcome::Released,
             4 => Outcome::Cancelled,
             5..=8 if depth < DEEPEST && self.has_room() => {
-                let children = (0..self.rng.random_range(1..4)).map(|_| self.draw_task(depth + 1)).collect();
-                Outcome::Wait { children, state: json!(self.rng.random::<u32>()) }
+                let open = claim.children.iter().filter(|child| !child.status.has_ended());
+                let unfinished: BTreeSet<TaskId> = open.map(|child| child.id).collect();
+                let few = u32::from(unfinished.is_empty());
+                let children =
+                    (0..self.rng.random_range(few..4)).map(|_| self.draw_task(depth + 1)).collect();
+                let until = if self.rng.random() { WaitUntil::Any } else { WaitUntil::All };
+                let state = json!(self.rng.random::<u32>());
+                Outcome::Wait(Wait { unfinished: unfinished.into_iter().collect(), children, until, state })
             }
             _ => Outcome::Completed(json!(self.rng.random::<u32>())),
         }

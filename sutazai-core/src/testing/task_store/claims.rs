@@ -199,9 +199,9 @@ pub async fn task_can_be_added_as_claimed(store: Arc<dyn TaskStore>) {
     let worker = InstanceId::new();
     let key = Some("once".to_owned());
     let mut held = Task { owner: Some(UserId::new()), idempotency_key: key.clone(), ..task() };
-    held.claim(worker, at(LEASE + 1), at(1));
+    held.claim(worker, at(LEASE + 1), at(1)).unwrap();
     let (mut beside, pending) = (task(), task());
-    beside.claim(worker, at(LEASE + 1), at(1));
+    beside.claim(worker, at(LEASE + 1), at(1)).unwrap();
     let stored = store.enqueue(vec![held.clone(), pending.clone(), beside.clone()]).await.unwrap();
     assert_eq!(stored, [held.clone(), pending.clone(), beside.clone()]);
     assert_eq!(read(&*store, held.id).await, held);
@@ -220,7 +220,7 @@ pub async fn task_can_be_added_as_claimed(store: Arc<dyn TaskStore>) {
 
     // The idempotency key returns the first task, even to another worker that would claim it.
     let mut again = Task { owner: held.owner, idempotency_key: key, ..task() };
-    again.claim(InstanceId::new(), at(LEASE + 2), at(2));
+    again.claim(InstanceId::new(), at(LEASE + 2), at(2)).unwrap();
     assert_eq!(store.enqueue(vec![again]).await.unwrap(), [held.clone()]);
 
     let claim = ClaimKey { task: held.id, attempt: 1, worker };

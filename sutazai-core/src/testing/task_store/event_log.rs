@@ -7,20 +7,20 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::stage::{at, claim, claimed, enqueue, events, record_outcomes, task, task_with};
-use crate::domain::{EventKind, EventLogEntry, EventLogPage, EventOffset, NewEvent, Outcome, TaskId, UserId};
+use crate::domain::{EventKind, EventLogEntry, EventOffset, NewEvent, Outcome, Page, TaskId, UserId};
 use crate::ports::{Clock, SystemClock, TaskStore};
 use crate::testing::real_time;
 
 const START: EventOffset = EventOffset(0);
 
 fn text(text: String) -> Vec<NewEvent> {
-    vec![NewEvent { at: at(2), kind: EventKind::Text { text } }]
+    vec![NewEvent { at: at(2), kind: EventKind::text(text) }]
 }
 
 /// The event log contains every event once, of one owner or of all, in an order in which no event appears
 /// before a position that was already returned, however many write.
 pub async fn event_log_contains_each_event_once(store: Arc<dyn TaskStore>) {
-    assert_eq!(store.event_log_after(None, START, 10).await.unwrap(), EventLogPage::default());
+    assert_eq!(store.event_log_after(None, START, 10).await.unwrap(), Page::default());
     let (ada, eve) = (UserId::new(), UserId::new());
     let mut order: Vec<(TaskId, u64)> = Vec::new();
     let mut ids = Vec::new();
@@ -48,11 +48,11 @@ pub async fn event_log_contains_each_event_once(store: Arc<dyn TaskStore>) {
         assert_eq!(read_on(&*store, Some(owner), START, 3, own.len()).await, own);
         assert_eq!(store.event_log_after(Some(owner), own[1].position, 1).await.unwrap().items, own[2..3]);
     }
-    assert_eq!(store.event_log_after(Some(UserId::new()), START, 9).await.unwrap(), EventLogPage::default());
+    assert_eq!(store.event_log_after(Some(UserId::new()), START, 9).await.unwrap(), Page::default());
 
     let end = store.event_log_end().await.unwrap();
     assert!(all.iter().all(|entry| entry.position <= end));
-    assert_eq!(store.event_log_after(None, end, 9).await.unwrap(), EventLogPage::default());
+    assert_eq!(store.event_log_after(None, end, 9).await.unwrap(), Page::default());
     store.delete(ids[2].0).await.unwrap();
     assert!(
         store.event_log_end().await.unwrap() >= end,
@@ -61,7 +61,7 @@ pub async fn event_log_contains_each_event_once(store: Arc<dyn TaskStore>) {
     let left: Vec<_> = all.iter().filter(|entry| entry.event.task_id != ids[2].0).cloned().collect();
     assert_eq!(
         store.event_log_after(None, START, 100).await.unwrap(),
-        EventLogPage { items: left.clone(), more: false }
+        Page { items: left.clone(), next: None }
     );
     let next = enqueue(&*store, task()).await;
     assert_eq!(places(&read_on(&*store, None, end, 9, 1).await), [(next, 1)], "its place was taken before");
@@ -102,9 +102,9 @@ pub async fn pages_of_events_end_before_they_are_large(store: Arc<dyn TaskStore>
         let (mut after, mut pages) = (START, Vec::new());
         loop {
             let page = store.event_log_after(owner, after, 100).await.unwrap();
-            pages.push((page.items.len(), page.more));
+            pages.push((page.items.len(), page.next.is_some()));
             after = page.items.last().map_or(after, |entry| entry.position);
-            if !page.more {
+            if page.next.is_none() {
                 break;
             }
         }
@@ -164,7 +164,7 @@ pub(in crate::testing) async fn read_on(
         while read.len() < count {
             let page = store.event_log_after(owner, after, limit).await.unwrap();
             assert!(page.items.len() <= limit as usize, "a page longer than its limit");
-            assert!(!page.more || !page.items.is_empty(), "an empty page with another after it");
+            assert!(page.next.is_none() || !page.items.is_empty(), "an empty page with another after it");
             if page.items.is_empty() {
                 SystemClock.sleep(Duration::from_millis(2)).await;
             }
@@ -177,6 +177,6 @@ pub(in crate::testing) async fn read_on(
         }
     };
     real_time::within(Duration::from_secs(20), reading).await.expect("an event was missed");
-    assert_eq!(store.event_log_after(owner, after, limit).await.unwrap(), EventLogPage::default());
+    assert_eq!(store.event_log_after(owner, after, limit).await.unwrap(), Page::default());
     read
 }

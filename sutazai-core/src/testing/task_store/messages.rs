@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::stage::{LEASE, at, claim, claimed, error, record_outcomes, task, task_with};
 use crate::domain::{
-    AgentMessage, AgentMessageContent, Claim, Heartbeat, Outcome, RetentionBatch, Task, TaskError, TaskId,
+    AgentMessage, AgentMessageContent, Claim, Heartbeat, Outcome, PageLimit, PageRequest, RetentionBatch,
+    Task, TaskError, TaskId,
 };
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
@@ -33,7 +34,7 @@ pub async fn pages_of_agent_messages_end_before_they_are_large(store: Arc<dyn Ta
     record_outcomes(store, &held, wait(children.clone()), 1).await.unwrap();
     let (mut after, mut sizes, mut found) = (None, Vec::new(), Vec::new());
     loop {
-        let page = store.agent_messages(parent, after, 100).await.unwrap();
+        let page = store.agent_messages(parent, PageRequest::new(after, 100).unwrap()).await.unwrap();
         sizes.push(page.items.len());
         found.extend(page.items.into_iter().map(|message| message.content));
         after = page.next;
@@ -153,7 +154,7 @@ async fn pages_and_removal(store: &dyn TaskStore) {
     assert_eq!(whole.len(), 7);
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = store.agent_messages(parent, after, 3).await.unwrap();
+        let page = store.agent_messages(parent, PageRequest::new(after, 3).unwrap()).await.unwrap();
         assert!((1..=3).contains(&page.items.len()));
         seen.extend(page.items);
         match page.next {
@@ -162,9 +163,10 @@ async fn pages_and_removal(store: &dyn TaskStore) {
         }
     }
     assert_eq!(seen, whole);
-    let exactly = store.agent_messages(parent, None, 7).await.unwrap();
+    let exactly = store.agent_messages(parent, PageRequest::new(None, 7).unwrap()).await.unwrap();
     assert_eq!((exactly.items.len(), exactly.next), (7, None), "a full page at the end is the last");
-    assert_eq!(store.agent_messages(parent, Some(u64::MAX), 3).await.unwrap().items, []);
+    let beyond = PageRequest::new(Some(u64::MAX), 3).unwrap();
+    assert_eq!(store.agent_messages(parent, beyond).await.unwrap().items, []);
     assert_eq!(all(store, TaskId::new()).await, []);
 
     for _ in &children {
@@ -191,7 +193,7 @@ async fn pages_and_removal(store: &dyn TaskStore) {
 }
 
 async fn all(store: &dyn TaskStore, id: TaskId) -> Vec<AgentMessage> {
-    let page = store.agent_messages(id, None, 100).await.unwrap();
+    let page = store.agent_messages(id, PageLimit::MAX.into()).await.unwrap();
     assert_eq!(page.next, None);
     page.items
 }
@@ -205,5 +207,5 @@ fn ask(payload: &Value) -> AgentMessageContent {
 }
 
 fn wait(children: Vec<Task>) -> Outcome {
-    Outcome::Wait { children, state: json!({}) }
+    Outcome::wait_for_all(children, json!({}))
 }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::stage::{at, claim, due, enqueue, read, record_outcomes, task, task_with};
-use crate::domain::{EventOffset, InstanceId, Outcome, Task, TaskQuery, UserId};
+use crate::domain::{EventOffset, InstanceId, Outcome, PageRequest, Task, TaskQuery, UserId};
 use crate::error::ErrorKind;
 use crate::ports::{LeaseState, TaskStore};
 
@@ -44,7 +44,7 @@ pub async fn pending_tasks_of_an_owner_are_limited(store: Arc<dyn TaskStore>) {
     store.enqueue_within(nobodys, Some(20)).await.unwrap();
     // A running task does not count as waiting.
     let mut held = task_with(|_| {}, ada);
-    held.claim(InstanceId::new(), at(30), at(0));
+    held.claim(InstanceId::new(), at(30), at(0)).unwrap();
     store.enqueue_within(vec![held], Some(20)).await.unwrap();
     assert_eq!(due(&*store, 1).await.len(), 60);
     store.enqueue_within(vec![task_with(|_| {}, ada)], Some(20)).await.unwrap();
@@ -63,7 +63,7 @@ pub async fn delete_all_removes_what_is_one_owners(store: Arc<dyn TaskStore>) {
     };
     let child = Task { owner: ada, ..task() };
     let children = vec![child.clone()];
-    record_outcomes(&*store, &parent, Outcome::Wait { children, state: json!({}) }, 1).await.unwrap();
+    record_outcomes(&*store, &parent, Outcome::wait_for_all(children, json!({})), 1).await.unwrap();
     let running = claim(&*store, 2).await;
     assert_eq!(running.task.id, child.id);
     let many: Vec<Task> = (0..300).map(|_| task_with(|_| {}, ada)).collect();
@@ -77,12 +77,12 @@ pub async fn delete_all_removes_what_is_one_owners(store: Arc<dyn TaskStore>) {
     let before = read(&*store, theirs).await;
 
     assert_eq!(store.delete_all(ada.unwrap()).await.unwrap(), 303);
-    let query = TaskQuery { owner: ada, limit: 100, ..TaskQuery::default() };
+    let query = TaskQuery { owner: ada, ..TaskQuery::default() };
     assert_eq!(store.list(&query).await.unwrap().items, []);
     for id in [parent.task.id, child.id, ended.task.id, later.id] {
         assert_eq!(store.get(id).await.unwrap(), None);
         assert_eq!(store.events_after(id, 0, 100).await.unwrap(), []);
-        assert_eq!(store.agent_messages(id, None, 100).await.unwrap().items, []);
+        assert_eq!(store.agent_messages(id, PageRequest::default()).await.unwrap().items, []);
     }
     assert_eq!(store.event_log_after(ada, EventOffset::default(), 1_000).await.unwrap().items, []);
     let lost = record_outcomes(&*store, &running, Outcome::Completed(json!(2)), 5).await.unwrap_err();

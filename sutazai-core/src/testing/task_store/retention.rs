@@ -71,7 +71,7 @@ pub async fn prune_removes_what_ended_long_ago(store: Arc<dyn TaskStore>) {
     store.cancel(pending, at(7)).await.unwrap();
     let parent = claimed(&*store, task()).await;
     let children = vec![task(), task()];
-    let wait = Outcome::Wait { children: children.clone(), state: json!(1) };
+    let wait = Outcome::wait_for_all(children.clone(), json!(1));
     record_outcomes(&*store, &parent, wait, 40).await.unwrap();
     let child = claim(&*store, 40).await;
     record_outcomes(&*store, &child, done(1), 41).await.unwrap();

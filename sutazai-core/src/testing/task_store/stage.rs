@@ -112,7 +112,7 @@ pub(super) async fn history(store: &dyn TaskStore, id: TaskId) -> Vec<(TaskStatu
         .into_iter()
         .filter_map(|event| match event.kind {
             EventKind::Status { status, attempt, .. } => Some((status, attempt)),
-            EventKind::Progress { .. } | EventKind::Text { .. } => None,
+            EventKind::Progress { .. } | EventKind::Text { .. } | EventKind::Findings { .. } => None,
         })
         .collect()
 }

@@ -105,7 +105,7 @@ pub async fn limits_hold(store: Arc<dyn TaskStore>) {
         || Outcome::Completed(json!(1)),
         || Outcome::Released,
         || Outcome::Cancelled,
-        || Outcome::Wait { children: vec![task()], state: json!(1) },
+        || Outcome::wait_for_all(vec![task()], json!(1)),
     ];
     for way in ways {
         let gone = held.remove(0);

@@ -138,7 +138,7 @@ async fn ended_in_the_same_batch(store: &dyn TaskStore, owner: Option<UserId>) {
     let added = store.enqueue(vec![keyed(), parent(), parent()]).await.unwrap();
     let claims = store.claim(&request(3, -50)).await.unwrap();
     let claim_of = |index: usize| claims.iter().find(|claim| claim.task.id == added[index].id).unwrap().key();
-    let wait = || Outcome::Wait { children: vec![keyed()], state: json!(1) };
+    let wait = || Outcome::wait_for_all(vec![keyed()], json!(1));
     let finished = [(1, wait()), (0, Outcome::Completed(json!(1))), (2, wait())];
     let finished = finished.map(|(index, outcome)| OutcomeRecord { claim: claim_of(index), outcome });
     let answers = store.record_outcomes(finished.to_vec(), at(-40)).await.unwrap();
@@ -195,7 +195,7 @@ pub async fn cancel_ends_or_marks(store: Arc<dyn TaskStore>) {
 
     // The worker reports another outcome before it learns of the cancellation: a cancelled task must not start again.
     let retry = Outcome::Retry { at: at(6), error: error("not yet") };
-    let wait = Outcome::Wait { children: vec![task()], state: json!(1) };
+    let wait = Outcome::wait_for_all(vec![task()], json!(1));
     for outcome in [Outcome::Released, retry, wait] {
         let running = claimed(&*store, task()).await;
         store.cancel(running.task.id, at(5)).await.unwrap();
@@ -298,7 +298,7 @@ pub async fn delete_removes_an_ended_task(store: Arc<dyn TaskStore>) {
 
     let parent = claimed(&*store, task()).await;
     let child = task();
-    let wait = Outcome::Wait { children: vec![child.clone()], state: json!(1) };
+    let wait = Outcome::wait_for_all(vec![child.clone()], json!(1));
     record_outcomes(&*store, &parent, wait, 4).await.unwrap();
     assert_eq!(read(&*store, child.id).await.parent, Some(parent.task.id));
     store.cancel(parent.task.id, at(4)).await.unwrap();

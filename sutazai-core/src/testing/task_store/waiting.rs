@@ -8,7 +8,7 @@ use super::stage::{
     LEASE, at, claim, claimed, due, enqueue, error, history, nothing_is_due, read, record_outcomes, task,
     task_with,
 };
-use crate::domain::{Claim, Outcome, Task, TaskId, TaskStatus};
+use crate::domain::{Claim, Outcome, Task, TaskId, TaskStatus, Wait, WaitUntil};
 use crate::ports::TaskStore;
 
 /// `Wait` enqueues the children and keeps the parent from being claimed until the last child has ended; then its claim
@@ -163,8 +163,110 @@ async fn ending_the_parent_cancels_its_children(store: &dyn TaskStore) {
     record_outcomes(store, &again, Outcome::Completed(json!(1)), 2).await.unwrap();
 }
 
+/// `Wait` until any child has ended makes the parent due once per claim, however many children end before it, and
+/// continues to wait for the unfinished ones.
+pub async fn wait_for_any_makes_the_parent_due_once(store: Arc<dyn TaskStore>) {
+    several_ends_are_one_wake_up(&*store).await;
+    end_during_a_run_makes_the_next_wait_due_at_once(&*store).await;
+    unfinished_children_are_cancelled_with_the_parent(&*store).await;
+}
+
+async fn several_ends_are_one_wake_up(store: &dyn TaskStore) {
+    let held = claimed(store, task()).await;
+    let parent = held.task.id;
+    let children: Vec<Task> = [9, 8, 7, 6].map(|priority| Task { priority, ..task() }).to_vec();
+    let ids: Vec<TaskId> = children.iter().map(|child| child.id).collect();
+    record_outcomes(store, &held, wait_any(vec![], children, 1), 1).await.unwrap();
+    assert_eq!(read(store, parent).await.waiting_for, 1);
+    let running = [claim(store, 1).await, claim(store, 1).await, claim(store, 1).await];
+    assert_eq!(running.each_ref().map(|claim| claim.task.id), ids[..3]);
+    // Two children end before the parent is claimed.
+    for child in &running[..2] {
+        record_outcomes(store, child, Outcome::Completed(json!("done")), 2).await.unwrap();
+    }
+    // The fourth child has priority 6 and the parent 5, so the child is claimed first.
+    let last = claim(store, 2).await;
+    assert_eq!(last.task.id, ids[3]);
+    let again = claim(store, 2).await;
+    assert_eq!((again.task.id, children_of(&again)), (parent, ids.clone()));
+    use TaskStatus::{Completed, Processing};
+    let statuses: Vec<TaskStatus> = again.children.iter().map(|child| child.status).collect();
+    assert_eq!(statuses, [Completed, Completed, Processing, Processing]);
+    assert_eq!(due(store, 2).await, [], "two ends made the parent due twice");
+
+    // It continues to wait for both, together with a new child, until all have ended.
+    let new = Task { run_at: at(5), ..task() };
+    let all = Outcome::Wait(Wait {
+        unfinished: ids[2..].to_vec(),
+        children: vec![new.clone()],
+        until: WaitUntil::All,
+        state: json!({ "round": 2 }),
+    });
+    record_outcomes(store, &again, all, 3).await.unwrap();
+    assert_eq!(read(store, parent).await.waiting_for, 3);
+    record_outcomes(store, &running[2], Outcome::Failed(error("no")), 4).await.unwrap();
+    record_outcomes(store, &last, Outcome::Completed(json!("late")), 4).await.unwrap();
+    assert_eq!(due(store, 4).await, []);
+    let child = claim(store, 5).await;
+    assert_eq!(child.task.id, new.id);
+    record_outcomes(store, &child, Outcome::Completed(json!("last")), 6).await.unwrap();
+    let last = claim(store, 6).await;
+    assert_eq!((last.task.id, children_of(&last)), (parent, vec![ids[2], ids[3], new.id]));
+    record_outcomes(store, &last, Outcome::Completed(json!("sum")), 7).await.unwrap();
+    nothing_is_due(store).await;
+}
+
+async fn end_during_a_run_makes_the_next_wait_due_at_once(store: &dyn TaskStore) {
+    let held = claimed(store, task()).await;
+    let parent = held.task.id;
+    let children: Vec<Task> = [9, 8, 7].map(|priority| Task { priority, ..task() }).to_vec();
+    let ids: Vec<TaskId> = children.iter().map(|child| child.id).collect();
+    record_outcomes(store, &held, wait_any(vec![], children, 1), 1).await.unwrap();
+    let [first, second, third] = [claim(store, 1).await, claim(store, 1).await, claim(store, 1).await];
+    record_outcomes(store, &first, Outcome::Completed(json!(1)), 2).await.unwrap();
+    let again = claim(store, 2).await;
+    assert_eq!(again.task.id, parent);
+    // The run began with two unfinished children, and does not learn that one of them ends now and is deleted.
+    record_outcomes(store, &second, Outcome::Completed(json!(2)), 3).await.unwrap();
+    store.delete(second.task.id).await.unwrap();
+    record_outcomes(store, &again, wait_any(ids[1..].to_vec(), vec![], 2), 3).await.unwrap();
+    let again = claim(store, 3).await;
+    assert_eq!((again.task.id, children_of(&again)), (parent, vec![ids[2]]));
+    // A run that is lost with its worker leaves the wait as it was, and its successor sees all children.
+    record_outcomes(store, &third, Outcome::Completed(json!(3)), 4).await.unwrap();
+    assert_eq!(store.reap(at(3 + LEASE)).await.unwrap(), 1);
+    let successor = claim(store, 3 + LEASE).await;
+    assert_eq!((successor.task.id, successor.task.failures), (parent, 1));
+    assert_eq!(successor.children[0].status, TaskStatus::Completed);
+    // Every child has ended, so there is nothing to wait for.
+    let late = 4 + LEASE;
+    record_outcomes(store, &successor, wait_any(vec![ids[2]], vec![], 3), late).await.unwrap();
+    let last = claim(store, late).await;
+    assert_eq!((last.task.id, last.task.state.clone()), (parent, Some(json!({ "round": 3 }))));
+    record_outcomes(store, &last, Outcome::Completed(json!("sum")), late).await.unwrap();
+    nothing_is_due(store).await;
+}
+
+async fn unfinished_children_are_cancelled_with_the_parent(store: &dyn TaskStore) {
+    let held = claimed(store, task()).await;
+    let (first, second) = (Task { priority: 9, ..task() }, Task { run_at: at(900), ..task() });
+    let wait = wait_any(vec![], vec![first.clone(), second.clone()], 1);
+    record_outcomes(store, &held, wait, 1).await.unwrap();
+    let child = claim(store, 1).await;
+    assert_eq!(child.task.id, first.id);
+    record_outcomes(store, &child, Outcome::Completed(json!(1)), 2).await.unwrap();
+    let again = claim(store, 2).await;
+    record_outcomes(store, &again, Outcome::Completed(json!("enough")), 3).await.unwrap();
+    assert_eq!(read(store, second.id).await.status, TaskStatus::Cancelled);
+    nothing_is_due(store).await;
+}
+
+fn wait_any(unfinished: Vec<TaskId>, children: Vec<Task>, round: u32) -> Outcome {
+    Outcome::Wait(Wait { unfinished, children, until: WaitUntil::Any, state: json!({ "round": round }) })
+}
+
 fn wait(children: Vec<Task>, round: u32) -> Outcome {
-    Outcome::Wait { children, state: json!({ "round": round }) }
+    Outcome::wait_for_all(children, json!({ "round": round }))
 }
 
 fn children_of(claim: &Claim) -> Vec<TaskId> {

@@ -11,6 +11,7 @@ pub(super) const TYPES: &[Fields] = &[
         &[
             ("hostname", Text, "Host name."),
             ("kernel", Text, "Kernel release."),
+            ("system", Maybe(&Text), "Operating system with its version; null when it cannot be read."),
             ("uptime_seconds", Maybe(&Whole), "Seconds since boot; null when they cannot be read."),
             ("cpu", One("CpuMetrics"), "Processor time."),
             ("memory", One("MemoryMetrics"), "Main memory."),
@@ -87,6 +88,7 @@ pub(super) const TYPES: &[Fields] = &[
         "Processor time over the sampling interval.",
         &[
             ("cores", Whole, "Logical processors."),
+            ("model", Maybe(&Text), "Model of the processor; null when it cannot be read."),
             (
                 "used_percent",
                 Maybe(&Number),
@@ -107,7 +109,11 @@ pub(super) const TYPES: &[Fields] = &[
                 Maybe(&Number),
                 "Share taken by the hypervisor, 0 to 100; null when it cannot be read.",
             ),
-            ("load", List(&Number), "Run queue averages over 1, 5 and 15 minutes."),
+            (
+                "load",
+                Maybe(&List(&Number)),
+                "Run queue averages over 1, 5 and 15 minutes; null on a system without them.",
+            ),
             ("interval_seconds", Number, "Length of the sampling interval in seconds."),
         ],
     ),
@@ -135,7 +141,7 @@ pub(super) const TYPES: &[Fields] = &[
     ),
     (
         "KillMetrics",
-        "Processes that the kernel killed for lack of memory, beside their total since boot.",
+        "Processes that the kernel killed for lack of memory, in addition to their total since boot.",
         &[
             (
                 "in_groups",
@@ -215,8 +221,8 @@ pub(super) const TYPES: &[Fields] = &[
             ("read_only", Flag, "True if the file system is mounted read-only."),
             (
                 "failed",
-                Flag,
-                "True if the kernel made a writable file system read-only, as it does after an error.",
+                Maybe(&Flag),
+                "True if the kernel made a writable file system read-only, as it does after an error; null when unknown.",
             ),
             (
                 "deleted_files",
@@ -271,7 +277,11 @@ pub(super) const TYPES: &[Fields] = &[
             ("sent_bytes_per_second", Number, "Bytes sent per second over the sampling interval."),
             ("packets", Whole, "Packets since boot, in both directions."),
             ("errors", Whole, "Faulty packets since boot, in both directions."),
-            ("drops", Whole, "Packets dropped by the interface since boot, in both directions."),
+            (
+                "drops",
+                Maybe(&Whole),
+                "Packets dropped by the interface since boot, in both directions; null when unknown.",
+            ),
             (
                 "queue_drops",
                 Maybe(&Whole),
@@ -289,7 +299,11 @@ pub(super) const TYPES: &[Fields] = &[
         "Processes of the machine.",
         &[
             ("count", Whole, "Number of processes."),
-            ("zombies", Whole, "Number of processes that have ended but were not waited for."),
+            (
+                "zombies",
+                Maybe(&Whole),
+                "Number of processes that have ended but were not waited for; null on a system without this state.",
+            ),
             (
                 "lasting_zombies",
                 Maybe(&Whole),
@@ -302,13 +316,15 @@ pub(super) const TYPES: &[Fields] = &[
             ),
             (
                 "blocked",
-                Whole,
-                "Number of processes in uninterruptible sleep (state D), without those in frozen control groups.",
+                Maybe(&Whole),
+                "Number of processes in uninterruptible sleep (state D), without those in frozen control groups; null on a \
+                 system that does not report this state.",
             ),
             (
                 "frozen",
-                Whole,
-                "Number of processes that are stopped by a signal or in a frozen control group.",
+                Maybe(&Whole),
+                "Number of processes that are stopped by a signal or in a frozen control group; null on a system that does \
+                 not report this state.",
             ),
             (
                 "top",

@@ -2,14 +2,15 @@
 
 use axum::Extension;
 use axum::extract::State;
-use sutazai_core::domain::{Caller, TaskId};
+use sutazai_core::domain::{Caller, TaskId, TaskQuery, TaskStatus};
 
 use crate::app::App;
-use crate::dto::admin::{ListDeadLetter, RetriedTasks, RetryAll};
+use crate::dto::admin::{DeadLetterFilter, RetriedTasks, RetryAll};
 use crate::dto::task::{TaskList, TaskView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::{IdPath, OptionalJson, Query};
+use crate::extract::{IdPath, OptionalJson, PageQuery, Query};
+use crate::routes::tasks::page_of;
 
 /// List failed tasks.
 ///
@@ -19,7 +20,7 @@ use crate::extract::{IdPath, OptionalJson, Query};
     path = "/api/v1/admin/dead-letter",
     operation_id = "list_dead_letter",
     tag = "admin",
-    params(ListDeadLetter),
+    params(PageQuery::<TaskId>, DeadLetterFilter),
     responses(
         (status = 200, description = "One page of tasks, newest first.", body = TaskList),
     ),
@@ -27,10 +28,12 @@ use crate::extract::{IdPath, OptionalJson, Query};
 pub(crate) async fn list(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Query(list): Query<ListDeadLetter>,
+    PageQuery(page): PageQuery<TaskId>,
+    Query(filter): Query<DeadLetterFilter>,
 ) -> Result<Reply, ApiError> {
-    let page = app.engine().tasks(&caller, list.query()?).await?;
-    Ok(Reply::ok(&TaskList::from(page)))
+    let query =
+        TaskQuery { statuses: vec![TaskStatus::Failed], agent: filter.agent, page, ..TaskQuery::default() };
+    Ok(Reply::ok(&page_of(&app, &caller, query).await?))
 }
 
 /// Retry all failed tasks.

@@ -1,6 +1,8 @@
 //! `GET /api/v1/admin/statistics`: counts users and tasks.
 
+use axum::Extension;
 use axum::extract::State;
+use sutazai_core::domain::Caller;
 
 use crate::app::App;
 use crate::dto::admin::StatisticsView;
@@ -17,11 +19,14 @@ use crate::error::ApiError;
         (status = 200, description = "Numbers of users and tasks, and the depth and age of the queue.", body = StatisticsView),
     ),
 )]
-pub(crate) async fn handle(State(app): State<App>) -> Result<Reply, ApiError> {
+pub(crate) async fn handle(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Reply, ApiError> {
     let users = match app.identity() {
         Some(identity) => Some(identity.count_users().await?),
         None => None,
     };
-    let (tasks, backlog) = (app.engine().statistics().await?, app.engine().backlog().await?);
+    let (tasks, backlog) = (app.engine().statistics(&caller, None).await?, app.engine().backlog().await?);
     Ok(Reply::ok(&StatisticsView::new(users, tasks, backlog, app.engine().clock().now())))
 }

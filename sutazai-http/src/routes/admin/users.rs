@@ -1,12 +1,13 @@
 //! `/api/v1/admin/users`: administration of all user accounts.
 
-use sutazai_core::domain::UserId;
+use sutazai_core::domain::{UserId, UserQuery};
 
-use crate::dto::admin::{ChangeRole, ListUsers, ManagedUserView, UserList};
+use crate::dto::account::PasswordChanged;
+use crate::dto::admin::{ChangeRole, CreateUser, ManagedUserView, SetPassword, UserFilter, UserList};
 use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::{Administration, IdPath, Json, Query};
+use crate::extract::{Administration, IdPath, Json, PageQuery, Query};
 
 /// List all users.
 #[utoipa::path(
@@ -14,14 +15,80 @@ use crate::extract::{Administration, IdPath, Json, Query};
     path = "/api/v1/admin/users",
     operation_id = "list_users",
     tag = "admin",
-    params(ListUsers),
+    params(PageQuery::<UserId>, UserFilter),
     responses(
         (status = 200, description = "One page of users, newest first.", body = UserList),
     ),
 )]
-pub(crate) async fn list(admin: Administration, Query(list): Query<ListUsers>) -> Result<Reply, ApiError> {
-    let page = admin.identity.users(&list.query()?).await?;
+pub(crate) async fn list(
+    admin: Administration,
+    PageQuery(page): PageQuery<UserId>,
+    Query(filter): Query<UserFilter>,
+) -> Result<Reply, ApiError> {
+    let page = admin.identity.users(&UserQuery { search: filter.search, page }).await?;
     Ok(Reply::ok(&UserList::from(page)))
+}
+
+/// Create a user.
+///
+/// Works while registration is closed, too. The user is not signed in; tell them their password, and let them change it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/users",
+    operation_id = "create_user",
+    tag = "admin",
+    request_body = CreateUser,
+    responses(
+        (status = 201, description = "The user was created.", body = ManagedUserView),
+        (status = 409, description = "The username or the e-mail address is taken; `details.field` says which."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to retry."),
+    ),
+)]
+pub(crate) async fn create(admin: Administration, Json(body): Json<CreateUser>) -> Result<Reply, ApiError> {
+    let (new, role) = body.split();
+    let user = admin.identity.create_user(new, role).await?;
+    Ok(Reply::created(&ManagedUserView::from(user)))
+}
+
+/// Show a user.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/users/{id}",
+    operation_id = "show_user",
+    tag = "admin",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The user.", body = ManagedUserView),
+    ),
+)]
+pub(crate) async fn show(admin: Administration, IdPath(id): IdPath<UserId>) -> Result<Reply, ApiError> {
+    let user = admin.identity.user(id).await?;
+    Ok(Reply::ok(&ManagedUserView::from(user)))
+}
+
+/// Set the password of a user.
+///
+/// Ends all sessions of the user and deletes all their API keys.
+#[utoipa::path(
+    put,
+    path = "/api/v1/admin/users/{id}/password",
+    operation_id = "set_user_password",
+    tag = "admin",
+    params(("id" = Uuid, Path)),
+    request_body = SetPassword,
+    responses(
+        (status = 200, description = "Numbers of sessions and API keys that were revoked.", body = PasswordChanged),
+        (status = 409, description = "Admins change their own password with the current one."),
+        (status = 503, description = "Too many passwords are being checked; `Retry-After` says when to retry."),
+    ),
+)]
+pub(crate) async fn set_password(
+    admin: Administration,
+    IdPath(id): IdPath<UserId>,
+    Json(body): Json<SetPassword>,
+) -> Result<Reply, ApiError> {
+    let changed = admin.identity.set_password(&admin.caller, id, &body.password).await?;
+    Ok(Reply::ok(&PasswordChanged::from(changed)))
 }
 
 /// Disable a user.

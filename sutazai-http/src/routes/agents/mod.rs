@@ -1,4 +1,5 @@
-//! Agents of this server, and the hardware analysis as one call.
+//! Agents of this server, the hardware analysis as one call, and its rules.
 
 pub(crate) mod analyze;
 pub(crate) mod list;
+pub(crate) mod rules;

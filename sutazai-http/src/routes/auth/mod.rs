@@ -8,3 +8,21 @@ pub(crate) mod refresh;
 pub(crate) mod register;
 pub(crate) mod sessions;
 pub(crate) mod ticket;
+
+use axum::response::{IntoResponse, Response};
+use sutazai_core::identity::SignedIn;
+
+use crate::auth::session_cookie::WantedCookie;
+use crate::dto::auth::SignedInView;
+use crate::envelope::Reply;
+
+/// Responds to a sign-in, with the refresh token in the cookie if the client wants one.
+fn answer(
+    signed_in: SignedIn,
+    WantedCookie(cookie): WantedCookie,
+    reply: impl FnOnce(&SignedInView) -> Reply,
+) -> Response {
+    let kept = cookie.map(|cookie| cookie.kept(&signed_in));
+    let view = SignedInView::new(signed_in, kept.is_some());
+    (kept, reply(&view)).into_response()
+}

@@ -1,7 +1,9 @@
 //! Sessions of the caller: `/api/v1/auth/sessions` and signing out.
 
+use axum::response::{IntoResponse, Response};
 use sutazai_core::domain::SessionId;
 
+use crate::auth::session_cookie::WantedCookie;
 use crate::dto::account::{EndedSessions, Nothing, SessionList};
 use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
@@ -47,13 +49,20 @@ pub(crate) async fn end(account: Account, IdPath(id): IdPath<SessionId>) -> Resu
     path = "/api/v1/auth/logout",
     operation_id = "logout",
     tag = "auth",
+    params(
+        ("X-Session" = Option<String>, Header, nullable = false, pattern = "^cookie$", description = "`cookie` also clears the cookie; for pages of this server only."),
+    ),
     responses(
         (status = 200, description = "The session was ended.", body = Nothing),
+        (status = 403, description = "The request for a cookie is not from a page of this server."),
     ),
 )]
-pub(crate) async fn logout(account: Account) -> Result<Reply, ApiError> {
+pub(crate) async fn logout(
+    account: Account,
+    WantedCookie(cookie): WantedCookie,
+) -> Result<Response, ApiError> {
     account.identity.logout(account.session).await?;
-    Ok(Reply::ok(&Nothing {}))
+    Ok((cookie.map(|cookie| cookie.cleared()), Reply::ok(&Nothing {})).into_response())
 }
 
 /// Sign out everywhere.
@@ -64,11 +73,18 @@ pub(crate) async fn logout(account: Account) -> Result<Reply, ApiError> {
     path = "/api/v1/auth/logout-all",
     operation_id = "logout_all",
     tag = "auth",
+    params(
+        ("X-Session" = Option<String>, Header, nullable = false, pattern = "^cookie$", description = "`cookie` also clears the cookie; for pages of this server only."),
+    ),
     responses(
         (status = 200, description = "Number of sessions that were ended.", body = EndedSessions),
+        (status = 403, description = "The request for a cookie is not from a page of this server."),
     ),
 )]
-pub(crate) async fn logout_all(account: Account) -> Result<Reply, ApiError> {
+pub(crate) async fn logout_all(
+    account: Account,
+    WantedCookie(cookie): WantedCookie,
+) -> Result<Response, ApiError> {
     let ended = account.identity.logout_all(account.user).await?;
-    Ok(Reply::ok(&EndedSessions { ended }))
+    Ok((cookie.map(|cookie| cookie.cleared()), Reply::ok(&EndedSessions { ended })).into_response())
 }

@@ -6,7 +6,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde::Serialize;
-use sutazai_core::chat::ChatEvent;
+use sutazai_core::chat::{Answer, ChatEvent};
 use sutazai_core::domain::{Caller, ConversationId, MessageId};
 use sutazai_core::{Error, Result};
 
@@ -21,7 +21,8 @@ use crate::streaming::disconnect_signal::DisconnectSignal;
 ///
 /// Stores the message, then streams the model's answer as server-sent events: any number of `text` events with a
 /// piece of the answer each, then `done` with the stored answer, or `error`. If the client disconnects, the part
-/// written so far is stored and marked as `cut`.
+/// written so far is stored and marked as `cut`. A conversation without a title gets the first words of the message as its
+/// title.
 #[utoipa::path(
     post,
     path = "/api/v1/conversations/{id}/messages",
@@ -44,10 +45,15 @@ pub(crate) async fn handle(
     ending: DisconnectSignal,
     Json(body): Json<CreateMessage>,
 ) -> Result<Response, ApiError> {
-    let (said, answer) = app.chat()?.say(&caller, id, body.into()).await?;
-    let events = answer.map(move |event| sent(event, said.id));
+    let (said, answer) = app.require_chat()?.say(&caller, id, body.into()).await?;
+    Ok(streamed(answer, said.id, ending))
+}
+
+/// Streams an answer to this message until it ends or the client disconnects.
+pub(super) fn streamed(answer: Answer, to: MessageId, ending: DisconnectSignal) -> Response {
+    let events = answer.map(move |event| sent(event, to));
     let events = events.take_until(Box::pin(ending.wait()));
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }
 
 fn sent(event: Result<ChatEvent>, in_reply_to: MessageId) -> Result<Event, Error> {

@@ -9,11 +9,11 @@ use sutazai_core::domain::{Caller, DocumentId};
 use crate::app::App;
 use crate::dto::deleted::Deleted;
 use crate::dto::document::{
-    ChunkList, DocumentList, DocumentView, ListChunks, ListDocuments, PassageList, SearchDocuments,
+    ChunkList, DocumentList, DocumentView, ListChunks, PassageList, RenameDocument, SearchDocuments,
 };
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::extract::{IdPath, Query};
+use crate::extract::{IdPath, Json, PageQuery, Query};
 
 /// List the caller's documents.
 #[utoipa::path(
@@ -21,15 +21,15 @@ use crate::extract::{IdPath, Query};
     path = "/api/v1/documents",
     operation_id = "list_documents",
     tag = "documents",
-    params(ListDocuments),
+    params(PageQuery::<DocumentId>),
     responses((status = 200, description = "One page of documents, newest first.", body = DocumentList)),
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Query(list): Query<ListDocuments>,
+    PageQuery(page): PageQuery<DocumentId>,
 ) -> Result<Reply, ApiError> {
-    let page = app.documents()?.list(&caller, list.query()?).await?;
+    let page = app.require_documents()?.list(&caller, None, page).await?;
     Ok(Reply::ok(&DocumentList::from(page)))
 }
 
@@ -50,8 +50,8 @@ pub(crate) async fn search(
     Extension(caller): Extension<Caller>,
     Query(search): Query<SearchDocuments>,
 ) -> Result<Reply, ApiError> {
-    let found = app.documents()?.search(&caller, &search.q, search.limit).await?;
-    Ok(Reply::ok(&PassageList::from(found)))
+    let found = app.require_documents()?.search(&caller, &search.q, search.limit).await?;
+    Ok(Reply::ok(&PassageList::new(found, &search.q)))
 }
 
 /// Show a document.
@@ -68,7 +68,27 @@ pub(crate) async fn show(
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<DocumentId>,
 ) -> Result<Reply, ApiError> {
-    let document = app.documents()?.document(&caller, id).await?;
+    let document = app.require_documents()?.document(&caller, id).await?;
+    Ok(Reply::ok(&DocumentView::from(document)))
+}
+
+/// Rename a document.
+#[utoipa::path(
+    put,
+    path = "/api/v1/documents/{id}/title",
+    operation_id = "rename_document",
+    tag = "documents",
+    params(("id" = Uuid, Path)),
+    request_body = RenameDocument,
+    responses((status = 200, description = "The document with its new title.", body = DocumentView)),
+)]
+pub(crate) async fn rename(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    IdPath(id): IdPath<DocumentId>,
+    Json(body): Json<RenameDocument>,
+) -> Result<Reply, ApiError> {
+    let document = app.require_documents()?.rename(&caller, id, body.title).await?;
     Ok(Reply::ok(&DocumentView::from(document)))
 }
 
@@ -87,7 +107,7 @@ pub(crate) async fn chunks(
     IdPath(id): IdPath<DocumentId>,
     Query(list): Query<ListChunks>,
 ) -> Result<Reply, ApiError> {
-    let documents = app.documents()?;
+    let documents = app.require_documents()?;
     let document = documents.document(&caller, id).await?;
     let chunks = documents.chunks(&caller, id, list.from, list.limit).await?;
     Ok(Reply::ok(&ChunkList::new(chunks, document.chunks)))
@@ -107,6 +127,6 @@ pub(crate) async fn delete(
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<DocumentId>,
 ) -> Result<Reply, ApiError> {
-    app.documents()?.delete(&caller, id).await?;
+    app.require_documents()?.delete(&caller, id).await?;
     Ok(Reply::ok(&Deleted { id: id.0 }))
 }

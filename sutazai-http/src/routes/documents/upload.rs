@@ -34,7 +34,7 @@ pub(crate) async fn handle(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Reply, ApiError> {
-    let documents = app.documents()?;
+    let documents = app.require_documents()?;
     // Acquired before the body is read, so that waiting uploads do not hold their files in memory.
     let _permit = app.uploads().acquire(caller.owner()).await?;
     let key = idempotency_key(request.headers())?;

@@ -13,7 +13,8 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::Json;
 
-const AGENT: &str = "model-puller";
+/// Name of the agent that downloads models.
+pub(super) const AGENT: &str = "model-puller";
 /// Time limit of a download: one day, because a model may have tens of gigabytes.
 const TIMEOUT_SECONDS: u32 = 86_400;
 
@@ -44,6 +45,6 @@ pub(crate) async fn handle(
         timeout_seconds: TIMEOUT_SECONDS,
         ..NewTask::new(AGENT, json!({ "model": body.model }))
     };
-    let task = app.engine().submit(&caller, new).await?;
+    let task = app.engine().submit_as(&caller, new).await?;
     Ok(Reply::accepted(&TaskView::from(task)))
 }

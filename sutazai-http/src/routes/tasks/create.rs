@@ -43,7 +43,7 @@ pub(crate) async fn handle(
     {
         return Err(Error::invalid(IDEMPOTENCY_KEY, "the body names another idempotency_key").into());
     }
-    let task = app.engine().submit(&caller, new).await?;
+    let task = app.engine().submit_as(&caller, new).await?;
     counts::requested(&task.agent);
     Ok(Reply::accepted(&TaskView::from(task)))
 }

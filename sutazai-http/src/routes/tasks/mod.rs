@@ -1,5 +1,6 @@
 //! `/api/v1/tasks`: tasks and their agent messages.
 
+pub(crate) mod batch;
 pub(crate) mod create;
 pub(crate) mod events;
 
@@ -7,37 +8,76 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use sutazai_core::domain::{Caller, TaskId};
+use sutazai_core::Error;
+use sutazai_core::domain::{Caller, TaskId, TaskQuery};
 
 use crate::app::App;
-use crate::dto::agent_message::{AgentMessageList, ListAgentMessages};
+use crate::dto::agent_message::AgentMessageList;
 use crate::dto::deleted::Deleted;
-use crate::dto::task::{ListTasks, TaskList, TaskView};
+use crate::dto::task::{
+    CountedTasks, TaskDetailsView, TaskFilter, TaskList, TaskNumbers, TaskSummaryView, TaskView,
+};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::etag::unless_known;
-use crate::extract::{IdPath, Query};
+use crate::extract::{IdPath, PageQuery, Query};
 
 /// List the caller's tasks.
 ///
-/// Paging is stable: no task is skipped or returned twice while new tasks are added.
+/// Paging is stable: no task is skipped or returned twice while new tasks are added. The items have neither payload nor
+/// result, which may be large.
 #[utoipa::path(
     get,
     path = "/api/v1/tasks",
     operation_id = "list_tasks",
     tag = "tasks",
-    params(ListTasks),
+    params(PageQuery::<TaskId>, TaskFilter),
     responses(
         (status = 200, description = "One page of tasks, newest first.", body = TaskList),
+        (status = 403, description = "Only admins may list the tasks of another user."),
     ),
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Query(list): Query<ListTasks>,
+    PageQuery(page): PageQuery<TaskId>,
+    Query(filter): Query<TaskFilter>,
 ) -> Result<Reply, ApiError> {
-    let page = app.engine().tasks(&caller, list.query()?).await?;
-    Ok(Reply::ok(&TaskList::from(page)))
+    let query = filter.query(&caller, page)?;
+    Ok(Reply::ok(&page_of(&app, &caller, query).await?))
+}
+
+/// Reads a page of tasks, with the names of their owners for admins.
+pub(in crate::routes) async fn page_of(
+    app: &App,
+    caller: &Caller,
+    query: TaskQuery,
+) -> Result<TaskList, Error> {
+    let page = app.engine().task_summaries(caller, query).await?;
+    let names = app.owner_names(caller, page.items.iter().map(|summary| summary.task.owner)).await?;
+    Ok(page.map(|summary| TaskSummaryView::named(summary, &names)).into())
+}
+
+/// Count the caller's tasks.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tasks/statistics",
+    operation_id = "count_tasks",
+    tag = "tasks",
+    params(CountedTasks),
+    responses(
+        (status = 200, description = "Numbers of tasks by agent and status.", body = TaskNumbers),
+        (status = 403, description = "Only admins may count the tasks of another user."),
+    ),
+)]
+pub(crate) async fn statistics(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(counted): Query<CountedTasks>,
+) -> Result<Reply, ApiError> {
+    let owner = counted.owner(&caller)?;
+    let statistics = app.engine().statistics(&caller, owner).await?;
+    Ok(Reply::ok(&TaskNumbers::from(statistics)))
 }
 
 /// Show a task.
@@ -51,8 +91,8 @@ pub(crate) async fn list(
         ("If-None-Match" = Option<String>, Header, nullable = false, description = "`ETag` of the version that the client has."),
     ),
     responses(
-        (status = 200, description = "The task.", body = TaskView, headers(
-            ("ETag" = String, description = "Weak tag that changes whenever the task changes."),
+        (status = 200, description = "The task.", body = TaskDetailsView, headers(
+            ("ETag" = String, description = "Weak tag that changes whenever the task or its place in the queue changes."),
         )),
         (status = 304, description = "The task has not changed since that version."),
     ),
@@ -64,7 +104,10 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let task = app.engine().task(&caller, id).await?;
-    Ok(unless_known(Reply::ok(&TaskView::from(task)), &headers))
+    let ahead = app.engine().tasks_ahead(&task).await?;
+    let mut names = app.owner_names(&caller, [task.owner]).await?;
+    let name = task.owner.and_then(|owner| names.remove(&owner));
+    Ok(unless_known(Reply::ok(&TaskDetailsView::new(task, name, ahead)), &headers))
 }
 
 /// List the messages between agents about a task.
@@ -76,7 +119,7 @@ pub(crate) async fn show(
     path = "/api/v1/tasks/{id}/messages",
     operation_id = "list_agent_messages",
     tag = "tasks",
-    params(("id" = Uuid, Path), ListAgentMessages),
+    params(("id" = Uuid, Path), PageQuery::<u64>),
     responses(
         (status = 200, description = "One page of messages, oldest first.", body = AgentMessageList),
     ),
@@ -85,9 +128,9 @@ pub(crate) async fn messages(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     IdPath(id): IdPath<TaskId>,
-    Query(list): Query<ListAgentMessages>,
+    PageQuery(page): PageQuery<u64>,
 ) -> Result<Reply, ApiError> {
-    let page = app.engine().agent_messages(&caller, id, list.after()?, list.limit).await?;
+    let page = app.engine().agent_messages(&caller, id, page).await?;
     Ok(Reply::ok(&AgentMessageList::from(page)))
 }
 

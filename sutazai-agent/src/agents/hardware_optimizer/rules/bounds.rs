@@ -4,6 +4,8 @@
 
 use sutazai_core::domain::Severity;
 
+use super::judged::Levels;
+
 /// Pair of bounds, each with its severity.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -30,6 +32,20 @@ impl Bounds {
     /// Returns the milder bound with its severity.
     pub(super) fn milder(self) -> (Severity, f64) {
         self.mild
+    }
+
+    /// Returns the bounds by severity, for the description of a rule.
+    pub(super) const fn levels(self) -> Levels {
+        let levels = Levels::NONE;
+        match self.mild.0 {
+            Severity::Info => levels.info(self.mild.1).warning(self.grave.1),
+            Severity::Warning | Severity::Critical => levels.warning(self.mild.1).critical(self.grave.1),
+        }
+    }
+
+    /// Works like [`Bounds::levels`], for a rule that also reports a value past the milder bound as informative.
+    pub(super) const fn levels_from_info(self) -> Levels {
+        self.levels().info(self.mild.1)
     }
 
     /// Converts bounds of a share into bounds of an amount, by multiplying with the whole.

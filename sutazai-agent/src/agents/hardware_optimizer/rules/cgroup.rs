@@ -5,6 +5,7 @@ use sutazai_core::domain::{CgroupMetrics, Severity};
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, count, decimal, hours, percent};
+use super::judged::{Judged, Levels};
 use super::kills::{CURRENT_WINDOW, RECENT_WINDOW, logged, within};
 use super::lately::{self, Counter, Share, Verdict};
 use super::rule::{Facts, Rule};
@@ -38,24 +39,59 @@ const TOP: (&str, &str) = ("See what each control group uses.", "systemd-cgtop -
 /// Reports a group that is throttled by its processor limit.
 pub(super) const CPU_THROTTLED: Rule = Rule {
     name: "cpu_throttled",
+    title: "Processor limit of the control group",
+    meaning: "The processor limit stopped the group in a share of its periods in the last minutes (at least \
+              100 of them, of which 20 are in the last part, and in both parts). Where the history has \
+              fewer, in the last half second (at least 4, and in both halves), if the processes other than \
+              the measuring one use over half of the limit.",
+    conditions: [
+        "over 25 % since the group was started, without history",
+        "over 25 %",
+        "over 75 % in the last minutes",
+    ],
+    source: "The Kubernetes monitoring mixin alerts at 25 %; the rest is ours",
+    judged: &[Judged::percent("cgroup.throttled_percent", THROTTLED.levels_from_info())],
+    needs: &["cgroup.periods", "cgroup.throttled_periods"],
     check: |facts| Vec::from_iter(group(facts).and_then(|group| throttled(facts, group))),
 };
 
 /// Reports a group that is near its memory limit.
 pub(super) const CGROUP_MEMORY_NEAR_LIMIT: Rule = Rule {
     name: "cgroup_memory_near_limit",
+    title: "Memory limit of the control group",
+    meaning: "The kernel kills in the group when the limit is reached. Where `memory.high` is the lower \
+              limit, the kernel slows the group down instead, which is a warning at most.",
+    conditions: ["", "over 85 % of the limit", "over 95 %"],
+    source: "As for containers; ours",
+    judged: &[Judged::percent("cgroup.memory_used_percent", MEMORY.levels())],
+    needs: &["cgroup.memory_used_bytes", "cgroup.memory_limit_bytes", "cgroup.memory_high_bytes"],
     check: |facts| Vec::from_iter(group(facts).and_then(|group| memory(facts, group))),
 };
 
 /// Reports processes of the group that were killed at its memory limit.
 pub(super) const CGROUP_OOM_KILLS: Rule = Rule {
     name: "cgroup_oom_kills",
+    title: "Processes killed in the control group",
+    meaning: "The kernel killed processes at the memory limit of the group, by the history or by the \
+              kernel's log.",
+    conditions: ["longer ago than a day", "any within a day, or since a start within the last day", ""],
+    source: "A kill is a fault in itself",
+    judged: &[Judged::above("cgroup.oom_kills", "count", Levels::NONE.info(0.0).warning(0.0))],
+    needs: &["cgroup.oom_kills"],
     check: |facts| Vec::from_iter(group(facts).and_then(|group| oom_kills(facts, group))),
 };
 
 /// Reports a group that is near its process limit.
-pub(super) const PIDS_NEAR_LIMIT: Rule =
-    Rule { name: "pids_near_limit", check: |facts| Vec::from_iter(group(facts).and_then(pids)) };
+pub(super) const PIDS_NEAR_LIMIT: Rule = Rule {
+    name: "pids_near_limit",
+    title: "Process limit of the control group",
+    meaning: "No process or thread can start beyond `pids.max`.",
+    conditions: ["", "over 80 % of the limit", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("cgroup.pids_percent", PIDS.levels())],
+    needs: &["cgroup.pids", "cgroup.pids_limit"],
+    check: |facts| Vec::from_iter(group(facts).and_then(|group| pids(facts, group))),
+};
 
 /// Returns the series of a figure of this group. It names the group: a server and a command line in different groups may write to
 /// one history, and a counter that changes between groups would look like one that rises.
@@ -84,14 +120,20 @@ fn throttled(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
         let (_, bound) = THROTTLED.grade(share).filter(|_| periods >= least)?;
         Some((Severity::Info, share, bound, None))
     };
+    let verdict = lately::verdict(facts, &all, std::slice::from_ref(&faults), [least, MIN_LAST_PERIODS]);
+    let now = throttled_now(facts, group, &all, &faults);
+    if verdict == Verdict::Unknown && now.is_none() && periods < least {
+        facts.lack_readings();
+    } else {
+        facts.look();
+    }
     // Less than a second is not critical.
-    let now = || graded(throttled_now(facts, group, &all, &faults)?, Severity::Warning);
-    let (severity, share, bound, lately) =
-        match lately::judge(facts, &all, std::slice::from_ref(&faults), [least, MIN_LAST_PERIODS]) {
-            Verdict::Lately(seen) => graded(seen, Severity::Critical)?,
-            Verdict::Quiet => now()?,
-            Verdict::Unknown => now().or_else(since_start)?,
-        };
+    let now = || graded(now?, Severity::Warning);
+    let (severity, share, bound, lately) = match verdict {
+        Verdict::Lately(seen) => graded(seen, Severity::Critical)?,
+        Verdict::Quiet => now()?,
+        Verdict::Unknown => now().or_else(since_start)?,
+    };
     let (counted, of) = lately.map_or((throttled, periods), |seen| (seen.faults, seen.events));
     let mut draft = Draft::new(&CPU_THROTTLED, severity, RESOURCE)
         .judged("cgroup.throttled_percent", share, "percent", bound)
@@ -174,6 +216,7 @@ fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     let figure = if high.is_some() { "memory_high_bytes" } else { "memory_limit_bytes" };
     let (used, limit) = (group.memory_used_bytes? as f64, high.or(group.memory_limit_bytes)? as f64);
     let share = bounds::percent(used, limit);
+    facts.look();
     let (severity, bound) = MEMORY.grade(share)?;
     let severity = if high.is_some() { Severity::Warning } else { severity };
     let draft = Draft::new(&CGROUP_MEMORY_NEAR_LIMIT, severity, RESOURCE)
@@ -214,7 +257,11 @@ fn memory(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
 /// By history or by the kernel's log, whichever saw more: kills of long ago are informational.
 fn oom_kills(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     const PATH: &str = "cgroup.oom_kills";
-    let total = group.oom_kills.filter(|kills| *kills > 0)?;
+    let total = group.oom_kills?;
+    facts.look();
+    if total == 0 {
+        return None;
+    }
     let recent = |time| {
         let in_log = logged(facts, true)
             .filter(|kill| kill.group.as_deref() == Some(group.path.as_str()) && within(kill, time))
@@ -259,9 +306,10 @@ fn oom_kills(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     Some(found)
 }
 
-fn pids(group: &CgroupMetrics) -> Option<Found> {
+fn pids(facts: &Facts<'_>, group: &CgroupMetrics) -> Option<Found> {
     let (used, limit) = (group.pids? as f64, group.pids_limit? as f64);
     let share = bounds::percent(used, limit);
+    facts.look();
     let (severity, bound) = PIDS.grade(share)?;
     let draft = Draft::new(&PIDS_NEAR_LIMIT, severity, RESOURCE)
         .judged("cgroup.pids_percent", share, "percent", bound)

@@ -9,6 +9,7 @@ use sutazai_core::domain::{ContainerInfo, Severity};
 use super::containers::{about, path, rest};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, count};
+use super::judged::{Judged, Levels};
 use super::kills::{CURRENT_WINDOW, RECENT_WINDOW, logged, within};
 use super::names::{clean_name, id_argument};
 use super::rule::{Facts, Rule};
@@ -31,6 +32,22 @@ const UNAVAILABLE: &str = "The service of a stopped container is unavailable unt
 /// Reports a container that was killed because it ran out of memory.
 pub(super) const CONTAINER_OOM_KILLED: Rule = Rule {
     name: "container_oom_killed",
+    title: "Container out of memory",
+    meaning: "The engine reports that it, or a process in it, was killed because memory ran out. The time is \
+              that of the end of its latest run, or for one that runs, that of its start, of the kernel's \
+              log or of the history.",
+    conditions: [
+        "longer ago than a day, or at an unknown time",
+        "within a day",
+        "within an hour, and it is being restarted after it ended twice within ten minutes",
+    ],
+    source: "`State.OOMKilled` of the engine; the times are ours",
+    judged: &[Judged::above(
+        "containers[<container>].oom_killed",
+        "flag",
+        Levels::NONE.info(0.0).warning(0.0).critical(0.0),
+    )],
+    needs: &["containers.oom_killed"],
     check: |facts| {
         each(facts, &CONTAINER_OOM_KILLED, "reported to have run out of memory", KILLED, oom_killed)
     },
@@ -39,18 +56,50 @@ pub(super) const CONTAINER_OOM_KILLED: Rule = Rule {
 /// Reports a container that restarts repeatedly.
 pub(super) const CONTAINER_RESTARTING: Rule = Rule {
     name: "container_restarting",
+    title: "Container restarts",
+    meaning: "It ends and is started again. The history dates the restarts, or else the start or end of its \
+              latest run does.",
+    conditions: [
+        "over 3 restarts, the last one longer ago than an hour or at an unknown time; or it is being \
+         restarted at the only reading",
+        "over 3 restarts within a day, or over 3 and the last one within an hour",
+        "it is being restarted now, after it ended twice within ten minutes",
+    ],
+    source: "The numbers are ours",
+    judged: &[
+        Judged::above(
+            "containers[<container>].restarts",
+            "count",
+            Levels::NONE.info(MAX_NORMAL_RESTARTS as f64).warning(MAX_NORMAL_RESTARTS as f64),
+        ),
+        Judged::above("containers[<container>].restarting", "flag", Levels::NONE.info(0.0)),
+    ],
+    needs: &["containers"],
     check: |facts| each(facts, &CONTAINER_RESTARTING, "restarted repeatedly", INTERRUPTED, restarting),
 };
 
 /// Reports a container that fails its health check.
 pub(super) const CONTAINER_UNHEALTHY: Rule = Rule {
     name: "container_unhealthy",
+    title: "Container health",
+    meaning: "It fails its own health check.",
+    conditions: ["", "`unhealthy`", ""],
+    source: "The engine calls it so after its set number of failures",
+    judged: &[Judged::above("containers[<container>].health", "flag", Levels::NONE.warning(0.0))],
+    needs: &["containers"],
     check: |facts| each(facts, &CONTAINER_UNHEALTHY, "unhealthy", NO_ANSWER, unhealthy),
 };
 
 /// Reports a container that ended with an error.
 pub(super) const CONTAINER_EXITED: Rule = Rule {
     name: "container_exited",
+    title: "Container ended with an error",
+    meaning: "It ended (`exited`, or `stopped` as Podman says) with an exit code other than 0 and those of a \
+              stop on purpose (130, 137, 143).",
+    conditions: ["yes", "", ""],
+    source: "Exit codes 128 + number of a signal are the shell's custom",
+    judged: &[Judged::above("containers[<container>].exit_code", "code", Levels::NONE.info(0.0))],
+    needs: &["containers.exit_code"],
     check: |facts| each(facts, &CONTAINER_EXITED, "stopped after an error", UNAVAILABLE, exited),
 };
 
@@ -112,7 +161,9 @@ fn killed_within(facts: &Facts<'_>, container: &ContainerInfo, window: TimeDelta
 }
 
 fn oom_killed(facts: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
-    if container.oom_killed != Some(true) {
+    let killed = container.oom_killed?;
+    facts.look();
+    if !killed {
         return None;
     }
     let name = clean_name(&container.name);
@@ -235,6 +286,7 @@ fn restarted(facts: &Facts<'_>, container: &ContainerInfo, number: u64) -> Draft
 }
 
 fn restarting(facts: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
+    facts.look();
     let now = is_restarting(container);
     let many = container.restarts.is_some_and(|restarts| restarts > MAX_NORMAL_RESTARTS);
     if !now && (!many || container.state != "running") {
@@ -275,8 +327,10 @@ fn restarting(facts: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
     Some(found)
 }
 
-fn unhealthy(_: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
-    if container.health.as_deref() != Some("unhealthy") || container.state != "running" {
+fn unhealthy(facts: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
+    let health = container.health.as_deref()?;
+    facts.look();
+    if health != "unhealthy" || container.state != "running" {
         return None;
     }
     let name = clean_name(&container.name);
@@ -305,7 +359,8 @@ fn unhealthy(_: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
     Some(found)
 }
 
-fn exited(_: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
+fn exited(facts: &Facts<'_>, container: &ContainerInfo) -> Option<Found> {
+    facts.look();
     let code = container.exit_code.filter(|code| !STOP_EXIT_CODES.contains(code))?;
     if !has_ended(container) || container.oom_killed == Some(true) {
         return None;

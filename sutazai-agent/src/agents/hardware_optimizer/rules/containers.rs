@@ -5,6 +5,7 @@ use sutazai_core::domain::{ContainerInfo, Severity};
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, decimal, percent};
+use super::judged::{Judged, Levels};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 use super::sustained;
@@ -24,19 +25,52 @@ const NO_FORK: &str = "When the limit is reached, no process or thread can be st
 const STATS: (&str, &str) = ("See what each container uses.", "docker stats --no-stream");
 
 /// Reports containers without a memory limit.
-pub(super) const CONTAINER_NO_LIMIT: Rule =
-    Rule { name: "container_no_limit", check: |facts| Vec::from_iter(no_limit(facts)) };
+pub(super) const CONTAINER_NO_LIMIT: Rule = Rule {
+    name: "container_no_limit",
+    title: "Containers without a memory limit",
+    meaning: "It may take all memory from the rest. One finding for all such containers.",
+    conditions: ["any that runs", "the largest holds over 25 % of the machine's memory", ""],
+    source: "Docker's advice to limit memory; the share is ours",
+    judged: &[Judged::above("containers.without_memory_limit", "count", Levels::NONE.info(0.0))],
+    needs: &["containers.memory_limit_bytes"],
+    check: |facts| Vec::from_iter(no_limit(facts)),
+};
 
 /// Reports a container that is near its memory limit.
-pub(super) const CONTAINER_NEAR_LIMIT: Rule = Rule { name: "container_near_limit", check: near_limit };
+pub(super) const CONTAINER_NEAR_LIMIT: Rule = Rule {
+    name: "container_near_limit",
+    title: "Memory limit of a container",
+    meaning: "The kernel kills in it when the limit is reached.",
+    conditions: ["", "over 85 % of the limit", "over 95 %"],
+    source: "A little before the customary 90 %; ours",
+    judged: &[Judged::percent("containers[<container>].memory_used_percent", MEMORY.levels())],
+    needs: &["containers.memory_used_bytes", "containers.memory_limit_bytes"],
+    check: near_limit,
+};
 
 /// Reports a container that is near its limit of processes and threads.
-pub(super) const CONTAINER_PIDS_NEAR_LIMIT: Rule =
-    Rule { name: "container_pids_near_limit", check: pids_near_limit };
+pub(super) const CONTAINER_PIDS_NEAR_LIMIT: Rule = Rule {
+    name: "container_pids_near_limit",
+    title: "Process limit of a container",
+    meaning: "No process or thread can start in it beyond its limit.",
+    conditions: ["", "over 80 % of the limit", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("containers[<container>].pids_percent", PIDS.levels())],
+    needs: &["containers.pids", "containers.pids_limit"],
+    check: pids_near_limit,
+};
 
 /// Reports a container that uses nearly all the processor time it may.
-pub(super) const CONTAINER_CPU_NEAR_LIMIT: Rule =
-    Rule { name: "container_cpu_near_limit", check: cpu_near_limit };
+pub(super) const CONTAINER_CPU_NEAR_LIMIT: Rule = Rule {
+    name: "container_cpu_near_limit",
+    title: "Processor limit of a container",
+    meaning: "Its processor limit holds it back. Seen at two readings or more.",
+    conditions: ["over 80 % of the limit, also at the only reading", "over 95 %", ""],
+    source: "Seldom an emergency; ours",
+    judged: &[Judged::percent("containers[<container>].cpu_of_limit_percent", CPU.levels())],
+    needs: &["containers.cpu_percent", "containers.cpu_limit_cores"],
+    check: cpu_near_limit,
+};
 
 /// Returns the running containers of the snapshot.
 fn running<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a ContainerInfo> {
@@ -65,6 +99,7 @@ fn no_limit(facts: &Facts<'_>) -> Option<Found> {
     let unlimited = |one: &&ContainerInfo| {
         one.memory_limit_bytes.is_none() && one.memory_used_bytes.is_some() && is_known(one)
     };
+    facts.look_at(running(facts).filter(|one| one.memory_used_bytes.is_some() && is_known(one)).count());
     let without: Vec<&ContainerInfo> = running(facts).filter(unlimited).collect();
     let largest = without.iter().max_by_key(|container| container.memory_used_bytes)?;
     let number = without.len() as u64;
@@ -122,6 +157,7 @@ fn no_limit(facts: &Facts<'_>) -> Option<Found> {
 fn near_limit(facts: &Facts<'_>) -> Vec<Found> {
     let judged = running(facts).filter_map(|container| {
         let share = container.memory_used_percent?;
+        facts.look();
         let (severity, bound) = MEMORY.grade(share)?;
         let (used, limit) = (container.memory_used_bytes? as f64, container.memory_limit_bytes? as f64);
         let series = format!("containers[{}].memory_used_bytes", container.name);
@@ -161,6 +197,7 @@ fn pids_near_limit(facts: &Facts<'_>) -> Vec<Found> {
     let judged = running(facts).filter_map(|container| {
         let (used, limit) = (container.pids? as f64, container.pids_limit? as f64);
         let share = bounds::percent(used, limit);
+        facts.look();
         let (severity, bound) = PIDS.grade(share)?;
         let name = clean_name(&container.name);
         let draft = about(&CONTAINER_PIDS_NEAR_LIMIT, severity, container)

@@ -1,8 +1,8 @@
 //! Rules about the processor.
 //!
 //! High use alone is no fault. Harm comes from tasks that wait, so the rules look at the run queue and the kernel's
-//! pressure figures beside the use (saturation in the USE method). The kernel's own means over a minute are used as
-//! they are. A share of the time between two readings, which may be a quarter of a second, must be seen at two
+//! pressure figures in addition to the use (saturation in the USE method). The kernel's own means over a minute are
+//! used as they are. A share of the time between two readings, which may be a quarter of a second, must be seen at two
 //! readings, and over a second or more to be critical.
 
 use sutazai_core::domain::{CpuMetrics, Severity};
@@ -10,6 +10,7 @@ use sutazai_core::domain::{CpuMetrics, Severity};
 use super::bounds::Bounds;
 use super::draft::{Draft, Found};
 use super::figures::{count, decimal, percent};
+use super::judged::Judged;
 use super::rule::{Facts, Rule};
 use super::sustained::{self, Seen};
 
@@ -30,45 +31,100 @@ const IOWAIT_BOUNDS: Bounds = Bounds::new(20.0, 50.0);
 const LOW_USE_PERCENT: f64 = 50.0;
 
 const RESOURCE: &str = "processor";
+/// Metric path of the number of processors.
+const CORES: &str = "host.cpu.cores";
 /// Metric path of the length of the latest reading.
 const INTERVAL: &str = "host.cpu.interval_seconds";
 const LARGEST: (&str, &str) =
     ("See which processes use the most processor time.", "ps aux --sort=-%cpu | head");
 
 /// Reports busy processors for which more tasks are ready than they can run.
-pub(super) const CPU_SATURATION: Rule =
-    Rule { name: "cpu_saturation", check: |facts| Vec::from_iter(saturation(facts)) };
+pub(super) const CPU_SATURATION: Rule = Rule {
+    name: "cpu_saturation",
+    title: "Processor saturation",
+    meaning: "Busy, and more tasks than processors. Both must hold.",
+    conditions: [
+        "",
+        "over 90 % busy, and load over one minute over 1 for each processor",
+        "over 95 %, and over 4 for each",
+    ],
+    source: "USE method: a run queue longer than the number of processors is saturation; the rest is ours",
+    judged: &[
+        Judged::percent("host.cpu.used_percent", BUSY.levels()),
+        Judged::above("host.cpu.load[1]", "tasks", QUEUE.levels()).times(CORES),
+    ],
+    needs: &["host.cpu.used_percent", "host.cpu.load"],
+    check: |facts| Vec::from_iter(saturation(facts)),
+};
 
 /// Reports a load over five minutes beyond what the processors can run, unless it is reported as saturation.
-pub(super) const HIGH_LOAD: Rule = Rule { name: "high_load", check: |facts| Vec::from_iter(load(facts)) };
+pub(super) const HIGH_LOAD: Rule = Rule {
+    name: "high_load",
+    title: "Load",
+    meaning: "More tasks run or wait for disks than there are processors for (Linux counts both in the \
+              load). Left out where `cpu_saturation` reports it already.",
+    conditions: ["", "load over five minutes over 1.5 for each processor", "over 4"],
+    source: "Ours",
+    judged: &[Judged::above("host.cpu.load[5]", "tasks", LOAD.levels()).times(CORES)],
+    needs: &["host.cpu.load"],
+    check: |facts| Vec::from_iter(load(facts)),
+};
 
 /// Reports tasks that wait for a processor a good part of the time.
-pub(super) const CPU_PRESSURE: Rule =
-    Rule { name: "cpu_pressure", check: |facts| Vec::from_iter(pressure(facts)) };
+pub(super) const CPU_PRESSURE: Rule = Rule {
+    name: "cpu_pressure",
+    title: "Processor pressure",
+    meaning: "Tasks wait for a processor.",
+    conditions: ["", "a task stalled over 30 % of the last minute", "over 80 %"],
+    source: "Figures of the kernel's `psi.rst`; the bounds are ours",
+    judged: &[Judged::percent("pressure.cpu.some_avg60", PRESSURE.levels())],
+    needs: &["pressure.cpu"],
+    check: |facts| Vec::from_iter(pressure(facts)),
+};
 
 /// Reports processor time that the hypervisor gives to others.
-pub(super) const STEAL: Rule = Rule { name: "steal", check: |facts| Vec::from_iter(steal(facts)) };
+pub(super) const STEAL: Rule = Rule {
+    name: "steal",
+    title: "Processor time taken by the hypervisor",
+    meaning: "The hypervisor gives the time to other guests. Seen at two readings or more.",
+    conditions: ["", "over 10 %", "over 25 %, and for a second or more"],
+    source: "A tenth is the customary bound for guests; the readings are ours",
+    judged: &[Judged::percent("host.cpu.steal_percent", STEAL_BOUNDS.levels())],
+    needs: &["host.cpu.steal_percent"],
+    check: |facts| Vec::from_iter(steal(facts)),
+};
 
 /// Reports processors that are idle because disks respond slowly.
-pub(super) const IOWAIT: Rule = Rule { name: "iowait", check: |facts| Vec::from_iter(iowait(facts)) };
+pub(super) const IOWAIT: Rule = Rule {
+    name: "iowait",
+    title: "Processors waiting for disks",
+    meaning: "Idle with disk requests under way. Seen at two readings or more.",
+    conditions: ["", "over 20 %", "over 50 %, and for a second or more"],
+    source: "Customary bounds of monitoring checks; the readings are ours",
+    judged: &[Judged::percent("host.cpu.iowait_percent", IOWAIT_BOUNDS.levels())],
+    needs: &["host.cpu.iowait_percent"],
+    check: |facts| Vec::from_iter(iowait(facts)),
+};
 
 fn saturation(facts: &Facts<'_>) -> Option<Found> {
     let cpu = cpu(facts)?;
     let cores = f64::from(cpu.cores);
     let used_percent = cpu.used_percent?;
+    let [load, _, _] = cpu.load?;
+    facts.look();
     let (busy, bound) = BUSY.grade(used_percent)?;
-    let (queue, queue_bound) = QUEUE.times(cores).grade(cpu.load[0])?;
-    let (used, load, processors) = (percent(used_percent), decimal(cpu.load[0]), processors(cpu));
+    let (queue, queue_bound) = QUEUE.times(cores).grade(load)?;
+    let (used, tasks, processors) = (percent(used_percent), decimal(load), processors(cpu));
     let found = Draft::new(&CPU_SATURATION, busy.min(queue), RESOURCE)
         .judged("host.cpu.used_percent", used_percent, "percent", bound)
         .since(facts.trends.over_since("host.cpu.used_percent", bound))
-        .judged("host.cpu.load[1]", cpu.load[0], "tasks", queue_bound)
-        .context("host.cpu.cores", cores, "count")
+        .judged("host.cpu.load[1]", load, "tasks", queue_bound)
+        .context(CORES, cores, "count")
         .context(INTERVAL, cpu.interval_seconds, "seconds")
         .statements([
-            format!("Processor use is at {used}, and a load of {load} competes for {processors}."),
-            format!("With a load of {load} on {processors}, processor use is at {used}."),
-            format!("Processor use is at {used}; the load of {load} is more than {processors} can run at once."),
+            format!("Processor use is at {used}, and a load of {tasks} competes for {processors}."),
+            format!("With a load of {tasks} on {processors}, processor use is at {used}."),
+            format!("Processor use is at {used}; the load of {tasks} is more than {processors} can run at once."),
         ])
         .consequences(&[
             "Tasks get only a part of the processor time that they ask for.",
@@ -93,12 +149,15 @@ fn saturation(facts: &Facts<'_>) -> Option<Found> {
 }
 
 fn load(facts: &Facts<'_>) -> Option<Found> {
-    if saturation(facts).is_some() {
+    let cpu = cpu(facts)?;
+    let [_, load, _] = cpu.load?;
+    facts.look();
+    // A copy, because what the other rule looks at does not count here.
+    if saturation(&facts.clone()).is_some() {
         return None;
     }
-    let cpu = cpu(facts)?;
-    let (severity, bound) = LOAD.times(f64::from(cpu.cores)).grade(cpu.load[1])?;
-    let (load, processors) = (decimal(cpu.load[1]), processors(cpu));
+    let (severity, bound) = LOAD.times(f64::from(cpu.cores)).grade(load)?;
+    let (tasks, processors) = (decimal(load), processors(cpu));
     let used_percent = cpu.used_percent.filter(|used| used.is_finite());
     let cause = if used_percent.is_some_and(|used| used < LOW_USE_PERCENT) {
         "A high load while the processors are partly idle often means that tasks wait for disks or network storage."
@@ -106,8 +165,8 @@ fn load(facts: &Facts<'_>) -> Option<Found> {
         "Tasks take longer when more of them are active than the processors can run at once."
     };
     let draft = Draft::new(&HIGH_LOAD, severity, RESOURCE)
-        .judged("host.cpu.load[5]", cpu.load[1], "tasks", bound)
-        .context("host.cpu.cores", f64::from(cpu.cores), "count");
+        .judged("host.cpu.load[5]", load, "tasks", bound)
+        .context(CORES, f64::from(cpu.cores), "count");
     let draft = match used_percent {
         Some(used_percent) => {
             let used = percent(used_percent);
@@ -115,15 +174,15 @@ fn load(facts: &Facts<'_>) -> Option<Found> {
                 .context("host.cpu.used_percent", used_percent, "percent")
                 .context(INTERVAL, cpu.interval_seconds, "seconds")
                 .statements([format!(
-                    "The load over five minutes is {load} on {processors}, and processor use is at {used} now."
+                    "The load over five minutes is {tasks} on {processors}, and processor use is at {used} now."
                 )])
         }
         None => draft,
     };
     let found = draft
         .statements([
-            format!("Over five minutes, an average of {load} tasks ran or waited on {processors}."),
-            format!("A load of {load} over five minutes is more than {processors} can handle at once."),
+            format!("Over five minutes, an average of {tasks} tasks ran or waited on {processors}."),
+            format!("A load of {tasks} over five minutes is more than {processors} can handle at once."),
         ])
         .consequences(&[
             cause,
@@ -149,6 +208,7 @@ fn load(facts: &Facts<'_>) -> Option<Found> {
 fn pressure(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "pressure.cpu.some_avg60";
     let some = facts.snapshot.pressure.value()?.cpu.as_ref()?.some_avg60;
+    facts.look();
     let (severity, bound) = PRESSURE.grade(some)?;
     let share = percent(some);
     let extent = match severity {
@@ -292,8 +352,18 @@ mod tests {
         ] {
             let mut snapshot = healthy();
             host(&mut snapshot).cpu.used_percent = Some(used);
-            host(&mut snapshot).cpu.load[0] = load;
+            host(&mut snapshot).cpu.load = Some([load, 0.5, 0.4]);
             assert_eq!(grade(&CPU_SATURATION, &snapshot), expected, "{used} {load}");
+        }
+    }
+
+    #[test]
+    fn unknown_load_is_not_judged() {
+        for (load, expected) in [(Some([40.0, 30.0, 20.0]), [Some(Critical), None]), (None, [None, None])] {
+            let mut snapshot = healthy();
+            let cpu = &mut host(&mut snapshot).cpu;
+            (cpu.used_percent, cpu.load) = (Some(99.0), load);
+            assert_eq!([&CPU_SATURATION, &HIGH_LOAD].map(|rule| grade(rule, &snapshot)), expected);
         }
     }
 
@@ -302,7 +372,7 @@ mod tests {
     fn shares_and_load_are_graded_by_bounds() {
         type Set = fn(&mut CpuMetrics, f64);
         let rules: [(&Rule, Set, &str, [f64; 2]); 3] = [
-            (&HIGH_LOAD, |cpu, v| cpu.load[1] = v, "", [6.0, 16.0]),
+            (&HIGH_LOAD, |cpu, v| cpu.load = Some([0.4, v, 0.4]), "", [6.0, 16.0]),
             (&STEAL, |cpu, v| cpu.steal_percent = Some(v), "host.cpu.steal_percent", [10.0, 25.0]),
             (&IOWAIT, |cpu, v| cpu.iowait_percent = Some(v), "host.cpu.iowait_percent", [20.0, 50.0]),
         ];
@@ -355,7 +425,7 @@ mod tests {
     fn length_of_the_reading_is_in_the_evidence() {
         let mut snapshot = healthy();
         let machine = host(&mut snapshot);
-        (machine.cpu.used_percent, machine.cpu.load) = (Some(99.0), [40.0, 30.0, 20.0]);
+        (machine.cpu.used_percent, machine.cpu.load) = (Some(99.0), Some([40.0, 30.0, 20.0]));
         (machine.cpu.steal_percent, machine.cpu.iowait_percent) = (Some(50.0), Some(60.0));
         machine.cpu.interval_seconds = 0.25;
         machine.earlier =

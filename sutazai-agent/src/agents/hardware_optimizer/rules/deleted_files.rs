@@ -6,6 +6,7 @@ use super::bounds::{self, Bounds};
 use super::disk::{SHOW_SPACE, each, on, own_name, path, rest, title};
 use super::draft::Found;
 use super::figures::{bytes, count, percent};
+use super::judged::Judged;
 use super::names::clean_name;
 use super::rule::{Facts, Rule};
 
@@ -18,12 +19,24 @@ const NOT_FREED: &str = "The space is freed only when the process closes the fil
 /// Reports deleted files that take much space because processes keep them open.
 pub(super) const DELETED_FILES: Rule = Rule {
     name: "deleted_files",
+    title: "Deleted files still open",
+    meaning: "Deleted files that processes still have open hold a share of the file system, which no folder \
+              shows. The process that holds most is named. Without root only the user's own processes are \
+              seen.",
+    conditions: ["over 10 %", "over 25 %", ""],
+    source: "Temporary files are often deleted while they are in use; ours",
+    judged: &[Judged::percent("host.disks[<mount>].deleted_files.percent", HELD.levels())],
+    needs: &["host.disks.deleted_files"],
     check: |facts| {
         each(facts, &DELETED_FILES, &rest("holding space of deleted files", NOT_FREED, SHOW_SPACE), held)
     },
 };
 
-fn held(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
+fn held(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
+    // A disk without such files has no figure either.
+    if facts.can_run(&DELETED_FILES) {
+        facts.look();
+    }
     let deleted = disk.deleted_files.as_ref()?;
     let share = bounds::percent(deleted.bytes as f64, disk.total_bytes as f64);
     let (severity, bound) = HELD.grade(share)?;

@@ -5,6 +5,7 @@ use sutazai_core::domain::{DeviceMetrics, Severity};
 use super::bounds::Bounds;
 use super::draft::{Draft, Found};
 use super::figures::{decimal, percent};
+use super::judged::Judged;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 use super::sustained::{self, Seen};
@@ -28,11 +29,28 @@ const WAITING: (&str, &str, &str) = (
 );
 
 /// Reports a block device that responds slowly.
-pub(super) const DISK_SLOW: Rule = Rule { name: "disk_slow", check: slow };
+pub(super) const DISK_SLOW: Rule = Rule {
+    name: "disk_slow",
+    title: "Slow disk",
+    meaning: "The mean time of a request, if there are over 20 a second. Seen at two readings or more.",
+    conditions: ["over 100 ms at the only reading", "over 100 ms", "over 500 ms, and for a second or more"],
+    source: "Some ten seeks of a spinning disk, and fifty; ours",
+    judged: &[Judged::above("host.devices[<device>].latency_ms", "ms", LATENCY.levels_from_info())],
+    needs: &["host.devices"],
+    check: slow,
+};
 
 /// Reports tasks that wait for disks.
-pub(super) const IO_PRESSURE: Rule =
-    Rule { name: "io_pressure", check: |facts| Vec::from_iter(pressure(facts)) };
+pub(super) const IO_PRESSURE: Rule = Rule {
+    name: "io_pressure",
+    title: "Disk pressure",
+    meaning: "Work waits for disks.",
+    conditions: ["", "a task stalled over 25 % of the last minute", "over 75 %"],
+    source: "Figures of the kernel's `psi.rst`; the bounds are ours",
+    judged: &[Judged::percent("pressure.io.some_avg60", PRESSURE.levels())],
+    needs: &["pressure.io"],
+    check: |facts| Vec::from_iter(pressure(facts)),
+};
 
 fn slow(facts: &Facts<'_>) -> Vec<Found> {
     let devices = facts.snapshot.host.value().into_iter().flat_map(|host| &host.devices);
@@ -51,12 +69,17 @@ fn slow(facts: &Facts<'_>) -> Vec<Found> {
 
 /// Grades the mean duration of a request at each reading with enough of them.
 fn seen_slow(facts: &Facts<'_>, device: &DeviceMetrics) -> Option<Seen> {
+    let Some(latency_ms) = device.latency_ms else {
+        // A device without requests is not slow.
+        facts.look();
+        return None;
+    };
     let series = |figure: &str| format!("host.devices[{}].{figure}", device.name);
     let (operations, latency) = (series("operations_per_second"), series("latency_ms"));
     let readings = sustained::combined(
         facts,
         (&operations, device.operations_per_second),
-        (&latency, device.latency_ms?),
+        (&latency, latency_ms),
         |operations, latency| match latency {
             Some(latency) if operations > MIN_OPERATIONS_PER_SECOND => latency,
             _ => 0.0,
@@ -114,6 +137,7 @@ fn slow_device(device: &DeviceMetrics, seen: &Seen) -> Option<Found> {
 fn pressure(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "pressure.io.some_avg60";
     let io = facts.snapshot.pressure.value()?.io.as_ref()?;
+    facts.look();
     let (severity, bound) = PRESSURE.grade(io.some_avg60)?;
     let some = percent(io.some_avg60);
     let mut draft = Draft::new(&IO_PRESSURE, severity, "disks")

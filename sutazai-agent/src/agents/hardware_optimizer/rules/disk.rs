@@ -5,6 +5,7 @@ use sutazai_core::domain::{DiskMetrics, Severity};
 use super::bounds::Bounds;
 use super::draft::{Draft, Found};
 use super::figures::{bytes, percent};
+use super::judged::{Judged, Levels};
 use super::names::{clean_name, path_argument};
 use super::rule::{Facts, Rest, Rule};
 use super::tmpfs;
@@ -47,18 +48,44 @@ const NOT_WRITABLE: &str =
 /// Reports a file system that is nearly full.
 pub(super) const DISK_SPACE: Rule = Rule {
     name: "disk_space",
+    title: "Disk space",
+    meaning: "Programs fail when they cannot write. The share is counted as `df` does, without what is kept \
+              for root. With 100 GiB or more left it is one step less bad. Read-only file systems and those \
+              in memory are left out. All datasets of a ZFS pool are one disk.",
+    conditions: ["over 85 % with 100 GiB or more left", "over 85 %", "over 95 %"],
+    source: "90 % is the customary bound; it is reported a little before. The 100 GiB are ours",
+    judged: &[Judged::percent("host.disks[<mount>].used_percent", SPACE.levels_from_info())],
+    needs: &["host.disks"],
     check: |facts| each(facts, &DISK_SPACE, &rest("short of space", WRITES_FAIL, SHOW_SPACE), space),
 };
 
 /// Reports a file system that is running out of inodes.
 pub(super) const INODES: Rule = Rule {
     name: "inodes",
+    title: "Inodes",
+    meaning: "There is a fixed number of files, however small.",
+    conditions: ["", "over 85 %", "over 95 %"],
+    source: "As for space",
+    judged: &[Judged::percent("host.disks[<mount>].inodes_used_percent", INODES_BOUNDS.levels())],
+    needs: &["host.disks.inodes_used_percent"],
     check: |facts| each(facts, &INODES, &rest("short of inodes", CREATION_FAILS, SHOW_INODES), inodes),
 };
 
 /// Reports a file system that programs write to but that is mounted read-only.
 pub(super) const DISK_READ_ONLY: Rule = Rule {
     name: "disk_read_only",
+    title: "Read-only file system",
+    meaning: "A file system made to be written (ext, xfs, btrfs ...) is mounted read-only where programs \
+              write (`/`, `/var`, `/home` ...), or it was mounted for writing anywhere and the kernel has \
+              made it read-only since: then its own options say `ro` or `emergency_ro`, and those of the \
+              mount do not. Images and other places are left out, since there it is on purpose.",
+    conditions: ["", "mounted so", "made so by the kernel"],
+    source: "`errors=remount-ro` of mount(8): the kernel does that after an error",
+    judged: &[
+        Judged::above("host.disks[<mount>].read_only", "flag", Levels::NONE.warning(0.0)),
+        Judged::above("host.disks[<mount>].failed", "flag", Levels::NONE.critical(0.0)),
+    ],
+    needs: &["host.disks"],
     check: |facts| {
         each(facts, &DISK_READ_ONLY, &rest("mounted read-only", NOT_WRITABLE, SHOW_MOUNTS), read_only)
     },
@@ -81,8 +108,11 @@ pub(super) const fn rest(are: &'static str, consequence: &'static str, show: [&'
 }
 
 fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
-    let (grade, bound) =
-        SPACE.grade(disk.used_percent).filter(|_| !disk.read_only && !tmpfs::is_in_memory(disk))?;
+    if disk.read_only || tmpfs::is_in_memory(disk) {
+        return None;
+    }
+    facts.look();
+    let (grade, bound) = SPACE.grade(disk.used_percent)?;
     let roomy = disk.available_bytes >= ROOMY_BYTES;
     let (severity, state) = match grade {
         Severity::Critical if roomy => (Severity::Warning, "is mostly full"),
@@ -135,6 +165,7 @@ fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
 
 fn inodes(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     let used = disk.inodes_used_percent.filter(|_| !disk.read_only)?;
+    facts.look();
     let (severity, bound) = INODES_BOUNDS.grade(used)?;
     let series = format!("host.disks[{}].inodes_used_percent", disk.mount);
     let (title, own, share) = (title(disk), own_name(disk), percent(used));
@@ -168,8 +199,9 @@ fn inodes(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
     Some(found)
 }
 
-fn read_only(_: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
-    if disk.failed {
+fn read_only(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
+    facts.look();
+    if disk.failed == Some(true) {
         return Some(failed(disk));
     }
     let written = WRITTEN_MOUNTS.contains(&disk.mount.as_str());
@@ -321,7 +353,7 @@ pub(super) mod tests {
         for (mount, filesystem) in [("/srv/data", "ext4"), ("/", "btrfs"), ("/media/stick", "vfat")] {
             let closed = with(|disk| {
                 (disk.mount, disk.filesystem, disk.read_only, disk.failed) =
-                    (mount.into(), filesystem.into(), true, true);
+                    (mount.into(), filesystem.into(), true, Some(true));
             });
             assert_eq!(grade(&DISK_READ_ONLY, &closed), Some(Critical), "{mount}");
         }

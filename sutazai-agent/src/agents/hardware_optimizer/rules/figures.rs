@@ -44,6 +44,22 @@ pub(super) fn hours(value: f64) -> String {
     if number == "1" { format!("1 {unit}") } else { format!("{number} {unit}s") }
 }
 
+/// Lists the forms in which sentences state a value of this unit, each as the functions of this file write it.
+pub(in crate::agents::hardware_optimizer) fn forms(value: f64, unit: &str) -> Vec<String> {
+    let plain = decimal(value);
+    match unit {
+        "percent" => vec![percent(value)],
+        "bytes" => vec![bytes(value), format!("{} an hour", bytes(value))],
+        "bytes/s" => vec![rate(value)],
+        "ms" => vec![format!("{plain} ms")],
+        "celsius" => vec![format!("{plain} °C")],
+        "hours" => vec![hours(value)],
+        "seconds" => vec![format!("{plain} seconds"), hours(value / 3600.0)],
+        "cores" => vec![format!("{plain} cores"), plain],
+        _ => vec![plain],
+    }
+}
+
 /// Puts the first letter into upper case, for the beginning of a sentence.
 pub(super) fn sentence_case(words: &str) -> String {
     let mut chars = words.chars();

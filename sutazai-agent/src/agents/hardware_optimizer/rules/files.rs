@@ -5,6 +5,7 @@ use sutazai_core::domain::ProcessInfo;
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::percent;
+use super::judged::Judged;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
@@ -14,14 +15,33 @@ const OPEN: Bounds = Bounds::new(80.0, 95.0);
 const AT_LIMIT: &str = "A process that reaches its limit can no longer open files or accept connections.";
 
 /// Reports a machine that is near the kernel's limit of open files.
-pub(super) const OPEN_FILES_MACHINE: Rule =
-    Rule { name: "open_files_machine", check: |facts| Vec::from_iter(machine(facts)) };
+pub(super) const OPEN_FILES_MACHINE: Rule = Rule {
+    name: "open_files_machine",
+    title: "Open files of the machine",
+    meaning: "`open` of `/proc/sys/fs/file-nr` against its limit.",
+    conditions: ["", "over 80 %", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.files.open_percent", OPEN.levels())],
+    needs: &["host.files"],
+    check: |facts| Vec::from_iter(machine(facts)),
+};
 
 /// Reports a process that is near its limit of open files.
-pub(super) const OPEN_FILES_PROCESS: Rule = Rule { name: "open_files_process", check: processes };
+pub(super) const OPEN_FILES_PROCESS: Rule = Rule {
+    name: "open_files_process",
+    title: "Open files of a process",
+    meaning: "Open descriptors of a process against its own limit. Every process that can be looked into is, \
+              from 16 descriptors on.",
+    conditions: ["", "over 80 %", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.processes[<process>].open_files_percent", OPEN.levels())],
+    needs: &["host.processes.top.open_files_limit"],
+    check: processes,
+};
 
 fn machine(facts: &Facts<'_>) -> Option<Found> {
     let files = facts.snapshot.host.value()?.files.as_ref()?;
+    facts.look();
     let (open, limit) = (files.open as f64, files.limit as f64);
     let share = bounds::percent(open, limit);
     let (severity, bound) = OPEN.grade(share)?;
@@ -68,11 +88,12 @@ fn processes(facts: &Facts<'_>) -> Vec<Found> {
         command: "cat /proc/sys/fs/file-nr",
         advice: "Run {command} to see how many files are open on the whole machine.",
     };
-    OPEN_FILES_PROCESS.worst(top.filter_map(process_files).collect(), &rest)
+    OPEN_FILES_PROCESS.worst(top.filter_map(|process| process_files(facts, process)).collect(), &rest)
 }
 
-fn process_files(process: &ProcessInfo) -> Option<Found> {
+fn process_files(facts: &Facts<'_>, process: &ProcessInfo) -> Option<Found> {
     let (open, limit) = (process.open_files? as f64, process.open_files_limit? as f64);
+    facts.look();
     let share = bounds::percent(open, limit);
     let (severity, bound) = OPEN.grade(share)?;
     let (name, pid, part) = (clean_name(&process.name), process.pid, percent(share));

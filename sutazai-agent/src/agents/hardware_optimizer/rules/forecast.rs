@@ -6,6 +6,7 @@ use sutazai_core::domain::{DiskMetrics, Severity};
 use super::disk::{SHOW_SPACE, WRITES_FAIL, each, largest_folders, on, own_name, path, rest, title};
 use super::draft::Found;
 use super::figures::{bytes, hours, percent, rate};
+use super::judged::{Judged, Levels};
 use super::names::path_argument;
 use super::rule::{Facts, Rule};
 use super::trends::Growth;
@@ -33,6 +34,24 @@ const ALWAYS_REPORTED_HOURS: f64 = 1.0;
 /// Reports a file system that will be full soon at its current growth.
 pub(super) const DISK_TREND_FULL: Rule = Rule {
     name: "disk_trend_full",
+    title: "Disk filling up",
+    meaning: "The straight line through the used bytes ends soon: those of the last six hours, or of the \
+              longest time before now in which they lie on a line (R² of 0.8; with fewer than a dozen \
+              readings, each step at least half of the mean one). Three readings suffice. Disks under 50 % \
+              are left out unless they will be full within the hour.",
+    conditions: [
+        "",
+        "full within 24 hours after an hour of history, 4 hours after two minutes, 15 minutes after less",
+        "within 4 hours, 1 hour, 5 minutes",
+    ],
+    source: "The forecasts of node-exporter's alerts (24 and 4 hours, from the last 6); the shorter ones, \
+             fit and start are ours",
+    judged: &[Judged::below(
+        "host.disks[<mount>].hours_until_full",
+        "hours",
+        Levels::NONE.warning(FROM_HOURS[0]).critical(FROM_HOURS[1]),
+    )],
+    needs: &["host.disks"],
     check: |facts| each(facts, &DISK_TREND_FULL, &rest("filling up", WRITES_FAIL, SHOW_SPACE), trend),
 };
 

@@ -5,6 +5,7 @@ use sutazai_core::domain::GpuMetrics;
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, decimal, percent};
+use super::judged::Judged;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 use super::sensors;
@@ -21,12 +22,24 @@ const SHOW: (&str, &str) = ("See the state of all GPUs.", "nvidia-smi");
 /// Reports a GPU whose memory is nearly used up.
 pub(super) const GPU_MEMORY: Rule = Rule {
     name: "gpu_memory",
+    title: "GPU memory",
+    meaning: "No further model fits.",
+    conditions: ["over 90 %", "over 97 %", ""],
+    source: "Servers of models take most of it on purpose; ours",
+    judged: &[Judged::percent("gpus[<index>].memory_used_percent", MEMORY.levels())],
+    needs: &["gpus.memory_used_bytes", "gpus.memory_total_bytes"],
     check: |facts| each(facts, &GPU_MEMORY, "nearly out of memory", NO_MODEL_FITS, memory),
 };
 
 /// Reports a GPU that is hot.
 pub(super) const GPU_TEMPERATURE: Rule = Rule {
     name: "gpu_temperature",
+    title: "GPU temperature",
+    meaning: "A GPU slows itself down. Values that no sensor means are left out, as above.",
+    conditions: ["", "over 83 °C", "over 90 °C"],
+    source: "NVIDIA's consumer cards aim at 83 °C and slow down from about 90 °C on",
+    judged: &[Judged::above("gpus[<index>].celsius", "celsius", HOT.levels())],
+    needs: &["gpus.celsius"],
     check: |facts| each(facts, &GPU_TEMPERATURE, "hot", SLOWER, temperature),
 };
 
@@ -55,6 +68,7 @@ fn each(
 fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
     let (used, total) = (gpu.memory_used_bytes? as f64, gpu.memory_total_bytes? as f64);
     let share = bounds::percent(used, total);
+    facts.look();
     let (severity, bound) = MEMORY.grade(share)?;
     let series = path(gpu, "memory_used_bytes");
     let draft = Draft::new(&GPU_MEMORY, severity, title(gpu))
@@ -83,8 +97,9 @@ fn memory(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
     Some(found)
 }
 
-fn temperature(_: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
+fn temperature(facts: &Facts<'_>, gpu: &GpuMetrics) -> Option<Found> {
     let celsius = gpu.celsius.filter(|celsius| sensors::is_plausible(*celsius))?;
+    facts.look();
     let (severity, bound) = HOT.grade(celsius)?;
     let (title, shown) = (title(gpu), decimal(celsius));
     let draft = Draft::new(&GPU_TEMPERATURE, severity, title.clone()).about(&gpu.index.to_string()).judged(

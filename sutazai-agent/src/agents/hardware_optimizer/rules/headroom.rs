@@ -16,13 +16,20 @@ const PROGRAMS: [&str; 3] = [
 ];
 
 /// Reports the most used resource when no rule before it found a warning; it is the last of the list.
-pub(super) const HEADROOM: Rule = Rule { name: "headroom", check: |facts| Vec::from_iter(headroom(facts)) };
+pub(super) const HEADROOM: Rule = Rule {
+    name: "headroom",
+    title: "Headroom",
+    meaning: "No rule found a warning or worse: which of processors, memory and the fullest file system is \
+              used most.",
+    conditions: ["yes", "", ""],
+    source: "",
+    judged: &[],
+    needs: &["host.cpu.used_percent", "host.memory.used_percent", "host.disks"],
+    check: |facts| Vec::from_iter(headroom(facts)),
+};
 
 fn headroom(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
-    if facts.worst_found >= Some(Severity::Warning) {
-        return None;
-    }
     let disks = host.disks.iter().filter(|disk| disk.used_percent.is_finite());
     let fullest = disks.max_by(|one, other| one.used_percent.total_cmp(&other.used_percent));
     let share = |resource: &str, name: &str, path: &str, percent: Option<f64>| Share {
@@ -41,6 +48,10 @@ fn headroom(facts: &Facts<'_>) -> Option<Found> {
         shares.push(share(&name, &name, &path, Some(disk.used_percent)));
     }
     shares.retain(|share| share.percent.is_finite());
+    facts.look_at(shares.len());
+    if facts.worst_found >= Some(Severity::Warning) {
+        return None;
+    }
     shares.sort_by(|one, other| other.percent.total_cmp(&one.percent));
     let first = shares.first()?;
     let mut draft = Draft::new(&HEADROOM, Severity::Info, first.resource.clone());
@@ -83,7 +94,7 @@ struct Share {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rule::find;
+    use super::super::examine::find;
     use super::super::sample::{healthy, host};
     use super::super::trends::Trends;
 
@@ -102,7 +113,7 @@ mod tests {
         for (zombies, expected) in [(0, true), (11, true), (101, false)] {
             let mut snapshot = healthy();
             let processes = host(&mut snapshot).processes.as_mut().unwrap();
-            (processes.zombies, processes.lasting_zombies) = (zombies, Some(zombies));
+            (processes.zombies, processes.lasting_zombies) = (Some(zombies), Some(zombies));
             let found = find(&snapshot, &Trends::default());
             assert_eq!(found.iter().any(|found| found.finding.rule == "headroom"), expected, "{zombies}");
         }

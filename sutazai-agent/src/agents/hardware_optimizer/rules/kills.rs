@@ -10,6 +10,7 @@ use sutazai_core::domain::{KillInfo, Severity};
 
 use super::draft::{Draft, Found};
 use super::figures::{count, sentence_case};
+use super::judged::{Judged, Levels};
 use super::memory::{LARGEST, RESOURCE};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
@@ -27,11 +28,39 @@ const GROUP_LOG: (&str, &str, &str) = (
 );
 
 /// Reports processes that were killed because the machine ran out of memory.
-pub(super) const OOM_KILLS: Rule =
-    Rule { name: "oom_kills", check: |facts| Vec::from_iter(of_the_machine(facts)) };
+pub(super) const OOM_KILLS: Rule = Rule {
+    name: "oom_kills",
+    title: "Processes killed for lack of memory",
+    meaning: "The kernel's out-of-memory killer ended processes because the machine had no memory left. \
+              Kills at the limit of a control group are left out: the kernel's log tells which those are, or \
+              else the counters of the groups.",
+    conditions: [
+        "any since boot, if that is longer ago than a day",
+        "any within a day",
+        "any within an hour, by history or by the kernel's log",
+    ],
+    source: "A kill is a fault in itself; the times are ours",
+    judged: &[Judged::above(
+        "host.memory.oom_kills",
+        "count",
+        Levels::NONE.info(0.0).warning(0.0).critical(0.0),
+    )],
+    needs: &["host.memory.oom_kills"],
+    check: |facts| Vec::from_iter(of_the_machine(facts)),
+};
 
 /// Reports processes that were killed because a control group reached its limit.
-pub(super) const GROUP_OOM_KILLS: Rule = Rule { name: "group_oom_kills", check: of_groups };
+pub(super) const GROUP_OOM_KILLS: Rule = Rule {
+    name: "group_oom_kills",
+    title: "Processes killed at a group limit",
+    meaning: "The kernel killed processes because a control group reached its memory limit, by the kernel's \
+              log. That of the analyzer itself is `cgroup_oom_kills`.",
+    conditions: ["longer ago than a day", "any within a day", ""],
+    source: "As for `oom_kills`; the machine itself has memory",
+    judged: &[Judged::above("host.kills.groups[<group>]", "count", Levels::NONE.info(0.0).warning(0.0))],
+    needs: &["host.kills.logged"],
+    check: of_groups,
+};
 
 /// Returns the logged kills of control groups or, with `of_group` false, of the machine.
 pub(super) fn logged<'a>(facts: &Facts<'a>, of_group: bool) -> impl Iterator<Item = &'a KillInfo> {
@@ -46,6 +75,9 @@ pub(super) fn within(kill: &KillInfo, time: TimeDelta) -> bool {
 fn of_the_machine(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.memory.oom_kills";
     let host = facts.snapshot.host.value()?;
+    if host.memory.oom_kills.is_some() || host.kills.logged.is_some() {
+        facts.look();
+    }
     let counted = host.memory.oom_kills.unwrap_or(0);
     let own_group = facts.snapshot.cgroup.value().and_then(|group| group.oom_kills).unwrap_or(0);
     let in_log = logged(facts, true).count() as u64;
@@ -112,6 +144,9 @@ fn of_the_machine(facts: &Facts<'_>) -> Option<Found> {
 }
 
 fn of_groups(facts: &Facts<'_>) -> Vec<Found> {
+    if facts.snapshot.host.value().is_some_and(|host| host.kills.logged.is_some()) {
+        facts.look();
+    }
     // The control group of this process has its own rule.
     let own = facts.snapshot.cgroup.value().filter(|group| group.oom_kills.is_some_and(|kills| kills > 0));
     let own = own.map(|group| group.path.as_str());

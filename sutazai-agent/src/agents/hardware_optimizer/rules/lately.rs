@@ -45,9 +45,19 @@ impl Share {
     }
 }
 
+/// Works like [`verdict`], and notes whether there were enough readings to judge by.
+pub(super) fn judge(facts: &Facts<'_>, events: &Counter, faults: &[Counter], least: [f64; 2]) -> Verdict {
+    let verdict = verdict(facts, events, faults, least);
+    match verdict {
+        Verdict::Lately(_) | Verdict::Quiet => facts.look(),
+        Verdict::Unknown => facts.lack_readings(),
+    }
+    verdict
+}
+
 /// Returns the share of faults in the shortest period until now that has at least `least` events, of which the last part
 /// has at least `least_at_last`.
-pub(super) fn judge(
+pub(super) fn verdict(
     facts: &Facts<'_>,
     events: &Counter,
     faults: &[Counter],

@@ -8,6 +8,7 @@ use sutazai_core::domain::{KernelLimit, LimitUse, Severity};
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::percent;
+use super::judged::Judged;
 use super::names::{clean_name, path_argument};
 use super::rule::{Facts, Rest, Rule};
 use super::sustained;
@@ -31,56 +32,123 @@ const CANNOT_START: &str = "When the limit is reached, no process or thread can 
 /// Reports a control group that is near its limit of processes.
 pub(super) const GROUP_TASKS_NEAR_LIMIT: Rule = Rule {
     name: "group_tasks_near_limit",
+    title: "Processes of a control group",
+    meaning: "Processes and threads of a control group against its `pids.max`, for every group but the one \
+              of this process, which `pids_near_limit` judges.",
+    conditions: ["", "over 80 %", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.limits[group_tasks:<group>].used_percent", USED.levels())],
+    needs: &["host.limits[group_tasks]"],
     check: |facts| each(facts, &GROUP_TASKS_NEAR_LIMIT, &GROUP_TEXTS, group),
 };
 
 /// Reports a user who is near the limit of processes.
 pub(super) const USER_TASKS_NEAR_LIMIT: Rule = Rule {
     name: "user_tasks_near_limit",
+    title: "Processes of a user",
+    meaning: "Processes and threads of a user other than root against the smallest `RLIMIT_NPROC` of the \
+              processes with most threads.",
+    conditions: ["", "over 80 %", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.limits[user_tasks:<user>].used_percent", USED.levels())],
+    needs: &["host.limits[user_tasks]"],
     check: |facts| each(facts, &USER_TASKS_NEAR_LIMIT, &USER_TEXTS, user),
 };
 
 /// Reports a machine that is near its limit of processes.
 pub(super) const MACHINE_TASKS_NEAR_LIMIT: Rule = Rule {
     name: "machine_tasks_near_limit",
-    check: |facts| of(facts, KernelLimit::MachineTasks).filter_map(machine).collect(),
+    title: "Processes of the machine",
+    meaning: "Processes and threads of the machine against the smaller of `kernel.pid_max` and \
+              `kernel.threads-max`.",
+    conditions: ["", "over 80 %", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.limits[machine_tasks].used_percent", USED.levels())],
+    needs: &["host.limits[machine_tasks]"],
+    check: |facts| all(facts, &MACHINE_TASKS_NEAR_LIMIT, KernelLimit::MachineTasks, machine),
 };
 
 /// Reports a user who is near a limit of inotify.
 pub(super) const INOTIFY_NEAR_LIMIT: Rule = Rule {
     name: "inotify_near_limit",
+    title: "inotify limits",
+    meaning: "inotify instances and watches of a user against `max_user_instances` and `max_user_watches`.",
+    conditions: ["", "over 80 %", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[
+        Judged::percent("host.limits[inotify_instances:<user>].used_percent", USED.levels()),
+        Judged::percent("host.limits[inotify_watches:<user>].used_percent", USED.levels()),
+    ],
+    needs: &["host.limits[inotify_instances]", "host.limits[inotify_watches]"],
     check: |facts| each(facts, &INOTIFY_NEAR_LIMIT, &INOTIFY_TEXTS, inotify),
 };
 
 /// Reports a connection tracking table that is nearly full.
 pub(super) const CONNECTION_TRACKING_NEAR_LIMIT: Rule = Rule {
     name: "connection_tracking_near_limit",
-    check: |facts| of(facts, KernelLimit::TrackedConnections).filter_map(tracked).collect(),
+    title: "Connection tracking",
+    meaning: "Entries of the connection tracking table against `nf_conntrack_max`.",
+    conditions: ["", "over 75 %", "over 95 %"],
+    source: "node-exporter's alerts take 75 %",
+    judged: &[Judged::percent("host.limits[tracked_connections].used_percent", TRACKED.levels())],
+    needs: &["host.limits[tracked_connections]"],
+    check: |facts| all(facts, &CONNECTION_TRACKING_NEAR_LIMIT, KernelLimit::TrackedConnections, tracked),
 };
 
 /// Reports many closed connections that wait until their ports may be used again.
 pub(super) const TIME_WAIT_NEAR_LIMIT: Rule = Rule {
     name: "time_wait_near_limit",
-    check: |facts| of(facts, KernelLimit::TimeWaitConnections).filter_map(time_wait).collect(),
+    title: "Closed connections that wait",
+    meaning: "Closed connections that wait, against `tcp_max_tw_buckets`.",
+    conditions: ["", "over 80 %", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.limits[time_wait_connections].used_percent", USED.levels())],
+    needs: &["host.limits[time_wait_connections]"],
+    check: |facts| all(facts, &TIME_WAIT_NEAR_LIMIT, KernelLimit::TimeWaitConnections, time_wait),
 };
 
 /// Reports that few ports are left for connections to one address.
 pub(super) const LOCAL_PORTS_NEAR_LIMIT: Rule = Rule {
     name: "local_ports_near_limit",
-    check: |facts| of(facts, KernelLimit::EphemeralPorts).filter_map(ports).collect(),
+    title: "Local ports",
+    meaning: "Local ports for outgoing connections (`ip_local_port_range`) in use to one address and port.",
+    conditions: ["", "over 80 %", "over 95 %"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.limits[ephemeral_ports:<address>].used_percent", USED.levels())],
+    needs: &["host.limits[ephemeral_ports]"],
+    check: |facts| all(facts, &LOCAL_PORTS_NEAR_LIMIT, KernelLimit::EphemeralPorts, ports),
 };
 
 /// Reports an accept queue that is nearly full.
-pub(super) const LISTEN_QUEUE_FULL: Rule =
-    Rule { name: "listen_queue_full", check: |facts| each(facts, &LISTEN_QUEUE_FULL, &QUEUE_TEXTS, queue) };
+pub(super) const LISTEN_QUEUE_FULL: Rule = Rule {
+    name: "listen_queue_full",
+    title: "Full accept queue",
+    meaning: "Connections wait to be accepted on a port, at two readings or more.",
+    conditions: [
+        "",
+        "over 80 % of the backlog",
+        "over 95 %, and connections were turned away in the last ten minutes",
+    ],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.limits[listen_queue:<port>].used_percent", USED.levels())],
+    needs: &["host.limits[listen_queue]"],
+    check: |facts| each(facts, &LISTEN_QUEUE_FULL, &QUEUE_TEXTS, queue),
+};
 
-fn of<'a>(facts: &Facts<'a>, limit: KernelLimit) -> impl Iterator<Item = &'a LimitUse> {
+/// Returns the uses of these kinds of limits, and counts them as looked at.
+fn of<'a>(facts: &Facts<'a>, rule: &Rule, kinds: &[KernelLimit]) -> Vec<&'a LimitUse> {
     let limits = facts.snapshot.host.value().into_iter().flat_map(|host| &host.limits);
-    limits.filter(move |one| one.limit == limit)
+    let limits: Vec<&LimitUse> = limits.filter(|one| kinds.contains(&one.limit)).collect();
+    if facts.can_run(rule) {
+        // A limit of which less than half is used is not listed.
+        facts.look_at(limits.len().max(1));
+    }
+    limits
 }
 
-/// Wording of the finding that covers those beyond the maximum.
+/// Kinds of limits of a rule, and wording of the finding that covers those beyond the maximum.
 struct RestTexts {
+    kinds: &'static [KernelLimit],
     things: &'static str,
     are: &'static str,
     consequence: &'static str,
@@ -88,24 +156,28 @@ struct RestTexts {
 }
 
 const GROUP_TEXTS: RestTexts = RestTexts {
+    kinds: &[KernelLimit::GroupTasks],
     things: "control groups",
     are: "near their limit of processes",
     consequence: "When the limit is reached, no process or thread can be started in the group.",
     command: THREADS,
 };
 const USER_TEXTS: RestTexts = RestTexts {
+    kinds: &[KernelLimit::UserTasks],
     things: "users",
     are: "near their limit of processes",
     consequence: CANNOT_START,
     command: THREADS,
 };
 const INOTIFY_TEXTS: RestTexts = RestTexts {
+    kinds: &[KernelLimit::InotifyInstances, KernelLimit::InotifyWatches],
     things: "limits of inotify",
     are: "nearly used up",
     consequence: NO_MORE_WATCHES,
     command: INOTIFY_LIMITS,
 };
 const QUEUE_TEXTS: RestTexts = RestTexts {
+    kinds: &[KernelLimit::ListenQueue],
     things: "ports",
     are: "slow to accept connections",
     consequence: TURNED_AWAY,
@@ -118,7 +190,7 @@ fn each(
     texts: &RestTexts,
     judge: fn(&Facts<'_>, &LimitUse) -> Option<Found>,
 ) -> Vec<Found> {
-    let limits = facts.snapshot.host.value().into_iter().flat_map(|host| &host.limits);
+    let limits = of(facts, rule, texts.kinds).into_iter();
     let (text, command, advice) = texts.command;
     let rest = Rest {
         metric: "host.limits",
@@ -130,6 +202,16 @@ fn each(
         advice,
     };
     rule.worst(limits.filter_map(|limit| judge(facts, limit)).collect(), &rest)
+}
+
+/// Judges all uses of one kind of limit, of which there are few.
+fn all(
+    facts: &Facts<'_>,
+    rule: &Rule,
+    kind: KernelLimit,
+    judge: fn(&LimitUse) -> Option<Found>,
+) -> Vec<Found> {
+    of(facts, rule, &[kind]).into_iter().filter_map(judge).collect()
 }
 
 /// Limit past its bound, with the parts of its sentences.
@@ -173,13 +255,12 @@ fn graded(
 }
 
 fn group(facts: &Facts<'_>, limit: &LimitUse) -> Option<Found> {
-    let is_group = limit.limit == KernelLimit::GroupTasks;
     // The group of this process has its own rule, which uses the tightest limit up to the root.
     let own = facts.snapshot.cgroup.value().is_some_and(|own| {
         let above = limit.of.as_deref().is_some_and(|path| is_above(path, &own.path));
         above && own.pids_limit == Some(limit.allowed)
     });
-    if !is_group || own {
+    if own {
         return None;
     }
     let Near { draft, of, part } = near(&GROUP_TASKS_NEAR_LIMIT, USED, limit, |of| format!("group {of}"))?;
@@ -224,9 +305,6 @@ fn is_unit(name: &str) -> bool {
 }
 
 fn user(_: &Facts<'_>, limit: &LimitUse) -> Option<Found> {
-    if limit.limit != KernelLimit::UserTasks {
-        return None;
-    }
     let Near { draft, of, part } = near(&USER_TASKS_NEAR_LIMIT, USED, limit, |of| format!("user {of}"))?;
     let (used, allowed) = (limit.used, limit.allowed);
     let found = draft
@@ -411,9 +489,6 @@ const LISTENERS: (&str, &str, &str) = (
 );
 
 fn queue(facts: &Facts<'_>, limit: &LimitUse) -> Option<Found> {
-    if limit.limit != KernelLimit::ListenQueue {
-        return None;
-    }
     let share = bounds::percent(limit.used as f64, limit.allowed as f64);
     let (severity, bound) = USED.grade(share)?;
     let series = format!("host.limits[listen_queue:{}].used", limit.of.as_deref().unwrap_or_default());

@@ -8,6 +8,7 @@ use sutazai_core::domain::Severity;
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, percent};
+use super::judged::{Judged, Levels};
 use super::rule::{Facts, Rule};
 
 /// Percent of the last minute in which some task waited for memory (the example trigger of the kernel's `psi.rst` is
@@ -29,20 +30,52 @@ pub(super) const LARGEST: (&str, &str) =
     ("See which processes hold the most memory.", "ps aux --sort=-rss | head");
 
 /// Reports tasks that wait for memory.
-pub(super) const MEMORY_PRESSURE: Rule =
-    Rule { name: "memory_pressure", check: |facts| Vec::from_iter(pressure(facts)) };
+pub(super) const MEMORY_PRESSURE: Rule = Rule {
+    name: "memory_pressure",
+    title: "Memory pressure",
+    meaning: "Tasks wait until the kernel has freed memory.",
+    conditions: ["", "a task stalled over 15 % of the last minute", "all tasks stalled over 30 % of it"],
+    source: "The example trigger in the kernel's `psi.rst` is 150 ms in a second; systemd-oomd begins to \
+             kill at 60 % of full stall by default, and 30 % is half of that",
+    judged: &[
+        Judged::percent("pressure.memory.some_avg60", Levels::NONE.warning(PRESSURE_SOME)),
+        Judged::percent("pressure.memory.full_avg60", Levels::NONE.critical(PRESSURE_FULL)),
+    ],
+    needs: &["pressure.memory"],
+    check: |facts| Vec::from_iter(pressure(facts)),
+};
 
 /// Reports that little memory is left.
-pub(super) const MEMORY_LOW: Rule = Rule { name: "memory_low", check: |facts| Vec::from_iter(low(facts)) };
+pub(super) const MEMORY_LOW: Rule = Rule {
+    name: "memory_low",
+    title: "Memory in use",
+    meaning: "Little of `MemAvailable` is left; what ZFS's cache holds above its minimum counts as \
+              available. Mere use, with memory pressure measured and at most 15 %, is a warning at most, and \
+              one statement says so. Huge pages over 10 % of all memory are named.",
+    conditions: ["", "over 90 % used", "over 95 % used"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.memory.used_percent", USED.levels())],
+    needs: &["host.memory.used_percent", "host.memory.available_bytes", "host.memory.total_bytes"],
+    check: |facts| Vec::from_iter(low(facts)),
+};
 
 /// Reports memory that is reserved for huge pages and not used.
-pub(super) const HUGE_PAGES_UNUSED: Rule =
-    Rule { name: "huge_pages_unused", check: |facts| Vec::from_iter(unused_huge_pages(facts)) };
+pub(super) const HUGE_PAGES_UNUSED: Rule = Rule {
+    name: "huge_pages_unused",
+    title: "Unused huge pages",
+    meaning: "Memory is reserved for huge pages, and nothing uses them.",
+    conditions: ["over 10 % of all memory", "over 25 %", ""],
+    source: "Ours: a program that will use them may not run yet",
+    judged: &[Judged::percent("host.memory.huge_pages_free_percent", HUGE_PAGES.levels())],
+    needs: &["host.memory.huge_pages_free_bytes", "host.memory.total_bytes"],
+    check: |facts| Vec::from_iter(unused_huge_pages(facts)),
+};
 
 fn pressure(facts: &Facts<'_>) -> Option<Found> {
     const SOME_PATH: &str = "pressure.memory.some_avg60";
     let memory = facts.snapshot.pressure.value()?.memory.as_ref()?;
     let some = memory.some_avg60;
+    facts.look();
     let full = memory.full_avg60.filter(|full| full.is_finite() && *full > PRESSURE_FULL);
     let (draft, headline) = match full {
         Some(full) => {
@@ -108,6 +141,7 @@ fn low(facts: &Facts<'_>) -> Option<Found> {
     let memory = &facts.snapshot.host.value()?.memory;
     let used_percent = memory.used_percent?;
     let (available_bytes, total_bytes) = (memory.available_bytes? as f64, memory.total_bytes? as f64);
+    facts.look();
     let (severity, bound) = USED.grade(used_percent)?;
     let waiting = facts.snapshot.pressure.value().and_then(|pressure| pressure.memory.as_ref());
     let waiting = waiting.map(|memory| memory.some_avg10);
@@ -180,6 +214,7 @@ fn unused_huge_pages(facts: &Facts<'_>) -> Option<Found> {
     let memory = &facts.snapshot.host.value()?.memory;
     let free = memory.huge_pages_free_bytes? as f64;
     let share = bounds::percent(free, memory.total_bytes? as f64);
+    facts.look();
     let (severity, bound) = HUGE_PAGES.grade(share)?;
     let all = memory.huge_pages_bytes.map_or(free, |all| all as f64);
     let (part, unused, reserved) = (percent(share), bytes(free), bytes(all));

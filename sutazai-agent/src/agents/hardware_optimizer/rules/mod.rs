@@ -1,12 +1,15 @@
 //! Rules about problems of a machine, each judged from a snapshot and its history alone.
 //!
-//! `find` runs every rule of the list and returns the findings, worst first, each with the authored sentences that a
-//! text about it is composed of. Values that were not measured are never judged. `docs/rules.md` explains each rule,
-//! its bounds and their origin. A new rule is a constant and a function in the file of its subject, a line here and a
-//! section there.
+//! `examine` runs every rule of the list and returns the findings, worst first, each with the authored sentences that a
+//! text about it is composed of, and for each rule how many things it judged or why it could not be run. Values that were
+//! not measured are never judged. Each rule also describes itself: its
+//! meaning, its conditions and bounds, and their origin, as `docs/rules.md` repeats them. A new rule is a constant and a
+//! function in the file of its subject, a line here and a row there.
 
 pub(super) use draft::{Found, first_choices};
-pub(super) use rule::{Rule, find};
+pub(super) use examine::{Examined, descriptors, examine, find};
+pub(super) use figures::forms;
+pub(super) use rule::Rule;
 pub(super) use tmpfs::is_in_memory;
 pub(super) use trends::Trends;
 
@@ -14,16 +17,19 @@ mod bounds;
 mod cgroup;
 mod container_states;
 mod containers;
+mod coverage;
 mod cpu;
 mod deleted_files;
 mod device;
 mod disk;
 mod draft;
+mod examine;
 mod figures;
 mod files;
 mod forecast;
 mod gpu;
 mod headroom;
+mod judged;
 mod kills;
 mod lately;
 mod limits;

@@ -5,6 +5,7 @@ use sutazai_core::domain::UnansweredMount;
 use super::bounds::Bounds;
 use super::draft::{Draft, Found};
 use super::figures::decimal;
+use super::judged::Judged;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
@@ -20,10 +21,28 @@ const WAITING: (&str, &str, &str) = (
 );
 
 /// Reports a mount that does not respond.
-pub(super) const MOUNT_UNANSWERED: Rule = Rule { name: "mount_unanswered", check: unanswered };
+pub(super) const MOUNT_UNANSWERED: Rule = Rule {
+    name: "mount_unanswered",
+    title: "Mount without an answer",
+    meaning: "A mount did not say within a second how full it is: its server or program is gone. The rest of \
+              the report is complete.",
+    conditions: ["", "over 0.9 s", "over 60 s, in a server"],
+    source: "The same question takes microseconds; ours",
+    judged: &[Judged::above(
+        "host.unanswered_mounts[<mount>].waited_seconds",
+        "seconds",
+        WAITED_SECONDS.levels(),
+    )],
+    needs: &["host.unanswered_mounts"],
+    check: unanswered,
+};
 
 fn unanswered(facts: &Facts<'_>) -> Vec<Found> {
     let mounts = facts.snapshot.host.value().into_iter().flat_map(|host| &host.unanswered_mounts);
+    if facts.can_run(&MOUNT_UNANSWERED) {
+        let answered = facts.snapshot.host.value().map_or(0, |host| host.disks.len());
+        facts.look_at(answered + mounts.clone().count());
+    }
     let rest = Rest {
         metric: "host.unanswered_mounts",
         things: "mounts",

@@ -9,10 +9,11 @@ use sutazai_core::domain::{NetworkMetrics, Severity};
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{count, hours, percent};
+use super::judged::Judged;
 use super::lately::{self, Counter, Share, Verdict};
 use super::names::{clean_name, device_argument};
 use super::rule::{Facts, Rest, Rule};
-use super::trends::{risen, seconds};
+use super::trends::{MIN_COUNTER_READINGS, risen, seconds};
 
 /// Faulty packets in percent of all: the node-exporter's well-known alert uses 1 %; five times that is critical.
 const ERRORS: Bounds = Bounds::new(1.0, 5.0);
@@ -39,18 +40,42 @@ const FLAPS: &str = "Each time the link goes down, connections over it stop or b
 /// Reports an interface that receives faulty packets.
 pub(super) const NETWORK_ERRORS: Rule = Rule {
     name: "network_errors",
+    title: "Faulty packets",
+    meaning: "Faulty packets among those of the shortest time up to ten minutes with at least 100, if there \
+              is one a second or more.",
+    conditions: ["over 1 % of at least 1000 since the start, without history", "over 1 %", "over 5 %"],
+    source: "node-exporter's alerts take 1 %; the rest is ours",
+    judged: &[Judged::percent("host.networks[<interface>].errors_percent", ERRORS.levels_from_info())],
+    needs: &["host.networks"],
     check: |facts| each(facts, &NETWORK_ERRORS, "affected by faulty packets", DISCARDED, errors),
 };
 
 /// Reports an interface that drops packets.
 pub(super) const NETWORK_DROPS: Rule = Rule {
     name: "network_drops",
+    title: "Dropped packets",
+    meaning: "The same of packets that the interface or its queues dropped, if there are five a second or \
+              more.",
+    conditions: ["over 2 % of at least 1000 since the start, without history", "over 2 %", "over 10 %"],
+    source: "Higher than for errors, since packets of protocols without a listener count too; ours",
+    judged: &[Judged::percent("host.networks[<interface>].drops_percent", DROPS.levels_from_info())],
+    needs: &["host.networks.drops", "host.networks.queue_drops"],
     check: |facts| each(facts, &NETWORK_DROPS, "dropping packets", RESENT, drops),
 };
 
 /// Reports an interface whose link goes up and down.
 pub(super) const NETWORK_LINK_CHANGES: Rule = Rule {
     name: "network_link_changes",
+    title: "Link going up and down",
+    meaning: "The link went up or down within the last hour.",
+    conditions: ["", "over 4 times", "over 40 times"],
+    source: "Twice down and up again; ours",
+    judged: &[Judged::above(
+        "host.networks[<interface>].carrier_changes_lately",
+        "count",
+        LINK_CHANGES.levels(),
+    )],
+    needs: &["host.networks.carrier_changes"],
     check: |facts| each(facts, &NETWORK_LINK_CHANGES, "going up and down", FLAPS, link_changes),
 };
 
@@ -115,6 +140,7 @@ impl Fault {
             }
             Verdict::Quiet => None,
             Verdict::Unknown if interface.packets >= MIN_PACKETS_SINCE_BOOT => {
+                facts.look();
                 let (packets, faults) =
                     (interface.packets as f64, self.counters.iter().map(|one| one.1).sum());
                 let percent = bounds::percent(faults, (self.of)(packets, faults));
@@ -190,14 +216,19 @@ fn errors(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
 }
 
 fn drops(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> {
-    let own = counter(interface, "drops", interface.drops);
-    let queues = interface.queue_drops.map(|drops| counter(interface, "queue_drops", drops));
+    let known: Vec<Counter> = [("drops", interface.drops), ("queue_drops", interface.queue_drops)]
+        .into_iter()
+        .filter_map(|(figure, drops)| Some(counter(interface, figure, drops?)))
+        .collect();
+    if known.is_empty() {
+        return None;
+    }
     let fault = Fault {
         rule: &NETWORK_DROPS,
         bounds: DROPS,
         min_per_second: MIN_DROPS_PER_SECOND,
         figure: "drops",
-        counters: std::iter::once(own).chain(queues).collect(),
+        counters: known,
         // Packets that a queue drops are not included in the packet counter.
         of: |packets, drops| packets + drops,
     };
@@ -239,6 +270,11 @@ fn link_changes(facts: &Facts<'_>, interface: &NetworkMetrics) -> Option<Found> 
     let readings = facts.readings(&series, now);
     let from = readings.partition_point(|(at, _)| facts.snapshot.taken_at - *at > LINK_WINDOW);
     let readings = readings.get(from..)?;
+    if readings.len() < MIN_COUNTER_READINGS {
+        facts.lack_readings();
+        return None;
+    }
+    facts.look();
     let (first, _) = readings.first()?;
     let (changes, span) = (risen(readings), seconds(facts.snapshot.taken_at - *first) / 3600.0);
     let (severity, bound) = LINK_CHANGES.grade(changes)?;
@@ -302,7 +338,7 @@ mod tests {
         let mut snapshot = healthy();
         let machine = host(&mut snapshot);
         let interface = &mut machine.networks[0];
-        (interface.packets, interface.errors, interface.drops) = (1_000_000_000, 7, 7);
+        (interface.packets, interface.errors, interface.drops) = (1_000_000_000, 7, Some(7));
         let earlier = |figure: &str, seconds_ago, value: u64| EarlierValue {
             series: format!("host.networks[eth0].{figure}"),
             seconds_ago,
@@ -319,7 +355,7 @@ mod tests {
         interface.queue_drops = Some(7);
         match figure {
             "errors" => interface.errors = all,
-            "drops" => interface.drops = all,
+            "drops" => interface.drops = Some(all),
             _ => interface.queue_drops = Some(all),
         }
         snapshot
@@ -348,6 +384,18 @@ mod tests {
     }
 
     #[test]
+    fn unknown_drops_are_not_judged() {
+        let judged = |drops, queue_drops| {
+            let mut snapshot = healthy();
+            let interface = &mut host(&mut snapshot).networks[0];
+            (interface.packets, interface.drops, interface.queue_drops) = (1000, drops, queue_drops);
+            grade(&NETWORK_DROPS, &snapshot)
+        };
+        assert_eq!(judged(None, None), None);
+        assert_eq!((judged(Some(500), None), judged(None, Some(500))), (Some(Info), Some(Info)));
+    }
+
+    #[test]
     fn past_rare_or_single_faults_are_not_reported() {
         for (faults, expected) in [([500, 500], Some(Warning)), ([1000, 0], None), ([0, 1000], None)] {
             assert_eq!(grade(&NETWORK_DROPS, &lately("drops", 10_000, faults)), expected, "{faults:?}");
@@ -371,7 +419,7 @@ mod tests {
         {
             let mut snapshot = healthy();
             let interface = &mut host(&mut snapshot).networks[0];
-            (interface.packets, interface.drops) = (packets, drops);
+            (interface.packets, interface.drops) = (packets, Some(drops));
             assert_eq!(grade(&NETWORK_DROPS, &snapshot), expected, "{packets} {drops}");
             if expected.is_none() {
                 continue;

@@ -7,6 +7,7 @@ use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{bytes, hours, percent};
 use super::forecast;
+use super::judged::{Judged, Levels};
 use super::memory::LARGEST;
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
@@ -49,28 +50,84 @@ const LITTLE_MEMORY: &str = "If it grows further, little memory is left for othe
 const LITTLE_TIME: &str = "Other programs get less processor time while it runs like this.";
 
 /// Reports many ended processes that their parents have not collected.
-pub(super) const ZOMBIES: Rule =
-    Rule { name: "zombies", check: |facts| Vec::from_iter(host(facts).and_then(zombies)) };
+pub(super) const ZOMBIES: Rule = Rule {
+    name: "zombies",
+    title: "Zombie processes",
+    meaning: "Zombies: processes ended and their parents have not collected them. Only those count that the \
+              last three readings show, or the last two, because a zombie exists for a moment after each \
+              process. The parent with most of them is named.",
+    conditions: ["over 10, also at the only reading", "over 100", ""],
+    source: "A few come and go; ours",
+    judged: &[
+        Judged::above("host.processes.lasting_zombies", "count", ZOMBIES_BOUNDS.levels()),
+        Judged::above("host.processes.zombies", "count", ZOMBIES_BOUNDS.levels()),
+    ],
+    needs: &["host.processes.zombies"],
+    check: |facts| Vec::from_iter(zombies(facts)),
+};
 
 /// Reports many processes that wait in the kernel and cannot be interrupted.
-pub(super) const BLOCKED_PROCESSES: Rule =
-    Rule { name: "blocked_processes", check: |facts| Vec::from_iter(blocked(facts)) };
+pub(super) const BLOCKED_PROCESSES: Rule = Rule {
+    name: "blocked_processes",
+    title: "Blocked processes",
+    meaning: "Many processes are in state D, in the kernel, mostly for a disk or a network file system. Seen \
+              at two readings or more. Those of frozen control groups, and stopped ones, are not blocked.",
+    conditions: ["over 5 at the only reading", "over 5", "over 20, and for a second or more"],
+    source: "A few are normal while disks work; ours",
+    judged: &[Judged::above("host.processes.blocked", "count", BLOCKED.levels_from_info())],
+    needs: &["host.processes.blocked"],
+    check: |facts| Vec::from_iter(blocked(facts)),
+};
 
 /// Reports a process whose memory keeps growing.
 pub(super) const PROCESS_GROWS: Rule = Rule {
     name: "process_grows",
+    title: "Process that keeps growing",
+    meaning: "Memory of one process that only rises, mapped files left out. After an hour of history: by \
+              over 64 MiB and over a fifth within the last day, with at most one step in twenty that falls. \
+              After two minutes: the same amounts on a straight line (R² of 0.8), if at this rate the memory \
+              left lasts for less than 4 hours. After less: a straight line and that end.",
+    conditions: [
+        "after less than two minutes",
+        "after an hour; after two minutes; after less, if the memory left lasts for less than 15 minutes and \
+         the process is a minute old",
+        "after an hour, if the memory left lasts for less than 4 hours; after two minutes, for less than 15 \
+         minutes",
+    ],
+    source: "Ours",
+    judged: &[
+        Judged::above("host.processes[<process>].memory_growth", "bytes", Levels::NONE.warning(GROWN_BYTES)),
+        Judged::below(
+            "host.processes[<process>].hours_until_exhausted",
+            "hours",
+            Levels::NONE.info(EXHAUSTED_HOURS).warning(EXHAUSTED_HOURS).critical(EXHAUSTED_HOURS),
+        ),
+    ],
+    needs: &["host.processes"],
     check: |facts| each(facts, &PROCESS_GROWS, "growing steadily", KEEPS_GROWING, grows),
 };
 
 /// Reports a process that holds most of the memory.
 pub(super) const PROCESS_HOGS_MEMORY: Rule = Rule {
     name: "process_hogs_memory",
+    title: "Process holding most memory",
+    meaning: "One process holds most of the memory.",
+    conditions: ["over 50 %", "", ""],
+    source: "Ours",
+    judged: &[Judged::percent("host.processes[<process>].memory_percent", Levels::NONE.info(HOG))],
+    needs: &["host.processes", "host.memory.total_bytes"],
     check: |facts| each(facts, &PROCESS_HOGS_MEMORY, "holding much memory", LITTLE_MEMORY, hogs_memory),
 };
 
 /// Reports a process that uses most of the processor time.
 pub(super) const PROCESS_HOGS_CPU: Rule = Rule {
     name: "process_hogs_cpu",
+    title: "Process using most processor time",
+    meaning: "One process uses most of all processors. Seen at two readings or more.",
+    conditions: ["over 50 %, also at the only reading", "", ""],
+    source: "Ours",
+    judged: &[Judged::percent("host.processes[<process>].machine_percent", Levels::NONE.info(HOG))],
+    needs: &["host.processes"],
     check: |facts| each(facts, &PROCESS_HOGS_CPU, "using much processor time", LITTLE_TIME, hogs_cpu),
 };
 
@@ -102,10 +159,11 @@ fn host<'a>(facts: &Facts<'a>) -> Option<&'a HostMetrics> {
     facts.snapshot.host.value().map(Box::as_ref)
 }
 
-fn zombies(host: &HostMetrics) -> Option<Found> {
-    let processes = host.processes.as_ref()?;
-    let (counted, lasting) = (processes.zombies, processes.lasting_zombies);
+fn zombies(facts: &Facts<'_>) -> Option<Found> {
+    let processes = host(facts)?.processes.as_ref()?;
+    let (counted, lasting) = (processes.zombies?, processes.lasting_zombies);
     let zombies = lasting.unwrap_or(counted);
+    facts.look();
     let (severity, bound) = ZOMBIES_BOUNDS.grade(f64::from(zombies))?;
     // Without an earlier reading, their parents may be about to collect them.
     let severity = if lasting.is_some() { severity } else { Severity::Info };
@@ -170,7 +228,7 @@ fn zombies(host: &HostMetrics) -> Option<Found> {
 
 fn blocked(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.processes.blocked";
-    let blocked = host(facts)?.processes.as_ref()?.blocked;
+    let blocked = host(facts)?.processes.as_ref()?.blocked?;
     let readings = facts.readings(PATH, f64::from(blocked));
     let seen = sustained::judge(facts, BLOCKED, &readings, 0.0)?;
     let draft = Draft::new(&BLOCKED_PROCESSES, seen.severity, "processes").judged(
@@ -307,8 +365,9 @@ fn grows(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option
     Some(found)
 }
 
-fn hogs_memory(_: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
+fn hogs_memory(facts: &Facts<'_>, host: &HostMetrics, process: &ProcessInfo) -> Option<Found> {
     let share = bounds::percent(process.memory_bytes as f64, host.memory.total_bytes? as f64);
+    facts.look();
     if !share.is_finite() || share <= HOG {
         return None;
     }
@@ -418,10 +477,10 @@ mod tests {
             let mut snapshot = healthy();
             let processes = host(&mut snapshot).processes.as_mut().unwrap();
             // Others exist between the end of a process and the call of its parent.
-            (processes.zombies, processes.lasting_zombies) = (lasting + 500, Some(lasting));
+            (processes.zombies, processes.lasting_zombies) = (Some(lasting + 500), Some(lasting));
             assert_eq!(grade(&ZOMBIES, &snapshot), expected, "{lasting}");
             let processes = host(&mut snapshot).processes.as_mut().unwrap();
-            (processes.zombies, processes.lasting_zombies) = (lasting, None);
+            (processes.zombies, processes.lasting_zombies) = (Some(lasting), None);
             assert_eq!(grade(&ZOMBIES, &snapshot), expected.map(|_| Info), "{lasting} at a single reading");
         }
     }
@@ -457,12 +516,12 @@ mod tests {
             (50, vec![], Some(Info)),
         ] {
             let mut snapshot = healthy();
-            host(&mut snapshot).processes.as_mut().unwrap().blocked = now;
+            host(&mut snapshot).processes.as_mut().unwrap().blocked = Some(now);
             read_before(&mut snapshot, SERIES, &before);
             assert_eq!(grade(&BLOCKED_PROCESSES, &snapshot), expected, "{now} {before:?}");
         }
         let mut snapshot = healthy();
-        host(&mut snapshot).processes.as_mut().unwrap().blocked = 21;
+        host(&mut snapshot).processes.as_mut().unwrap().blocked = Some(21);
         for (before, expected) in [(21.0, Some(Critical)), (6.0, Some(Warning)), (5.0, None)] {
             let history = trends(&snapshot, SERIES, &[before]).await;
             assert_eq!(grade_with(&BLOCKED_PROCESSES, &snapshot, &history), expected, "{before}");
@@ -591,7 +650,7 @@ mod tests {
     fn zombies_are_reported_with_their_parent() {
         let mut snapshot = healthy();
         let processes = host(&mut snapshot).processes.as_mut().unwrap();
-        (processes.zombies, processes.lasting_zombies) = (170, Some(150));
+        (processes.zombies, processes.lasting_zombies) = (Some(170), Some(150));
         let (name, lasting_zombies) = ("rm -rf /".into(), Some(149));
         processes.zombie_parents = vec![ZombieParent { pid: 4711, name, zombies: 160, lasting_zombies }];
         let no_trends = Trends::default();

@@ -1,13 +1,9 @@
-//! Definition of a rule, and the run of all rules over one snapshot.
+//! Definition of a rule, its description, and the limit of its findings.
 
-use std::cmp::Reverse;
-use std::collections::HashSet;
+use sutazai_core::domain::{RuleDescriptor, Severity};
 
-use sutazai_core::domain::{Severity, Snapshot};
-
-use super::RULES;
 use super::draft::{Draft, Found};
-use super::trends::Trends;
+use super::judged::Judged;
 
 pub(in crate::agents::hardware_optimizer) use super::trends::Facts;
 
@@ -15,33 +11,20 @@ pub(in crate::agents::hardware_optimizer) use super::trends::Facts;
 pub(in crate::agents::hardware_optimizer) struct Rule {
     /// Stable name in snake case.
     pub(in crate::agents::hardware_optimizer) name: &'static str,
+    /// Short name for people.
+    pub(super) title: &'static str,
+    /// Meaning of a finding, and the cases that the rule leaves out.
+    pub(super) meaning: &'static str,
+    /// Conditions of an informative finding, a warning and a critical finding; empty if there is no such finding.
+    pub(super) conditions: [&'static str; 3],
+    /// Origin of the bounds; empty for a rule without bounds.
+    pub(super) source: &'static str,
+    /// Values that are compared with bounds, the decisive one first.
+    pub(super) judged: &'static [Judged],
+    /// Figures without which the rule cannot be run, as `missing` of a section names them.
+    pub(super) needs: &'static [&'static str],
     /// Returns the findings; values that were not measured give none.
     pub(in crate::agents::hardware_optimizer) check: fn(&Facts<'_>) -> Vec<Found>,
-}
-
-/// Returns the findings of all rules, worst first and then in the order of the rules; each id is unique.
-pub(in crate::agents::hardware_optimizer) fn find(snapshot: &Snapshot, trends: &Trends) -> Vec<Found> {
-    let mut facts = Facts::new(snapshot, trends);
-    let mut found = Vec::new();
-    for rule in RULES {
-        let new = (rule.check)(&facts);
-        facts.worst_found = new.iter().map(|found| found.finding.severity).chain(facts.worst_found).max();
-        found.extend(new);
-    }
-    // A figure that is not finite has no meaning in a sentence and no representation in JSON.
-    found.retain(|found| found.finding.evidence.iter().all(|evidence| evidence.value.is_finite()));
-    found.sort_by_key(|found| Reverse(found.finding.severity));
-    let mut seen = HashSet::new();
-    for Found { finding, .. } in &mut found {
-        let id = finding.id.clone();
-        let numbered = (2..).map(|number| format!("{id}:{number}"));
-        let mut ids = std::iter::once(id.clone()).chain(numbered);
-        if let Some(free) = ids.find(|id| !seen.contains(id)) {
-            seen.insert(free.clone());
-            finding.id = free;
-        }
-    }
-    found
 }
 
 /// Maximum number of findings of one rule.
@@ -66,6 +49,22 @@ pub(super) struct Rest {
 }
 
 impl Rule {
+    /// Returns the description of the rule as data.
+    pub(super) fn describe(&self) -> RuleDescriptor {
+        let words = |words: &str| Some(words.to_owned()).filter(|words| !words.is_empty());
+        let [info, warning, critical] = self.conditions.map(words);
+        RuleDescriptor {
+            id: self.name.to_owned(),
+            title: self.title.to_owned(),
+            meaning: self.meaning.to_owned(),
+            info,
+            warning,
+            critical,
+            source: words(self.source),
+            metrics: self.judged.iter().map(Judged::describe).collect(),
+        }
+    }
+
     /// Returns the worst findings, at most five; if there are more, the fifth covers all the others.
     pub(super) fn worst(&self, mut found: Vec<Found>, rest: &Rest) -> Vec<Found> {
         found.sort_by(|one, other| {
@@ -104,6 +103,9 @@ fn excess(found: &Found) -> f64 {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use sutazai_core::domain::Snapshot;
+
+    use super::super::trends::Trends;
     use super::*;
 
     /// Returns the severity that this rule alone assigns to the snapshot; `None` without a finding.

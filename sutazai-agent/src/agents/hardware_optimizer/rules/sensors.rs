@@ -5,6 +5,7 @@ use sutazai_core::domain::{ClockMetrics, Severity, TemperatureMetrics};
 use super::bounds::Bounds;
 use super::draft::{Draft, Found};
 use super::figures::decimal;
+use super::judged::{Judged, Levels};
 use super::names::clean_name;
 use super::rule::{Facts, Rest, Rule};
 
@@ -32,17 +33,59 @@ const SENSORS: (&str, &str, &str) = (
 );
 
 /// Reports a part that is hot.
-pub(super) const HIGH_TEMPERATURE: Rule = Rule { name: "high_temperature", check: temperatures };
+pub(super) const HIGH_TEMPERATURE: Rule = Rule {
+    name: "high_temperature",
+    title: "Temperature",
+    meaning: "A sensor is near what its maker calls critical. A sensor whose `temp*_fault` says so is left \
+              out. Values outside 1 to 150 °C, and 127 to 128 °C, where all bits are ones, are a sensor that \
+              is not connected.",
+    conditions: [
+        "",
+        "less than 10 °C below critical; over 85 °C where none is named",
+        "less than 5 °C below; over 95 °C",
+    ],
+    source: "The sensor's own `temp*_crit`; processors slow down at 95 to 105 °C",
+    judged: &[
+        Judged::above(
+            "host.temperatures[<sensor>].celsius",
+            "celsius",
+            Levels::NONE.warning(-BELOW_CRITICAL[0]).critical(-BELOW_CRITICAL[1]),
+        )
+        .plus("host.temperatures[<sensor>].critical_celsius"),
+        Judged::above("host.temperatures[<sensor>].celsius", "celsius", UNKNOWN_CRITICAL.levels()),
+    ],
+    needs: &["host.temperatures"],
+    check: temperatures,
+};
 
 /// Reports a clock that no time service synchronizes.
 pub(super) const CLOCK_UNSYNCHRONIZED: Rule = Rule {
     name: "clock_unsynchronized",
-    check: |facts| Vec::from_iter(clock(facts).and_then(unsynchronized)),
+    title: "Clock synchronization",
+    meaning: "The kernel was not told that the clock is synchronized (`STA_UNSYNC` of adjtimex(2)). Where a \
+              time service is seen to run, it is worth knowing only: some never tell the kernel.",
+    conditions: ["always", "the greatest error is 16 s or more", ""],
+    source: "16 s is where the kernel stops counting (`NTP_PHASE_LIMIT`), and node-exporter's bound",
+    judged: &[Judged::above("host.clock.max_error_ms", "ms", Levels::NONE.warning(UNSYNCHRONIZED_ERROR_MS))],
+    needs: &["host.clock"],
+    check: |facts| Vec::from_iter(unsynchronized(facts)),
 };
 
 /// Reports a clock that is synchronized but may be far off.
-pub(super) const CLOCK_SKEW: Rule =
-    Rule { name: "clock_skew", check: |facts| Vec::from_iter(clock(facts).and_then(skew)) };
+pub(super) const CLOCK_SKEW: Rule = Rule {
+    name: "clock_skew",
+    title: "Clock error",
+    meaning: "Synchronized, but the greatest error that the kernel assumes is large.",
+    conditions: ["", "over 5 s", ""],
+    source: "systemd-timesyncd refuses servers beyond 5 s (`RootDistanceMaxSec`)",
+    judged: &[Judged::above(
+        "host.clock.max_error_ms",
+        "ms",
+        Levels::NONE.warning(MAX_SYNCHRONIZED_ERROR_MS),
+    )],
+    needs: &["host.clock"],
+    check: |facts| Vec::from_iter(skew(facts)),
+};
 
 /// Returns whether a reading is plausible for a connected sensor.
 pub(super) fn is_plausible(celsius: f64) -> bool {
@@ -60,10 +103,10 @@ fn temperatures(facts: &Facts<'_>) -> Vec<Found> {
         command: SENSORS.1,
         advice: SENSORS.2,
     };
-    HIGH_TEMPERATURE.worst(sensors.filter_map(hot).collect(), &rest)
+    HIGH_TEMPERATURE.worst(sensors.filter_map(|sensor| hot(facts, sensor)).collect(), &rest)
 }
 
-fn hot(sensor: &TemperatureMetrics) -> Option<Found> {
+fn hot(facts: &Facts<'_>, sensor: &TemperatureMetrics) -> Option<Found> {
     let critical = sensor.critical_celsius;
     let critical =
         critical.filter(|critical| PLAUSIBLE_CRITICAL.contains(critical) && is_plausible(*critical));
@@ -72,7 +115,11 @@ fn hot(sensor: &TemperatureMetrics) -> Option<Found> {
         Bounds::new(critical - warning, critical - grave)
     });
     let celsius = sensor.celsius;
-    let (severity, bound) = bounds.grade(celsius).filter(|_| is_plausible(celsius))?;
+    if !is_plausible(celsius) {
+        return None;
+    }
+    facts.look();
+    let (severity, bound) = bounds.grade(celsius)?;
     let label = clean_name(&sensor.label);
     let path = |figure: &str| format!("host.temperatures[{label}].{figure}");
     let draft = Draft::new(&HIGH_TEMPERATURE, severity, format!("sensor {label}")).about(&label).judged(
@@ -116,8 +163,10 @@ fn clock<'a>(facts: &Facts<'a>) -> Option<&'a ClockMetrics> {
     facts.snapshot.host.value()?.clock.as_ref()
 }
 
-fn unsynchronized(clock: &ClockMetrics) -> Option<Found> {
+fn unsynchronized(facts: &Facts<'_>) -> Option<Found> {
     const PATH: &str = "host.clock.max_error_ms";
+    let clock = clock(facts)?;
+    facts.look();
     if clock.synchronized {
         return None;
     }
@@ -183,7 +232,9 @@ fn service_without_kernel_flag(service: &str, error: f64) -> Found {
         .finish("the clock is not marked as synchronized")
 }
 
-fn skew(clock: &ClockMetrics) -> Option<Found> {
+fn skew(facts: &Facts<'_>) -> Option<Found> {
+    let clock = clock(facts)?;
+    facts.look();
     let error = clock.max_error_ms;
     if !clock.synchronized || !error.is_finite() || error <= MAX_SYNCHRONIZED_ERROR_MS {
         return None;

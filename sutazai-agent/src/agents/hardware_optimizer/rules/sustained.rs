@@ -56,6 +56,7 @@ pub(super) fn judge(
 ) -> Option<Seen> {
     let now = facts.snapshot.taken_at;
     let (_, value) = readings.last().filter(|(at, _)| *at == now)?;
+    facts.look();
     let (severity, bound) = bounds.grade(*value)?;
     let comparable = readings.iter().rev().nth(1).is_some_and(|(at, _)| now - *at <= MAX_GAP);
     if !comparable {

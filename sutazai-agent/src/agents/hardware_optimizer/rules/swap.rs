@@ -7,6 +7,7 @@ use sutazai_core::domain::Severity;
 use super::bounds::Bounds;
 use super::draft::{Draft, Found};
 use super::figures::{bytes, percent, rate};
+use super::judged::{Judged, Levels};
 use super::memory::{LARGEST, USED};
 use super::rule::{Facts, Rule};
 use super::sustained;
@@ -21,14 +22,50 @@ const NO_SWAP_USED: f64 = 75.0;
 const RESOURCE: &str = "swap";
 
 /// Reports pages that move between memory and swap.
-pub(super) const SWAP_TRAFFIC: Rule =
-    Rule { name: "swap_traffic", check: |facts| Vec::from_iter(traffic(facts)) };
+pub(super) const SWAP_TRAFFIC: Rule = Rule {
+    name: "swap_traffic",
+    title: "Swap traffic",
+    meaning: "Pages go to disk and back, the larger of the two directions counts. Seen at two readings or \
+              more. Swap that is all in compressed memory (zram) is left out: it is no disk, and what it \
+              costs is pressure. So is swap whose areas (`/proc/swaps`) cannot be read.",
+    conditions: [
+        "over 1 MiB/s at the only reading",
+        "over 1 MiB/s",
+        "over 10 MiB/s, and for a second or more",
+    ],
+    source: "Full swap that rests does no harm, traffic does (USE method: saturation of memory); the rates \
+             are ours",
+    judged: &[
+        Judged::above("host.swap.in_bytes_per_second", "bytes/s", TRAFFIC.levels_from_info()),
+        Judged::above("host.swap.out_bytes_per_second", "bytes/s", TRAFFIC.levels_from_info()),
+    ],
+    needs: &["host.swap.in_memory", "host.swap.in_bytes_per_second", "host.swap.out_bytes_per_second"],
+    check: |facts| Vec::from_iter(traffic(facts)),
+};
 
 /// Reports swap space that is nearly used up.
-pub(super) const SWAP_FULL: Rule = Rule { name: "swap_full", check: |facts| Vec::from_iter(full(facts)) };
+pub(super) const SWAP_FULL: Rule = Rule {
+    name: "swap_full",
+    title: "Swap in use",
+    meaning: "Swap cannot soften a further shortage.",
+    conditions: ["", "over 80 % used", "over 95 % used while memory is over 90 % used"],
+    source: "Customary bounds of monitoring checks",
+    judged: &[Judged::percent("host.swap.used_percent", SWAP_USED.levels())],
+    needs: &["host.swap.used_percent", "host.swap.total_bytes"],
+    check: |facts| Vec::from_iter(full(facts)),
+};
 
 /// Reports memory that fills up without any swap space.
-pub(super) const NO_SWAP: Rule = Rule { name: "no_swap", check: |facts| Vec::from_iter(none(facts)) };
+pub(super) const NO_SWAP: Rule = Rule {
+    name: "no_swap",
+    title: "No swap space",
+    meaning: "Without swap a shortage ends in kills at once.",
+    conditions: ["no swap, and memory over 75 % used", "", ""],
+    source: "Ours",
+    judged: &[Judged::percent("host.memory.used_percent", Levels::NONE.info(NO_SWAP_USED))],
+    needs: &["host.swap.total_bytes", "host.memory.used_percent"],
+    check: |facts| Vec::from_iter(none(facts)),
+};
 
 fn traffic(facts: &Facts<'_>) -> Option<Found> {
     // Compressed swap in memory causes no disk traffic; its cost is processor time. Swap of an unknown kind may be it.
@@ -101,7 +138,11 @@ fn full(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
     let swap = &host.swap;
     let (swap_used, swap_total) = (swap.used_percent?, swap.total_bytes?);
-    let (severity, bound) = SWAP_USED.grade(swap_used).filter(|_| swap_total > 0)?;
+    if swap_total == 0 {
+        return None;
+    }
+    facts.look();
+    let (severity, bound) = SWAP_USED.grade(swap_used)?;
     let headline = match severity {
         Severity::Critical => "swap is nearly full",
         _ => "most of the swap space is used",
@@ -161,8 +202,9 @@ fn full(facts: &Facts<'_>) -> Option<Found> {
 
 fn none(facts: &Facts<'_>) -> Option<Found> {
     let host = facts.snapshot.host.value()?;
-    let used = host.memory.used_percent?;
-    if host.swap.total_bytes? > 0 || !used.is_finite() || used <= NO_SWAP_USED {
+    let (used, swap_total) = (host.memory.used_percent?, host.swap.total_bytes?);
+    facts.look();
+    if swap_total > 0 || !used.is_finite() || used <= NO_SWAP_USED {
         return None;
     }
     let share = percent(used);

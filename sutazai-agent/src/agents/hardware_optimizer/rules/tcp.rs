@@ -6,9 +6,10 @@ use sutazai_core::domain::{Severity, TcpMetrics};
 use super::bounds::{self, Bounds};
 use super::draft::{Draft, Found};
 use super::figures::{count, hours, percent};
+use super::judged::Judged;
 use super::lately::{self, Verdict};
 use super::rule::{Facts, Rule};
-use super::trends::{risen, seconds};
+use super::trends::{MIN_COUNTER_READINGS, risen, seconds};
 
 /// Retransmitted segments in percent of all: one or two are normal on the internet; our choice.
 const RETRANSMITTED: Bounds = Bounds::new(5.0, 20.0);
@@ -34,12 +35,25 @@ const LISTENERS: (&str, &str, &str) = (
 /// Reports that many segments are retransmitted.
 pub(super) const TCP_RETRANSMISSIONS: Rule = Rule {
     name: "tcp_retransmissions",
+    title: "TCP retransmissions",
+    meaning: "Segments sent again, among those of the shortest time up to ten minutes with at least 50, if \
+              there is one a second or more.",
+    conditions: ["", "over 5 %", "over 20 %"],
+    source: "One or two percent are normal on the internet; ours",
+    judged: &[Judged::percent("host.tcp.retransmitted_percent", RETRANSMITTED.levels())],
+    needs: &["host.tcp.segments_sent", "host.tcp.retransmitted"],
     check: |facts| Vec::from_iter(tcp(facts).and_then(|tcp| retransmissions(facts, tcp))),
 };
 
 /// Reports that the kernel refuses connections because no program accepts them in time.
 pub(super) const LISTEN_OVERFLOWS: Rule = Rule {
     name: "listen_overflows",
+    title: "Connections turned away",
+    meaning: "Connections were turned away at a full queue in the last ten minutes.",
+    conditions: ["", "any", "over 100"],
+    source: "Each is a client that waits or gives up; ours",
+    judged: &[Judged::above("host.tcp.listen_overflows_lately", "count", OVERFLOWS.levels())],
+    needs: &["host.tcp.listen_overflows"],
     check: |facts| Vec::from_iter(tcp(facts).and_then(|tcp| overflows(facts, tcp))),
 };
 
@@ -90,6 +104,11 @@ fn overflows(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
     let readings = facts.readings("host.tcp.listen_overflows", now);
     let from = readings.partition_point(|(at, _)| facts.snapshot.taken_at - *at > RECENT_WINDOW);
     let readings = readings.get(from..)?;
+    if readings.len() < MIN_COUNTER_READINGS {
+        facts.lack_readings();
+        return None;
+    }
+    facts.look();
     let (first, _) = readings.first()?;
     let (refused, span) = (risen(readings), seconds(facts.snapshot.taken_at - *first) / 3600.0);
     let (severity, bound) = OVERFLOWS.grade(refused)?;
@@ -118,10 +137,11 @@ fn overflows(facts: &Facts<'_>, tcp: &TcpMetrics) -> Option<Found> {
     Some(found)
 }
 
-/// Returns whether connections were refused recently.
+/// Returns whether connections were refused recently. It reads a copy of the facts, because what it looks at does not
+/// count for the rule that asks.
 pub(super) fn overflows_now(facts: &Facts<'_>) -> bool {
     tcp(facts)
-        .and_then(|tcp| overflows(facts, tcp))
+        .and_then(|tcp| overflows(&facts.clone(), tcp))
         .is_some_and(|found| found.finding.severity >= Severity::Warning)
 }
 

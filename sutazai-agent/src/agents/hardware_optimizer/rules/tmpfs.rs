@@ -6,6 +6,7 @@ use super::bounds::Bounds;
 use super::disk::{SHOW_SPACE, WRITES_FAIL, each, largest_folders, on, own_name, path, rest, title};
 use super::draft::Found;
 use super::figures::{bytes, percent};
+use super::judged::Judged;
 use super::rule::{Facts, Rule};
 
 /// Used share in percent, as for disks.
@@ -15,6 +16,13 @@ const MEMORY_TYPES: [&str; 2] = ["tmpfs", "devtmpfs"];
 /// Reports a file system in memory that is nearly full.
 pub(super) const TMPFS_SPACE: Rule = Rule {
     name: "tmpfs_space",
+    title: "Space of a file system in memory",
+    meaning: "A file system in memory, such as `/tmp` or `/dev/shm`, is nearly full. Only those over half \
+              full are measured.",
+    conditions: ["", "over 85 %", "over 95 %"],
+    source: "As for disks",
+    judged: &[Judged::percent("host.disks[<mount>].used_percent", SPACE.levels())],
+    needs: &["host.disks"],
     check: |facts| {
         each(facts, &TMPFS_SPACE, &rest("in memory and short of space", WRITES_FAIL, SHOW_SPACE), space)
     },
@@ -26,8 +34,11 @@ pub(in crate::agents::hardware_optimizer) fn is_in_memory(disk: &DiskMetrics) ->
 }
 
 fn space(facts: &Facts<'_>, disk: &DiskMetrics) -> Option<Found> {
-    let (severity, bound) =
-        SPACE.grade(disk.used_percent).filter(|_| is_in_memory(disk) && !disk.read_only)?;
+    if disk.read_only || !is_in_memory(disk) {
+        return None;
+    }
+    facts.look();
+    let (severity, bound) = SPACE.grade(disk.used_percent)?;
     let (used, left, total) =
         (percent(disk.used_percent), bytes(disk.available_bytes as f64), bytes(disk.total_bytes as f64));
     let (title, own) = (title(disk), own_name(disk));

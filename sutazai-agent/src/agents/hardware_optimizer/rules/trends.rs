@@ -5,6 +5,7 @@
 //! earlier readings of the snapshot are available; each result tells how much time its readings cover. Without anything
 //! to compare with there is no trend, never an estimate.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,6 +26,8 @@ const MAX_SAMPLE_AGE: TimeDelta = TimeDelta::minutes(20);
 pub(super) const MAX_GAP: TimeDelta = TimeDelta::minutes(30);
 /// Maximum delay between an earlier reading of the snapshot and the sample of the same reading in a server's history.
 const MAX_SAMPLING_DELAY: TimeDelta = TimeDelta::seconds(5);
+/// Minimum number of readings for the rise of a counter.
+pub(super) const MIN_COUNTER_READINGS: usize = 2;
 /// Minimum number of readings for growth: two show that a value changed, not that it keeps changing.
 const MIN_READINGS: usize = 3;
 /// Periods in which growth is searched, the longest first, in addition to the last readings.
@@ -105,9 +108,9 @@ impl Trends {
             let mut points = Points::new();
             for (from, to, max_points) in stretches {
                 let (host, series) = (host.to_owned(), name.clone());
-                let samples = store.range(&SeriesQuery { host, series, from, to, max_points }).await?;
-                let finite = samples.into_iter().filter(|sample| sample.value.is_finite());
-                points.extend(finite.map(|sample| (sample.at, sample.value)));
+                let read = store.range(&SeriesQuery { host, series, from, to, max_points }).await?;
+                let finite = read.into_iter().filter(|point| point.mean.is_finite());
+                points.extend(finite.map(|point| (point.at, point.mean)));
             }
             series.insert(name, points);
         }
@@ -142,8 +145,8 @@ impl Trends {
     }
 }
 
-/// Input of the rules.
-#[derive(Clone, Copy)]
+/// Input of the rules, and the record of what the current rule looked at. A copy has a record of its own.
+#[derive(Clone)]
 pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
     /// State of the machine now.
     pub(in crate::agents::hardware_optimizer) snapshot: &'a Snapshot,
@@ -151,16 +154,42 @@ pub(in crate::agents::hardware_optimizer) struct Facts<'a> {
     pub(in crate::agents::hardware_optimizer) trends: &'a Trends,
     /// Worst severity among the findings of the rules that ran before; `None` if they found nothing.
     pub(super) worst_found: Option<Severity>,
+    /// Number of things that the current rule has judged.
+    looked_at: Cell<usize>,
+    /// Indicates that the current rule met a thing with too few readings to judge it.
+    lacks_readings: Cell<bool>,
 }
 
 impl<'a> Facts<'a> {
     /// Creates the input of the first rule, before which nothing was found.
     pub(in crate::agents::hardware_optimizer) fn new(snapshot: &'a Snapshot, trends: &'a Trends) -> Self {
-        Self { snapshot, trends, worst_found: None }
+        let (looked_at, lacks_readings) = (Cell::new(0), Cell::new(false));
+        Self { snapshot, trends, worst_found: None, looked_at, lacks_readings }
     }
 }
 
 impl Facts<'_> {
+    /// Counts one thing that the current rule judges, whatever the result.
+    pub(super) fn look(&self) {
+        self.look_at(1);
+    }
+
+    /// Counts several things that the current rule judges.
+    pub(super) fn look_at(&self, things: usize) {
+        self.looked_at.set(self.looked_at.get().saturating_add(things));
+    }
+
+    /// Notes that a thing has too few readings to be judged.
+    pub(super) fn lack_readings(&self) {
+        self.lacks_readings.set(true);
+    }
+
+    /// Returns the number of things that were judged and whether readings were too few, and clears both for the next
+    /// rule.
+    pub(super) fn take_record(&self) -> (usize, bool) {
+        (self.looked_at.take(), self.lacks_readings.take())
+    }
+
     /// Returns the readings of a series in order of time: its history, the earlier readings of the snapshot, and
     /// `value` as the current one.
     pub(super) fn readings(&self, series: &str, value: f64) -> Points {
@@ -199,6 +228,11 @@ impl Facts<'_> {
         steady: impl Fn(&Growth) -> bool,
     ) -> Option<Growth> {
         let points = self.readings(series, value);
+        if points.len() < MIN_READINGS {
+            self.lack_readings();
+            return None;
+        }
+        self.look();
         // Values before a gap say nothing about the current development.
         let unbroken =
             points.windows(2).rposition(|pair| pair[1].0 - pair[0].0 > MAX_GAP).map_or(0, |at| at + 1);

@@ -122,7 +122,7 @@ async fn lies_are_many_distinct_and_of_many_kinds() {
     let distinct = |of: fn(&Lie) -> &'static str| lies.iter().map(of).collect::<BTreeSet<_>>().len();
     let filled: BTreeSet<_> =
         lies.iter().map(|lie| fill(lie.text, &findings[lie.rule], ALL_PLACEHOLDERS)).collect();
-    assert_eq!(filled.len(), lies.len(), "a lie stands twice");
+    assert_eq!(filled.len(), lies.len(), "a lie is listed twice");
     assert!(lies.len() >= 1000, "{} lies", lies.len());
     assert!(distinct(|lie| lie.kind) >= 20, "{} kinds", distinct(|lie| lie.kind));
     assert!(distinct(|lie| lie.rule) >= 30, "{} rules", distinct(|lie| lie.rule));
@@ -134,7 +134,11 @@ async fn honest_paraphrases_are_accepted() {
     let compositions = compositions(&findings);
     let paraphrases = paraphrases();
     assert!(paraphrases.len() >= 300, "{} paraphrases", paraphrases.len());
-    assert_eq!(paraphrases.iter().collect::<BTreeSet<_>>().len(), paraphrases.len(), "one stands twice");
+    assert_eq!(
+        paraphrases.iter().collect::<BTreeSet<_>>().len(),
+        paraphrases.len(),
+        "a paraphrase is listed twice"
+    );
     assert!(paraphrases.iter().map(|(rule, _)| rule).collect::<BTreeSet<_>>().len() >= 30);
     let refused = |some: &[(&str, &str)]| {
         let judged = some.iter().filter_map(|(rule, text)| {

@@ -40,8 +40,8 @@ impl Machine {
     }
 }
 
-/// Returns the machine that makes the rule of this name fire. No other rule fires, except `headroom` beside a finding
-/// that is not a warning.
+/// Returns the machine that makes the rule of this name fire. No other rule fires, except `headroom` together with a
+/// finding that is not a warning.
 pub(super) fn machine(rule: &str) -> Machine {
     let snapshot = snapshot(rule);
     let history = match rule {
@@ -165,8 +165,8 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
         }
         "swap_full" => host.swap.used_percent = Some(90.0),
         "no_swap" => (host.swap.total_bytes, host.memory.used_percent) = (Some(0), Some(80.0)),
-        "cpu_saturation" => (host.cpu.used_percent, host.cpu.load[0]) = (Some(97.4), 14.2),
-        "high_load" => host.cpu.load[1] = 9.5,
+        "cpu_saturation" => (host.cpu.used_percent, host.cpu.load) = (Some(97.4), Some([14.2, 0.5, 0.4])),
+        "high_load" => host.cpu.load = Some([0.4, 9.5, 0.4]),
         "steal" => {
             host.cpu.steal_percent = Some(17.5);
             read_before(host, "host.cpu.steal_percent", [17.5, 17.5]);
@@ -192,10 +192,10 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
         }
         "zombies" => {
             let processes = host.processes.as_mut().unwrap();
-            (processes.zombies, processes.lasting_zombies) = (150, Some(150));
+            (processes.zombies, processes.lasting_zombies) = (Some(150), Some(150));
         }
         "blocked_processes" => {
-            host.processes.as_mut().unwrap().blocked = 12;
+            host.processes.as_mut().unwrap().blocked = Some(12);
             read_before(host, "host.processes.blocked", [12.0; 2]);
         }
         "open_files_machine" => host.files = Some(FileMetrics { open: 900_000, limit: 1_000_000 }),
@@ -257,9 +257,7 @@ fn spoil(host: &mut HostMetrics, rule: &str) {
 /// Adds a million packets within two seconds, half in each, some of them faulty.
 fn spoil_network(host: &mut HostMetrics, figure: &str) {
     let network = &mut host.networks[0];
-    (network.errors, network.drops) = (0, 0);
-    let faults = if figure == "errors" { &mut network.errors } else { &mut network.drops };
-    *faults = 50_000;
+    (network.errors, network.drops) = if figure == "errors" { (50_000, Some(0)) } else { (0, Some(50_000)) };
     for one in ["errors", "drops", "queue_drops"] {
         let half = if one == figure { 25_000.0 } else { 0.0 };
         read_before(host, format!("host.networks[eth0].{one}"), [0.0, half]);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 use sutazai_core::Error;
 use sutazai_core::domain::ModelPermission::{Choose, Word};
-use sutazai_core::domain::{Analysis, AssertionKind, GeneratedBy, HostMetrics, RejectionReason, Snapshot};
+use sutazai_core::domain::{
+    Analysis, AssertionKind, EventKind, GeneratedBy, HostMetrics, RejectionReason, Snapshot,
+};
 use sutazai_core::ports::{AgentContext, ModelBackend};
 use sutazai_core::testing::{
     ManualClock, ScriptedAnswer, ScriptedModelBackend, agent, agent_context, sources_of,
@@ -278,6 +280,35 @@ async fn rules_write_and_state_the_reason_without_a_model() {
 }
 
 #[tokio::test]
+async fn findings_are_reported_before_the_model_writes() {
+    let advice = "Look at the largest directories first.";
+    let (mut context, events) = agent_context("hardware-optimizer", json!({}), Arc::new(ManualClock::new()));
+    context.metric_sources = sources_of(full_disk());
+    context.model = Some(Arc::new(permitted(advice).supporting(false, true)));
+    let analysis = analyze(&context).await.unwrap();
+    let text = EventKind::Text {
+        text: format!("{}\n", analysis.recommendations[0].text),
+        finding_id: Some("disk_space:/var".into()),
+    };
+    let progress = |stage: &str, fraction, message: &str| EventKind::Progress {
+        fraction,
+        message: message.into(),
+        stage: Some(stage.into()),
+    };
+    let kinds: Vec<EventKind> = events.all().into_iter().map(|event| event.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            progress("measuring", 0.05, "measuring the machine"),
+            progress("judging", 0.2, "1 finding"),
+            EventKind::Findings { findings: analysis.findings.clone() },
+            text,
+            progress("writing", 0.2 + 0.7, "1 of 1 recommendations written"),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn failed_model_is_asked_only_once() {
     let model = Arc::new(permitted(Error::unavailable("down")).supporting(false, true));
     let analysis = analyze(&context(&sick(), Some(model.clone()))).await.unwrap();
@@ -302,6 +333,27 @@ fn every_finding() -> Vec<Found> {
     let made = [sick(), healthy(), full_memory(), full_disk(), full_container("web"), varied::recorded()];
     let machines = made.into_iter().chain((0..100).map(varied::varied));
     machines.flat_map(|snapshot| rules::find(&snapshot, &Trends::default())).collect()
+}
+
+#[test]
+fn figures_and_names_of_authored_texts_rest_on_evidence() {
+    let mut without = Vec::new();
+    for found in every_finding() {
+        let (text, assertions) = super::composition::Composition::new(&found, Choose).rules_text();
+        for assertion in assertions {
+            let rests = matches!(assertion.kind, AssertionKind::Figure | AssertionKind::Name);
+            match assertion.evidence {
+                Some(index) => assert!(rests && index < found.finding.evidence.len(), "{assertion:?}"),
+                None if rests => {
+                    without.push(format!("{}: {:?} of {text:?}", found.finding.id, assertion.text))
+                }
+                None => {}
+            }
+        }
+    }
+    without.sort();
+    without.dedup();
+    assert!(without.is_empty(), "no evidence:\n{}", without.join("\n"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Loader of the CPU kernels that fit this processor.
 //!
 //! ggml ships one library per generation of processors (`libggml-cpu-haswell.so`, ...), and the best one that this
-//! processor can run is loaded. The libraries are beside `libggml-base.so`, wherever the dynamic loader found that, so
+//! processor can run is loaded. The libraries are next to `libggml-base.so`, wherever the dynamic loader found that, so
 //! that programs, wheels and images need no setting for them.
 
 use std::collections::BTreeSet;
@@ -61,7 +61,7 @@ fn folder() -> Result<PathBuf> {
     let folder = base.as_deref().and_then(Path::parent).map(Path::to_path_buf);
     let folder =
         folder.ok_or_else(|| Error::unavailable(format!("{BASE_LIBRARY} is not loaded in this process")))?;
-    // Cargo's build folder keeps the variants in a folder beside that of the other libraries.
+    // Cargo's build folder keeps the variants in a folder next to that of the other libraries.
     let built = folder.parent().map(|parent| parent.join("backends"));
     match built.filter(|built| variants(&folder).is_empty() && built.is_dir()) {
         Some(built) => Ok(built),

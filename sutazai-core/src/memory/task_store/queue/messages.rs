@@ -7,8 +7,7 @@ use std::ops::Bound;
 use chrono::{DateTime, Utc};
 
 use super::Queue;
-use crate::domain::page::fill_page;
-use crate::domain::{AgentMessage, AgentMessageContent, AgentMessagePage, Heartbeat, Task, TaskId};
+use crate::domain::{AgentMessage, AgentMessageContent, Page, PageRequest, Task, TaskId};
 
 /// All messages in the order in which they were recorded.
 #[derive(Debug, Default)]
@@ -78,30 +77,28 @@ impl Queue {
         let before: Vec<u64> = said.filter(|number| self.messages.is_heartbeat_of(*number, child)).collect();
         before.into_iter().for_each(|number| self.messages.remove(number));
         for parent in parents {
-            let Some((waiting, held)) = self.pair(parent, child) else { continue };
-            let Some(lease_until) = held.lease_until else { continue };
-            let content = AgentMessageContent::Heartbeat(Heartbeat { attempt: held.attempt, lease_until });
-            let message = AgentMessage::new((&held.agent, &waiting.agent), (parent, child), content, at);
-            self.messages.add(message);
+            let message = self
+                .pair(parent, child)
+                .and_then(|(waiting, held)| AgentMessage::heartbeat(waiting, held, at));
+            message.into_iter().for_each(|message| self.messages.add(message));
         }
     }
 
     pub(in crate::memory::task_store) fn agent_messages(
         &self,
         id: TaskId,
-        after: Option<u64>,
-        limit: u32,
-    ) -> AgentMessagePage {
-        let limit = limit.clamp(1, 100) as usize;
-        let Some(numbers) = self.messages.of.get(&id) else { return AgentMessagePage::default() };
-        let later = numbers.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        page: PageRequest<u64>,
+    ) -> Page<AgentMessage, u64> {
+        let Some(numbers) = self.messages.of.get(&id) else { return Page::default() };
+        let later = numbers.range((page.cursor.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
         let sized = later.filter_map(|number| {
             let message = self.messages.all.get(number)?;
             let bytes = message.content.payload_bytes();
             Some((bytes, move || Ok::<_, Infallible>((*number, message.clone()))))
         });
-        let Ok((messages, more)) = fill_page(sized, limit);
-        AgentMessagePage::ending(messages, more)
+        let limit = page.limit.get() as usize;
+        let Ok(page) = Page::collect(sized, limit, |(number, _)| Some(*number));
+        page.map(|(_, message)| message)
     }
 
     fn pair(&self, parent: TaskId, child: TaskId) -> Option<(&Task, &Task)> {

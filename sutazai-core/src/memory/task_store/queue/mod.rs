@@ -1,7 +1,7 @@
 //! State of the memory task store: records, ready queue, leases and links, changed under one lock.
 //!
-//! Every change of status goes through [`Queue::enter`], so that events, ready queue, leases and wake-ups always agree
-//! with the record.
+//! Every change of a task goes through [`Queue::apply`], which follows the life cycle in
+//! [`lifecycle`], so that events, ready queue, leases and wake-ups always agree with the record.
 
 mod messages;
 mod reading;
@@ -12,11 +12,12 @@ use std::ops::Bound;
 use chrono::{DateTime, Utc};
 use messages::Messages;
 
+use crate::domain::task::lifecycle::{self, Command, Transition};
 use crate::domain::{
-    BusMessage, Claim, ClaimKey, ConcurrencyBudget, EventKind, EventLogEntry, EventOffset, Outcome, Pruned,
-    RetentionBatch, Task, TaskError, TaskEvent, TaskId, TaskStatus, UserId, later, quota,
+    BusMessage, Claim, ClaimKey, EventKind, EventLogEntry, EventOffset, Outcome, OutcomeRecord, Pruned,
+    RetentionBatch, Task, TaskEvent, TaskId, TaskStatus, UserId, Wait, later, quota,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::memory::outbox::Outbox;
 use crate::ports::{ClaimRequest, CommitEffects, LeaseState, WakeUp, deduplication_key_taken};
 
@@ -68,15 +69,17 @@ impl Queue {
         if let Some(key) = key {
             self.keys.insert(key, id);
         }
-        let known_wake_ups = self.effects.wake_ups.len();
-        self.tasks.insert(id, task.as_added());
-        self.enter(id, TaskStatus::Pending, None, at);
-        if task.status == TaskStatus::Processing {
-            // The task is claimed already, so there is nothing to claim in the queue.
-            self.effects.wake_ups.truncate(known_wake_ups);
-            let at = task.updated_at;
-            self.tasks.insert(id, task);
-            self.enter(id, TaskStatus::Processing, None, at);
+        let claimed = task.worker.zip(task.lease_until).zip(task.started_at);
+        let added = task.as_added();
+        let mut transition = lifecycle::enqueued(&added);
+        // A task that is added as claimed is not to be claimed from the queue.
+        transition.wakes_queue &= claimed.is_none();
+        self.tasks.insert(id, added);
+        self.index(id);
+        self.follow(id, transition, at);
+        if let Some(((worker, lease_until), now)) = claimed {
+            // It is new and pending, so the claim is not refused.
+            let _ = self.apply(id, Command::Claim { worker, lease_until }, now);
         }
         id
     }
@@ -128,44 +131,19 @@ impl Queue {
                 self.ready.entry(task.owner).or_default().insert(task.scheduling_key());
             }
         }
-        self.select_fairly(request).into_iter().filter_map(|id| self.claim_one(id, request)).collect()
-    }
-
-    /// Selects the due tasks for a claim, round-robin across owners with one task per owner and round.
-    fn select_fairly(&self, request: &ClaimRequest) -> Vec<TaskId> {
-        let limited = request.limits.are_set();
-        let running = self.leases.iter().filter(|_| limited).filter_map(|(_, id)| self.tasks.get(id));
+        let running = self.leases.iter().filter_map(|(_, id)| self.tasks.get(id));
         let running = running.map(|task| (task.owner, task.agent.clone(), 1));
-        let mut budget = ConcurrencyBudget::new(&request.limits, running);
-        let before = self.ready.range(..=request.after);
-        let after = self.ready.range((Bound::Excluded(request.after), Bound::Unbounded));
-        let mut rotation: Vec<_> = after.chain(before).map(|(owner, ready)| (*owner, ready.iter())).collect();
-        let mut taken = Vec::new();
-        while !rotation.is_empty() {
-            rotation.retain_mut(|(owner, ready)| {
-                if taken.len() >= request.limit as usize {
-                    return false;
-                }
-                // Capacity only shrinks within one claim, so a task that does not fit now will not fit later in it.
-                let next =
-                    ready.by_ref().filter(|(_, run_at, _)| *run_at <= request.now).find_map(|(_, _, id)| {
-                        let task = self.tasks.get(id).filter(|task| request.agents.contains(&task.agent))?;
-                        budget.has(*owner, &task.agent).then_some(task)
-                    });
-                if let Some(task) = next {
-                    budget.take(*owner, &task.agent);
-                    taken.push(task.id);
-                }
-                next.is_some()
-            });
-        }
-        taken
+        let due = self.ready.iter().map(|(owner, ready)| {
+            let due = ready.iter().filter(|(_, run_at, _)| *run_at <= request.now);
+            (*owner, due.filter_map(|(_, _, id)| self.tasks.get(id)))
+        });
+        let selected = request.select(due, running);
+        selected.into_iter().filter_map(|id| self.claim_one(id, request)).collect()
     }
 
     fn claim_one(&mut self, id: TaskId, request: &ClaimRequest) -> Option<Claim> {
-        let task = self.tasks.get_mut(&id)?;
-        task.claim(request.worker, later(request.now, request.lease), request.now);
-        self.enter(id, TaskStatus::Processing, None, request.now);
+        let lease_until = later(request.now, request.lease);
+        self.apply(id, Command::Claim { worker: request.worker, lease_until }, request.now).ok()?;
         let children =
             self.children.get(&id).into_iter().flatten().filter_map(|child| self.get(*child)).collect();
         Some(Claim { task: self.get(id)?, children })
@@ -173,102 +151,63 @@ impl Queue {
 
     pub(super) fn renew(
         &mut self,
-        claim: &ClaimKey,
+        claim: ClaimKey,
         lease_until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> LeaseState {
-        let Ok(task) = self.held(claim) else { return LeaseState::Lost };
-        let before = task.lease_until.replace(lease_until);
-        let state = if task.cancel_requested { LeaseState::CancelRequested } else { LeaseState::Held };
-        if let Some(before) = before {
-            self.leases.remove(&(before, claim.task));
+        if self.apply(claim.task, Command::Renew { claim, lease_until }, now).is_err() {
+            return LeaseState::Lost;
         }
-        self.leases.insert((lease_until, claim.task));
         self.heartbeat_time(claim.task, now);
-        state
+        match self.tasks.get(&claim.task) {
+            Some(task) if task.cancel_requested => LeaseState::CancelRequested,
+            _ => LeaseState::Held,
+        }
     }
 
-    pub(super) fn record_outcomes(
-        &mut self,
-        claim: &ClaimKey,
-        outcome: Outcome,
-        now: DateTime<Utc>,
-    ) -> Result<()> {
-        let task = self.held(claim)?;
-        let stop = task.cancel_requested;
-        match outcome {
-            Outcome::Completed(result) => {
-                task.result = Some(result);
-                task.error = None;
-                self.enter(claim.task, TaskStatus::Completed, None, now);
-            }
-            Outcome::Failed(error) => {
-                task.failures += 1;
-                self.enter(claim.task, TaskStatus::Failed, Some(error), now);
-            }
-            Outcome::Cancelled => self.enter(claim.task, TaskStatus::Cancelled, None, now),
-            _ if stop => self.enter(claim.task, TaskStatus::Cancelled, None, now),
-            Outcome::Retry { at, error } => {
-                task.failures += 1;
-                task.run_at = at;
-                self.enter(claim.task, TaskStatus::Pending, Some(error), now);
-            }
-            Outcome::Released => self.enter(claim.task, TaskStatus::Pending, None, now),
-            Outcome::Wait { children, state } => {
-                if let Some(id) = self.taken(&children) {
-                    return Err(Error::conflict(format!("task {id} already exists")));
-                }
-                let task = self.held(claim)?;
-                task.state = Some(state);
-                self.wait(claim.task, children, now);
-            }
+    pub(super) fn record_outcome(&mut self, record: OutcomeRecord, now: DateTime<Utc>) -> Result<()> {
+        self.held(&record.claim)?;
+        if let Outcome::Wait(wait) = &record.outcome
+            && let Some(id) = self.taken(&wait.children)
+        {
+            return Err(Error::conflict(format!("task {id} already exists")));
         }
-        Ok(())
+        self.apply(record.claim.task, Command::Record(record), now)
     }
 
-    fn wait(&mut self, parent: TaskId, children: Vec<Task>, now: DateTime<Utc>) {
-        let children: Vec<TaskId> = children
-            .into_iter()
-            .map(|mut child| {
-                child.parent = Some(parent);
-                self.enqueue(child)
-            })
-            .collect();
-        let mut open: Vec<TaskId> = children
-            .iter()
-            .copied()
-            .filter(|child| self.tasks.get(child).is_some_and(|task| !task.status.has_ended()))
-            .collect();
-        open.sort_unstable();
-        open.dedup();
-        if let Some(task) = self.tasks.get_mut(&parent) {
-            task.waiting_for = open.len() as u32;
+    /// Enqueues the children of a task that waits, and determines how many of them it waits for.
+    fn wait(&mut self, parent: TaskId, wait: Wait, now: DateTime<Utc>) {
+        for child in self.children.remove(&parent).unwrap_or_default() {
+            if let Some(waiters) = self.waiters.get_mut(&child) {
+                waiters.retain(|waiter| *waiter != parent);
+            }
         }
-        for child in open {
-            self.waiters.entry(child).or_default().push(parent);
-        }
-        self.ask(parent, &children, now);
+        let requested: Vec<TaskId> = wait.children.into_iter().map(|child| self.enqueue(child)).collect();
+        self.ask(parent, &requested, now);
+        let mut children = wait.unfinished;
+        children.retain(|child| !requested.contains(child));
+        children.extend(requested);
+        // A child that has been deleted since the claim had ended.
+        let has_ended = |id: &TaskId| self.tasks.get(id).is_none_or(|task| task.status.has_ended());
+        let (ended, open): (BTreeSet<TaskId>, BTreeSet<TaskId>) =
+            children.iter().copied().partition(has_ended);
+        open.iter().for_each(|child| self.waiters.entry(*child).or_default().push(parent));
         self.children.insert(parent, children);
-        self.enter(parent, TaskStatus::Pending, None, now);
+        let command = Command::AwaitChildren {
+            until: wait.until,
+            unfinished: u32::try_from(open.len()).unwrap_or(u32::MAX),
+            ended: u32::try_from(ended.len()).unwrap_or(u32::MAX),
+        };
+        let _ = self.apply(parent, command, now);
     }
 
     pub(super) fn reap(&mut self, now: DateTime<Utc>) -> u64 {
-        let lost: Vec<TaskId> =
-            self.leases.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| *id).collect();
-        for id in &lost {
-            let Some(task) = self.tasks.get_mut(id) else { continue };
-            task.failures += 1;
-            let error =
-                TaskError { kind: ErrorKind::Timeout, message: "the lease of the worker expired".into() };
-            let status = match (task.cancel_requested, task.failures < task.max_attempts) {
-                (true, _) => TaskStatus::Cancelled,
-                (false, true) => TaskStatus::Pending,
-                (false, false) => TaskStatus::Failed,
-            };
-            let error = (status != TaskStatus::Cancelled).then_some(error);
-            self.enter(*id, status, error, now);
+        let expired = self.leases.iter().take_while(|(until, _)| *until <= now);
+        let expired: Vec<TaskId> = expired.map(|(_, id)| *id).collect();
+        for id in &expired {
+            let _ = self.apply(*id, Command::Reap, now);
         }
-        lost.len() as u64
+        expired.len() as u64
     }
 
     pub(super) fn next_due(&self, agents: &[String]) -> Option<DateTime<Utc>> {
@@ -281,46 +220,23 @@ impl Queue {
     }
 
     pub(super) fn cancel(&mut self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
-        let task = self.known(id)?;
-        match task.status {
-            TaskStatus::Pending => self.enter(id, TaskStatus::Cancelled, None, now),
-            TaskStatus::Processing => {
-                task.cancel_requested = true;
-                task.updated_at = now;
-                self.effects.wake_ups.push(WakeUp::Task(id));
-            }
-            ended => return Err(Error::conflict(format!("the task has already ended: {ended}"))),
-        }
+        self.apply(id, Command::Cancel, now)?;
         self.known(id).cloned()
     }
 
     pub(super) fn retry(&mut self, id: TaskId, now: DateTime<Utc>) -> Result<Task> {
         let task = self.known(id)?;
-        if task.status != TaskStatus::Failed {
-            return Err(Error::conflict(format!(
-                "only a failed task can be retried, and this one is {}",
-                task.status
-            )));
-        }
-        if let Some(active) = unique_key(task).and_then(|key| self.active_keys.get(&key).copied()) {
+        let active = unique_key(task).and_then(|key| self.active_keys.get(&key).copied());
+        if let Some(active) = active.filter(|_| task.status == TaskStatus::Failed) {
             return Err(deduplication_key_taken(active));
         }
-        let task = self.known(id)?;
-        task.failures = 0;
-        task.run_at = now;
-        task.finished_at = None;
-        self.enter(id, TaskStatus::Pending, None, now);
+        self.apply(id, Command::RetryByHand, now)?;
         self.known(id).cloned()
     }
 
     pub(super) fn delete(&mut self, id: TaskId, outbox: &Outbox) -> Result<()> {
         let task = self.known(id)?;
-        if !task.status.has_ended() {
-            return Err(Error::conflict(format!(
-                "only an ended task can be deleted, and this one is {}",
-                task.status
-            )));
-        }
+        lifecycle::check_deletion(task)?;
         if let Some(key) = task.idempotency_key.clone() {
             let owner = task.owner;
             self.keys.remove(&(owner, key));
@@ -334,27 +250,12 @@ impl Queue {
         let owned = self.tasks.values().filter(|task| task.owner == Some(owner));
         let ids: Vec<TaskId> = owned.map(|task| task.id).collect();
         for id in &ids {
-            self.dequeue(*id);
+            self.unindex(*id);
             self.remove(*id, outbox);
         }
         self.keys.retain(|(of, _), _| *of != Some(owner));
         self.active_keys.retain(|(of, _, _), _| *of != Some(owner));
         ids.len() as u64
-    }
-
-    /// Removes a task from the queues and the leases.
-    fn dequeue(&mut self, id: TaskId) {
-        let Some(task) = self.tasks.get(&id) else { return };
-        self.later.remove(&(task.run_at, id));
-        if let Some(until) = task.lease_until {
-            self.leases.remove(&(until, id));
-        }
-        if let Some(ready) = self.ready.get_mut(&task.owner) {
-            ready.remove(&task.scheduling_key());
-            if ready.is_empty() {
-                self.ready.remove(&task.owner);
-            }
-        }
     }
 
     /// Removes a task that is in no queue, with everything that belongs to it.
@@ -414,71 +315,83 @@ impl Queue {
         Ok(())
     }
 
-    /// Returns the task under this claim if the claim is valid.
-    pub(super) fn held(&mut self, claim: &ClaimKey) -> Result<&mut Task> {
-        self.tasks
-            .get_mut(&claim.task)
-            .filter(|task| {
-                task.status == TaskStatus::Processing
-                    && task.attempt == claim.attempt
-                    && task.worker == Some(claim.worker)
-            })
-            .ok_or_else(|| Error::conflict(format!("the claim on task {} is spent", claim.task)))
+    /// Checks that the claim holds its task.
+    pub(super) fn held(&self, claim: &ClaimKey) -> Result<()> {
+        match self.tasks.get(&claim.task) {
+            Some(task) => lifecycle::fence(task, claim),
+            None => Err(lifecycle::claim_lost(claim)),
+        }
     }
 
-    fn known(&mut self, id: TaskId) -> Result<&mut Task> {
-        self.tasks.get_mut(&id).ok_or_else(|| Error::not_found(format!("task {id}")))
+    fn known(&self, id: TaskId) -> Result<&Task> {
+        self.tasks.get(&id).ok_or_else(|| Error::not_found(format!("task {id}")))
     }
 
-    /// Changes the status of a task together with its event, queues, leases, waiting parents and wake-ups.
-    fn enter(&mut self, id: TaskId, status: TaskStatus, error: Option<TaskError>, at: DateTime<Utc>) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
-        // `run_at` is unchanged since the task was queued: callers that change it hold a claim, and a claimed task is
-        // in no queue.
+    /// Applies a command to a task, with everything that follows from it.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown task, and those of [`lifecycle::apply`]; nothing has changed then.
+    fn apply(&mut self, id: TaskId, command: Command, now: DateTime<Utc>) -> Result<()> {
+        self.unindex(id);
+        let task = self.tasks.get_mut(&id).ok_or_else(|| Error::not_found(format!("task {id}")))?;
+        let applied = lifecycle::apply(task, command, now);
+        self.index(id);
+        self.follow(id, applied?, now);
+        Ok(())
+    }
+
+    /// Enters a task into the queue, the leases and the active keys, as its state demands.
+    fn index(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        match task.status {
+            TaskStatus::Pending if task.waiting_for == 0 => {
+                self.later.insert((task.run_at, id));
+            }
+            TaskStatus::Processing => self.leases.extend(task.lease_until.map(|until| (until, id))),
+            TaskStatus::Pending | TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => {}
+        }
+        if let Some(key) = unique_key(task).filter(|_| !task.status.has_ended()) {
+            self.active_keys.insert(key, id);
+        }
+    }
+
+    /// Removes a task from the queue, the leases and the active keys.
+    fn unindex(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        self.later.remove(&(task.run_at, id));
+        if let Some(until) = task.lease_until {
+            self.leases.remove(&(until, id));
+        }
         if let Some(ready) = self.ready.get_mut(&task.owner) {
             ready.remove(&task.scheduling_key());
             if ready.is_empty() {
                 self.ready.remove(&task.owner);
             }
         }
-        self.later.remove(&(task.run_at, id));
-        if status != TaskStatus::Processing {
-            task.worker = None;
-            if let Some(until) = task.lease_until.take() {
-                self.leases.remove(&(until, id));
-            }
+        if let Some(key) = unique_key(task).filter(|_| !task.status.has_ended()) {
+            self.active_keys.remove(&key);
         }
-        task.status = status;
-        self.effects.entered.push((task.agent.clone(), status));
-        task.updated_at = at;
-        if let Some(key) = unique_key(task) {
-            if status.has_ended() {
-                self.active_keys.remove(&key);
-            } else {
-                self.active_keys.insert(key, id);
-            }
+    }
+
+    /// Does what follows from a transition: the event, the effects of the commit, the children, and the commands to the
+    /// relatives of an ended task.
+    fn follow(&mut self, id: TaskId, transition: Transition, at: DateTime<Utc>) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        if transition.event.is_some() {
+            self.effects.entered.push((task.agent.clone(), task.status));
         }
-        if error.is_some() {
-            task.error.clone_from(&error);
+        if transition.wakes_queue {
+            self.effects.wake_ups.push(WakeUp::Queue);
         }
-        let attempt = task.attempt;
-        match status {
-            TaskStatus::Pending if task.waiting_for == 0 => {
-                self.later.insert((task.run_at, id));
-                self.effects.wake_ups.push(WakeUp::Queue);
-            }
-            TaskStatus::Pending => {}
-            TaskStatus::Processing => {
-                self.leases.extend(task.lease_until.map(|until| (until, id)));
-            }
-            TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => {
-                task.finished_at = Some(at);
-                task.waiting_for = 0;
-                task.cancel_requested = false;
-            }
+        match transition.event {
+            Some(event) => self.record(id, event, at),
+            None if transition.wakes_subscribers => self.effects.wake_ups.push(WakeUp::Task(id)),
+            None => {}
         }
-        self.record(id, EventKind::Status { status, attempt, error }, at);
-        if status.has_ended() {
+        if let Some(wait) = transition.wait {
+            self.wait(id, wait, at);
+        }
+        if transition.ended {
             self.settle(id, at);
         }
     }
@@ -487,30 +400,16 @@ impl Queue {
     fn settle(&mut self, id: TaskId, at: DateTime<Utc>) {
         for parent in self.waiters.remove(&id).unwrap_or_default() {
             self.answer(parent, id, at);
-            let Some(task) = self.tasks.get_mut(&parent) else { continue };
-            if task.status != TaskStatus::Pending || task.waiting_for == 0 {
-                continue;
-            }
-            task.waiting_for -= 1;
-            task.updated_at = at;
-            if task.waiting_for == 0 {
-                self.later.insert((task.run_at, parent));
-                self.effects.wake_ups.push(WakeUp::Queue);
-            }
+            let _ = self.apply(parent, Command::ChildEnded, at);
         }
-        for child in self.children.get(&id).cloned().unwrap_or_default() {
-            let Some(task) = self.tasks.get_mut(&child) else { continue };
-            if task.parent != Some(id) {
-                continue;
-            }
-            match task.status {
-                TaskStatus::Pending => self.enter(child, TaskStatus::Cancelled, None, at),
-                TaskStatus::Processing => {
-                    task.cancel_requested = true;
-                    self.effects.wake_ups.push(WakeUp::Task(child));
-                }
-                _ => {}
-            }
+        let created = |child: &TaskId| {
+            self.tasks.get(child).is_some_and(|task| task.parent == Some(id) && !task.status.has_ended())
+        };
+        let unfinished: Vec<TaskId> =
+            self.children.get(&id).into_iter().flatten().copied().filter(created).collect();
+        for child in unfinished {
+            // Fails for a child that was named twice and has been cancelled already.
+            let _ = self.apply(child, Command::Cancel, at);
         }
     }
 

@@ -84,7 +84,7 @@ fn crowded() -> Snapshot {
     let disk = DiskMetrics { read_only: true, ..machine.disks[0].clone() };
     machine.disks = WRITTEN.map(|mount| DiskMetrics { mount: mount.into(), ..disk.clone() }).into();
     let device = DeviceMetrics { latency_ms: Some(200.0), ..machine.devices[0].clone() };
-    let network = NetworkMetrics { errors: 20_000, drops: 30_000, ..machine.networks[0].clone() };
+    let network = NetworkMetrics { errors: 20_000, drops: Some(30_000), ..machine.networks[0].clone() };
     read_before(machine, "host.networks[eth0].carrier_changes", [0.0, 0.0]);
     let network = NetworkMetrics { carrier_changes: Some(9), ..network };
     for number in 0..6 {
@@ -105,19 +105,23 @@ fn crowded() -> Snapshot {
     machine.processes.as_mut().unwrap().top = vec![process; 6];
     machine.temperatures = vec![sensor; 6];
     let processes = machine.processes.as_mut().unwrap();
-    (processes.zombies, processes.lasting_zombies, processes.blocked) = (20, Some(20), 8);
+    (processes.zombies, processes.lasting_zombies, processes.blocked) = (Some(20), Some(20), Some(8));
     machine.files = Some(FileMetrics { open: 850, limit: 1000 });
     snapshot
 }
 
 /// Changes with one fault each, to reach the cases that a rule words differently.
 const CHANGES: [fn(&mut Snapshot); 56] = [
-    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (99.0, Some(20.0)),
-    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, Some(70.0)),
-    |snapshot| (host(snapshot).cpu.load[1], host(snapshot).cpu.used_percent) = (7.0, None),
+    |snapshot| {
+        (host(snapshot).cpu.load, host(snapshot).cpu.used_percent) = (Some([0.4, 99.0, 0.4]), Some(20.0))
+    },
+    |snapshot| {
+        (host(snapshot).cpu.load, host(snapshot).cpu.used_percent) = (Some([0.4, 7.0, 0.4]), Some(70.0))
+    },
+    |snapshot| (host(snapshot).cpu.load, host(snapshot).cpu.used_percent) = (Some([0.4, 7.0, 0.4]), None),
     |snapshot| {
         let cpu = &mut host(snapshot).cpu;
-        (cpu.cores, cpu.used_percent, cpu.load[0]) = (1, Some(93.0), 2.5);
+        (cpu.cores, cpu.used_percent, cpu.load) = (1, Some(93.0), Some([2.5, 0.5, 0.4]));
     },
     |snapshot| host(snapshot).clock.as_mut().unwrap().max_error_ms = 9000.0,
     |snapshot| {
@@ -167,12 +171,12 @@ const CHANGES: [fn(&mut Snapshot); 56] = [
     },
     |snapshot| {
         let processes = host(snapshot).processes.as_mut().unwrap();
-        (processes.zombies, processes.lasting_zombies, processes.blocked) = (12, None, 8);
+        (processes.zombies, processes.lasting_zombies, processes.blocked) = (Some(12), None, Some(8));
         processes.top[0].cpu_percent = 300.0;
     },
     |snapshot| {
         let machine = host(snapshot);
-        machine.processes.as_mut().unwrap().blocked = 8;
+        machine.processes.as_mut().unwrap().blocked = Some(8);
         read_before(machine, "host.processes.blocked", [8.0; 2]);
     },
     |snapshot| containers(snapshot)[0].cpu_percent = Some(97.0),
@@ -211,10 +215,10 @@ const CHANGES: [fn(&mut Snapshot); 56] = [
             })
             .collect();
     },
-    |snapshot| (host(snapshot).networks[0].errors, host(snapshot).networks[0].drops) = (20_000, 50_000),
+    |snapshot| (host(snapshot).networks[0].errors, host(snapshot).networks[0].drops) = (20_000, Some(50_000)),
     |snapshot| {
         let processes = host(snapshot).processes.as_mut().unwrap();
-        (processes.zombies, processes.lasting_zombies) = (20, Some(12));
+        (processes.zombies, processes.lasting_zombies) = (Some(20), Some(12));
     },
     // Read within two seconds: a disk and a process that grow by 50 MiB and by 5 MiB a second.
     |snapshot| {
@@ -266,7 +270,7 @@ const CHANGES: [fn(&mut Snapshot); 56] = [
     },
     |snapshot| {
         let disk = &mut host(snapshot).disks[0];
-        (disk.mount, disk.read_only, disk.failed) = ("/srv/data".into(), true, true);
+        (disk.mount, disk.read_only, disk.failed) = ("/srv/data".into(), true, Some(true));
     },
     |snapshot| {
         let disk = &mut host(snapshot).disks[0];

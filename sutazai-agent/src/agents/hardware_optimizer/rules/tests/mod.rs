@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use sutazai_core::domain::{
-    DeletedFiles, EarlierValue, Finding, PressureMetrics, Section, Severity, Snapshot, TcpMetrics,
+    BoundOperation, DeletedFiles, EarlierValue, Finding, PressureMetrics, RelativeBound, RuleBounds, Section,
+    Severity, Snapshot, TcpMetrics,
 };
 
 use super::sample::{cgroup, containers, gpus, healthy, host, pressure, sick};
@@ -38,6 +39,88 @@ fn every_rule_is_documented() {
     assert!(RULES.len() >= 26);
     for rule in RULES {
         assert!(rule.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", rule.name);
+        let cells = [rule.meaning, rule.conditions[0], rule.conditions[1], rule.conditions[2], rule.source];
+        let cells = cells.map(|cell| if cell.is_empty() { " |".to_owned() } else { format!(" {cell} |") });
+        let row = format!("| `{}` |{}", rule.name, cells.concat());
+        assert!(docs.lines().any(|line| line == row), "docs/rules.md does not have the row\n{row}");
+    }
+}
+
+/// Returns the numbers of a text, such as 0.9, 4 and 95.
+fn numbers(text: &str) -> Vec<f64> {
+    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.');
+    parts.filter_map(|part| part.trim_end_matches('.').parse().ok()).collect()
+}
+
+#[test]
+fn bounds_as_numbers_are_those_of_the_words() {
+    for rule in descriptors() {
+        assert!(!rule.title.is_empty() && !rule.title.ends_with('.'), "{}", rule.id);
+        let words = [Some(&rule.meaning), rule.info.as_ref(), rule.warning.as_ref(), rule.critical.as_ref()];
+        let named: Vec<f64> = words.into_iter().flatten().flat_map(|text| numbers(text)).collect();
+        for metric in &rule.metrics {
+            let RuleBounds { info, warning, critical } = metric.bounds;
+            for (bound, condition) in
+                [(info, &rule.info), (warning, &rule.warning), (critical, &rule.critical)]
+            {
+                let Some(bound) = bound else { continue };
+                assert!(condition.is_some(), "{} has a bound of a severity without a condition", rule.id);
+                // The words may give bytes in MiB and milliseconds in seconds, and 0 as "any".
+                let ways = [bound.abs(), bound / 1_048_576.0, bound / 1000.0];
+                assert!(
+                    bound == 0.0 || ways.iter().any(|way| named.contains(way)),
+                    "{}: {bound} is in none of the words",
+                    rule.id
+                );
+            }
+        }
+    }
+}
+
+/// Returns whether this is the metric of the evidence, where `<name>` stands for any name.
+fn is_metric(pattern: &str, metric: &str) -> bool {
+    match (pattern.split_once('<'), pattern.split_once('>')) {
+        (Some((before, _)), Some((_, after))) => metric.starts_with(before) && metric.ends_with(after),
+        _ => pattern == metric,
+    }
+}
+
+#[tokio::test]
+async fn thresholds_of_findings_are_the_described_bounds() {
+    // Their thresholds depend on the length of the history, and on the size of the process.
+    const OTHERS: [&str; 2] = ["disk_trend_full", "process_grows"];
+    let rules = descriptors();
+    for finding in every_kind().await {
+        let rule = rules.iter().find(|rule| rule.id == finding.rule).unwrap();
+        let value = |pattern: &str| {
+            finding.evidence.iter().find(|one| is_metric(pattern, &one.metric)).map(|one| one.value)
+        };
+        for evidence in finding.evidence.iter().filter(|one| one.threshold.is_some()) {
+            let of_metric = rule.metrics.iter().filter(|metric| is_metric(&metric.metric, &evidence.metric));
+            let bounds = of_metric.filter(|metric| metric.unit == evidence.unit).flat_map(|metric| {
+                let RuleBounds { info, warning, critical } = metric.bounds;
+                let resolved = |bound: f64| match &metric.relative_to {
+                    None => Some(bound),
+                    Some(RelativeBound { metric, operation: BoundOperation::Times }) => {
+                        value(metric).map(|value| bound * value)
+                    }
+                    Some(RelativeBound { metric, operation: BoundOperation::Plus }) => {
+                        value(metric).map(|value| bound + value)
+                    }
+                };
+                [info, warning, critical].into_iter().flatten().filter_map(resolved).collect::<Vec<_>>()
+            });
+            let bounds: Vec<f64> = bounds.collect();
+            assert!(
+                !bounds.is_empty(),
+                "{} does not describe {} in {}",
+                rule.id,
+                evidence.metric,
+                evidence.unit
+            );
+            let is_described = evidence.threshold.is_some_and(|threshold| bounds.contains(&threshold));
+            assert!(is_described || OTHERS.contains(&&*rule.id), "{}: {evidence:?} {bounds:?}", finding.id);
+        }
     }
 }
 
@@ -211,7 +294,7 @@ proptest! {
         let (n, w) = (&numbers, &wholes);
         let machine = host(&mut snapshot);
         machine.cpu.cores = w[0] as u32;
-        (machine.cpu.used_percent, machine.cpu.load) = (Some(n[0]), [n[1], n[2], n[3]]);
+        (machine.cpu.used_percent, machine.cpu.load) = (Some(n[0]), Some([n[1], n[2], n[3]]));
         (machine.cpu.iowait_percent, machine.cpu.steal_percent) = (Some(n[4]), Some(n[5]));
         let memory = &mut machine.memory;
         (memory.total_bytes, memory.available_bytes, memory.used_percent) = (Some(w[1]), Some(w[2]), Some(n[6]));
@@ -228,13 +311,13 @@ proptest! {
         (disk.mount, disk.used_percent, disk.inodes_used_percent) = (name.clone(), n[9], Some(n[10]));
         (disk.available_bytes, disk.total_bytes) = (w[5], w[6]);
         let deleted = DeletedFiles { bytes: w[7], files: w[8], pid: 7, process: name.clone(), process_bytes: w[9] };
-        (disk.deleted_files, disk.failed) = (Some(deleted), w[10] % 2 == 0);
+        (disk.deleted_files, disk.failed) = (Some(deleted), Some(w[10] % 2 == 0));
         machine.disks = vec![disk; copies];
         let device = &mut machine.devices[0];
         (device.name, device.latency_ms, device.operations_per_second) = (name.clone(), Some(n[11]), n[12]);
         let network = &mut machine.networks[0];
         (network.interface, network.packets) = (name.clone(), w[7]);
-        (network.errors, network.drops, network.queue_drops) = (w[8], w[9], Some(w[21]));
+        (network.errors, network.drops, network.queue_drops) = (w[8], Some(w[9]), Some(w[21]));
         let mut process = machine.processes.as_mut().unwrap().top[0].clone();
         (process.name, process.memory_bytes, process.cpu_percent) = (name.clone(), w[10], n[13]);
         (process.open_files, process.open_files_limit) = (Some(w[11]), Some(w[12]));
