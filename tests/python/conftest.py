@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import time
@@ -17,33 +18,49 @@ PASSWORD = "correct horse battery"
 
 
 class Server:
-    """`sutazai serve` on a free port, with a database of its own and an admin who has signed in."""
+    """`sutazai serve` on a free port, with a database of its own and, unless told otherwise, an admin who has signed in."""
 
-    def __init__(self, folder, **settings):
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    def __init__(self, folder, admin=True, **settings):
         self.address = self.free_address()
         self.log = folder / "serve.log"
-        environment = {
+        self.output = folder / "serve.out"
+        self.database = folder / "sutazai.db"
+        account = {"ADMIN_USERNAME": "root_1", "ADMIN_PASSWORD": PASSWORD} if admin else {}
+        self.environment = {
             "PATH": os.environ["PATH"],
             # All tests call from one address, so they share its limit.
             "RATE_LIMIT_AUTH_PER_MINUTE": "1000",
             "RATE_LIMIT_PER_MINUTE": "1000",
             "HOME": str(folder),
-            "DATABASE_URL": f"sqlite://{folder}/sutazai.db",
+            "DATABASE_URL": f"sqlite://{self.database}",
             "LISTEN": self.address,
-            "ADMIN_USERNAME": "root_1",
-            "ADMIN_PASSWORD": PASSWORD,
+            **account,
             **settings,
         }
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([target / "debug" / "sutazai", "serve"], env=environment, stderr=log)
+        self.launch()
         try:
-            self.until_answers(self.address, self.process)
-            signed_in = self.call("POST", "/api/v1/auth/login", {"login": "root_1", "password": PASSWORD})
-            self.token = signed_in["access_token"]
+            if admin:
+                signed_in = self.call("POST", "/api/v1/auth/login", {"login": "root_1", "password": PASSWORD})
+                self.token = signed_in["access_token"]
         except BaseException:
             self.process.kill()
             raise
+
+    def launch(self):
+        """Starts the process, also again after `stop`, and waits until it answers."""
+        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+        command = [target / "debug" / "sutazai", "serve"]
+        with open(self.log, "ab") as log, open(self.output, "ab") as output:
+            self.process = subprocess.Popen(command, env=self.environment, stdout=output, stderr=log)
+        try:
+            self.until_answers(self.address, self.process)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def setup_code(self):
+        """The code in the link that a server without an admin prints."""
+        return re.search(r"/setup/([a-z2-7]+)", self.output.read_text())[1]
 
     @staticmethod
     def free_address():
@@ -85,8 +102,8 @@ def start(tmp_path_factory):
     """Starts servers with these settings and stops them after the tests."""
     running = []
 
-    def start(**settings):
-        running.append(Server(tmp_path_factory.mktemp("server"), **settings))
+    def start(admin=True, **settings):
+        running.append(Server(tmp_path_factory.mktemp("server"), admin, **settings))
         return running[-1]
 
     yield start

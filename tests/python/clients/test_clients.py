@@ -16,6 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 import strict_backend
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
+STREAMLIT_EXAMPLE = pathlib.Path(__file__).parents[3] / "examples" / "streamlit_app.py"
 SCHEMA = {
     "type": "object",
     "properties": {"zebra": {"enum": ["a", "b"]}, "apple": {"enum": ["c", "d"]}},
@@ -153,3 +154,12 @@ def test_page_of_a_configured_origin_works_and_others_are_rejected(strict, pages
         f"http://{strict.address}/v1/models",
     )
     assert rejected == "TypeError"
+
+
+def test_streamlit_example_signs_in_analyzes_and_shows_earlier_analyses(start):
+    server = start()
+    python, program = os.environ["SUTAZAI_TEST_STREAMLIT"], PROGRAMS / "streamlit_app.py"
+    command = [python, program, STREAMLIT_EXAMPLE, "root_1", "correct horse battery"]
+    environment = os.environ | {"SUTAZAI_URL": f"http://{server.address}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,249 @@
+/** One task: its state, its timeline as it happens, and what it returned. */
+import { useEffect, useState } from "preact/hooks";
+import { AGENT } from "../api/agents";
+import { forget, useLoaded } from "../api/cache";
+import { api, BASE, data } from "../api/client";
+import { useTaskEvents } from "../api/task-events";
+import { ENDED, hide, put } from "../api/tasks";
+import type { TaskDetails as Task, TaskItem } from "../api/types";
+import { now } from "../lib/time";
+import { coarse, counted } from "../lib/units";
+import { Copy } from "../parts/copy";
+import { Confirm } from "../parts/dialog";
+import { Sign } from "../parts/icon";
+import { type Item, Menu } from "../parts/menu";
+import { Progress } from "../parts/meter";
+import { Name } from "../parts/name";
+import { Failed, Loading, sentence } from "../parts/notice";
+import { Owner } from "../parts/owner";
+import { titleOf } from "../parts/task-row";
+import { Ago, Clock, Elapsed } from "../parts/time";
+import { Timeline } from "../parts/timeline";
+import { useTitle } from "../parts/title";
+import { attempt, later } from "../parts/toasts";
+import { open } from "../router";
+import { T } from "../texts";
+import { download, useTask } from "./analysis";
+import { gather, WrittenFindings } from "./analysis-running";
+
+const ASK_AFTER_MS = 30_000;
+const AHEAD_MS = 5_000;
+
+/** Command line that submits the same task again; the token is left out. */
+function asCurl(task: Task): string {
+    const body = JSON.stringify({ agent: task.agent, payload: task.payload, title: task.title }).replaceAll(
+        "'",
+        "'\\''",
+    );
+    return `curl -X POST ${BASE}/api/v1/tasks -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '${body}'`;
+}
+
+function Json({ title, value, open: isOpen = false }: { title: string; value: unknown; open?: boolean }) {
+    const text = JSON.stringify(value, undefined, 2);
+    return (
+        <details class="json" open={isOpen}>
+            <summary>{title}</summary>
+            <div class="command">
+                {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
+                <pre tabIndex={0}>
+                    <code>{text}</code>
+                </pre>
+                <Copy text={text} what={title} />
+            </div>
+        </details>
+    );
+}
+
+function Messages({ task }: { task: Task }) {
+    const loaded = useLoaded(`messages/${task.id}`, () =>
+        data(api.GET("/api/v1/tasks/{id}/messages", { params: { path: { id: task.id } } })),
+    );
+    if (loaded.failure) return <Failed failure={loaded.failure} retry={loaded.reload} />;
+    if (!loaded.value) return <Loading what={T.task.messages} lines={2} />;
+    if (loaded.value.items.length === 0) return <p class="muted">{T.task.noMessages}</p>;
+    return (
+        <ul class="list">
+            {loaded.value.items.map((message) => (
+                <li key={message.id}>
+                    <Clock at={message.timestamp} precise /> {message.type} · <Name text={message.source} /> →{" "}
+                    <Name text={message.target} /> · <a href={`#/tasks/${message.correlation_id}`}>{T.task.subtask}</a>
+                </li>
+            ))}
+        </ul>
+    );
+}
+
+/** Asks for the browser's permission, then notifies once the task has ended while no tab is visible. */
+function useTellMe(isOver: boolean, title: string) {
+    const [wanted, setWanted] = useState(false);
+    useEffect(() => {
+        if (wanted && isOver && document.hidden) new Notification(T.task.isDone(title));
+    }, [isOver, wanted]);
+    const offered = isSecureContext && "Notification" in globalThis && !wanted && !isOver;
+    const ask = async () => setWanted((await Notification.requestPermission()) === "granted");
+    return offered ? ask : undefined;
+}
+
+function Known({ task, reload }: { task: Task; reload: () => void }) {
+    const stream = useTaskEvents(task.id);
+    const { findings, progress, texts } = gather(stream.events);
+    const [asks, setAsks] = useState(false);
+    const [messages, setMessages] = useState(false);
+    const last = stream.events.findLast((event) => event.type === "status");
+    const status = last?.type === "status" ? last.status : task.status;
+    const attemptNumber = last?.type === "status" ? last.attempt : task.attempt;
+    const isOver = ENDED.includes(status);
+    const error = last?.type === "status" ? (last.error ?? undefined) : (task.error ?? undefined);
+    const title = titleOf(task);
+    const tellMe = useTellMe(isOver, title);
+    useTitle(title);
+    useEffect(() => {
+        // The result is in the task, not in its events.
+        if (stream.isWhole && status !== task.status) reload();
+    }, [stream.isWhole, status]);
+    useEffect(() => {
+        // No event says that the tasks before it became fewer.
+        const timer = status === "pending" && task.tasks_ahead ? setInterval(reload, AHEAD_MS) : undefined;
+        return () => clearInterval(timer);
+    }, [status, Boolean(task.tasks_ahead)]);
+    const path = { params: { path: { id: task.id } } };
+    const cancel = () =>
+        attempt(async () => put((await data(api.POST("/api/v1/tasks/{id}/cancel", path))) as TaskItem));
+    const retry = () =>
+        attempt(async () => {
+            await data(api.POST("/api/v1/tasks/{id}/retry", path));
+            forget("tasks");
+            reload();
+        });
+    const remove = () => {
+        const undo = hide([task.id]);
+        open("#/tasks");
+        later(
+            T.tasks.deleted(T.tasks.one),
+            () => void attempt(() => data(api.DELETE("/api/v1/tasks/{id}", path)), undo),
+            undo,
+        );
+    };
+    const askCancel = () => {
+        const ran = task.started_at ? now.value - new Date(task.started_at).getTime() : 0;
+        if (ran > ASK_AFTER_MS) setAsks(true);
+        else void cancel();
+    };
+    const isAnalysis = task.agent === AGENT && status === "completed";
+    const items: Item[] = [
+        { name: T.task.json, run: () => download(`task-${task.id}.json`, JSON.stringify(task, undefined, 2)) },
+        ...(tellMe ? [{ name: T.task.tellMe, run: () => void tellMe() }] : []),
+        ...(isOver ? [{ name: T.delete, run: remove }] : []),
+    ];
+    return (
+        <div class="page">
+            <div class="head">
+                <a class="back" href="#/tasks">
+                    ‹ {T.places.tasks}
+                </a>
+                <h1>
+                    <Sign kind={status} named /> <bdi>{title}</bdi>
+                </h1>
+                <span class="space" />
+                {isAnalysis && (
+                    <a class="button primary" data-primary href={`#/analyses/${task.id}`}>
+                        {T.task.openResult}
+                    </a>
+                )}
+                {status === "failed" && (
+                    <button type="button" class="button primary" data-primary onClick={() => void retry()}>
+                        {T.task.retry}
+                    </button>
+                )}
+                {!isOver && (
+                    <button type="button" class="button" data-primary onClick={askCancel}>
+                        {task.cancel_requested ? T.tasks.cancelling : T.cancel}
+                    </button>
+                )}
+                <Menu items={items} />
+            </div>
+            <p class="muted">
+                <Owner task={task} />
+                <Name text={task.agent} /> · {T.signs[status]}
+                {attemptNumber > 0 && <> · {T.task.attempt(attemptNumber, task.max_attempts)}</>}
+                {task.started_at && (
+                    <>
+                        {" · "}
+                        <Elapsed from={task.started_at} to={isOver ? (task.finished_at ?? null) : null} />{" "}
+                        {!isOver && T.task.atMost(coarse(task.timeout_seconds))}
+                    </>
+                )}
+                {" · "}
+                {T.task.created} <Ago at={task.created_at} />
+            </p>
+            {task.description && <p class="text">{task.description}</p>}
+            {status === "processing" && (
+                <div class="running">
+                    <Progress name={title} share={progress?.fraction ?? 0} />
+                    <span class="number">{Math.round((progress?.fraction ?? 0) * 100)}&nbsp;%</span>
+                    <span class="muted">{progress?.message}</span>
+                </div>
+            )}
+            {status === "pending" && (
+                <p class="muted">
+                    {T.task.waiting} {task.tasks_ahead ? T.task.ahead(task.tasks_ahead) : ""}
+                </p>
+            )}
+            {error && (
+                <p class="notice">
+                    <Sign kind={status === "failed" ? "failed" : "warning"} /> {sentence(error.message)}
+                </p>
+            )}
+            <div class={findings && !isOver ? "two" : ""}>
+                <section aria-labelledby="timeline">
+                    <h2 id="timeline">{T.task.timeline}</h2>
+                    {stream.failure && <Failed failure={stream.failure} />}
+                    <Timeline events={stream.events} />
+                </section>
+                {findings && !isOver && (
+                    <section aria-labelledby="written">
+                        <h2 id="written">{counted(findings.length, T.task.finding)}</h2>
+                        <WrittenFindings findings={findings} texts={texts} />
+                    </section>
+                )}
+            </div>
+            <Json title={T.task.payload} value={task.payload} />
+            {task.result != null && <Json title={T.task.result} value={task.result} open={!isAnalysis} />}
+            <details class="json" onToggle={(event) => event.currentTarget.open && setMessages(true)}>
+                <summary>{T.task.messages}</summary>
+                {messages && <Messages task={task} />}
+            </details>
+            <p class="row wrap">
+                <span class="muted">{T.task.id}</span> <code>{task.id}</code> <Copy text={task.id} what={T.task.id} />
+                <Copy text={asCurl(task)} what={T.task.curl} label={T.task.curl} />
+            </p>
+            {asks && (
+                <Confirm
+                    title={T.task.cancelTitle}
+                    action={T.task.cancelNow}
+                    run={() => void cancel()}
+                    close={() => setAsks(false)}
+                >
+                    <p>{T.task.cancelMore}</p>
+                </Confirm>
+            )}
+        </div>
+    );
+}
+
+export default function TaskPage({ id }: { id: string }) {
+    const loaded = useTask(id);
+    if (loaded.value) return <Known task={loaded.value as Task} reload={loaded.reload} />;
+    if (!loaded.failure) return <Loading what={T.task.name} lines={8} retry={loaded.reload} />;
+    return (
+        <Failed
+            failure={loaded.failure}
+            retry={loaded.reload}
+            missing={
+                <>
+                    {T.task.missing} <a href="#/tasks">{T.task.all}</a>
+                </>
+            }
+        />
+    );
+}
