@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Python package and installs it into the virtual environment of the tests. The package includes
-# the libraries of llama.cpp, beside the extension module that needs them.
+# the libraries of llama.cpp, next to the extension module that needs them.
 . "$(dirname "$0")/env.sh"
 cd "$root/sutazai-py"
 python=$("$root/scripts/python-env.sh")

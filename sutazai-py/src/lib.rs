@@ -1,47 +1,28 @@
-//! Python package: a thin adapter around the facade, configured by the same environment variables as the binary.
+//! Native module of the Python package: an engine of the facade behind requests whose bodies and answers are JSON.
+//!
+//! The runtime never attaches to the interpreter. A thread of Python that waits for a request blocks here without the
+//! interpreter lock, an event loop is woken by a descriptor, and agents are fetched from a queue. So no lock of the
+//! engine can be held while a thread waits for the interpreter, and nothing runs Python code while the interpreter ends.
 
-use std::path::PathBuf;
+mod agent;
+mod agent_call;
+mod analysis;
+mod bridge;
+mod ended;
+mod failure;
+mod local;
+mod queue;
+mod runtime;
+mod stream;
+#[cfg(feature = "testing")]
+mod testing;
+mod verbs;
+
 #[cfg(feature = "llama-cpp-native")]
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Duration;
 
-use pyo3::create_exception;
-use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pythonize::pythonize;
-use sutazai::Result;
-use sutazai::config::{Config, ModelProgram};
-use sutazai::domain::Analysis;
-use sutazai::ports::SilentEventSink;
-use sutazai::setup::LocalAnalysis;
-
-create_exception!(
-    _sutazai,
-    SutazaiError,
-    PyException,
-    "Failure of an analysis; the message names the setting or the service at fault."
-);
-
-async fn analyze_machine(use_model: bool, program: ModelProgram) -> Result<Analysis> {
-    let mut config = Config::from_env()?;
-    config.model_program.get_or_insert(program);
-    LocalAnalysis::open(&config, use_model, Arc::new(SilentEventSink)).await?.run().await
-}
-
-/// Returns the command that runs a model: this interpreter with the module that calls [`run_model_process`].
-///
-/// It passes on the module path of this process. An installed package would be found without it, but one that was added
-/// to `sys.path` would not.
-fn model_program(py: Python<'_>) -> PyResult<ModelProgram> {
-    let sys = py.import("sys")?;
-    let program: PathBuf = sys.getattr("executable")?.extract()?;
-    let path: Vec<String> = sys.getattr("path")?.extract()?;
-    Ok(ModelProgram::Command {
-        program,
-        arguments: ["-m", "sutazai._model_process"].map(str::to_owned).to_vec(),
-        environment: vec![("PYTHONPATH".to_owned(), path.join(":"))],
-    })
-}
 
 /// Runs one model for the process that started this interpreter, until that process ends; returns the exit code.
 #[cfg(feature = "llama-cpp-native")]
@@ -53,28 +34,41 @@ fn run_model_process(py: Python<'_>) -> u8 {
     })
 }
 
-/// Analyzes this machine and returns metrics, findings and recommendations as a dict.
+/// Counts a fork in the child process: engines of the parent can no longer be used.
 #[pyfunction]
-#[pyo3(signature = (*, use_model = true))]
-fn analyze(py: Python<'_>, use_model: bool) -> PyResult<Bound<'_, PyAny>> {
-    let program = model_program(py)?;
-    let analysis = py
-        .detach(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let analysis = runtime.block_on(analyze_machine(use_model, program));
-            // Do not wait for blocking calls to a device or mount that may never return.
-            runtime.shutdown_background();
-            Ok::<_, std::io::Error>(analysis)
-        })?
-        .map_err(|e| SutazaiError::new_err(e.to_string()))?;
-    Ok(pythonize(py, &analysis)?)
+fn forked() {
+    runtime::forked();
 }
 
-#[pymodule]
+/// Ends the runtime of this process within this many seconds, if it has one.
+#[pyfunction]
+fn end_runtime(py: Python<'_>, seconds: f64) {
+    if let Some(running) = runtime::take() {
+        let limit = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        py.detach(|| runtime::end(running, limit));
+    }
+}
+
+#[pymodule(gil_used = false)]
 fn _sutazai(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("SutazaiError", module.py().get_type::<SutazaiError>())?;
+    module.add("IS_DEBUG_BUILD", cfg!(debug_assertions))?;
+    module.add("Failed", py.get_type::<bridge::Failed>())?;
+    module.add("ForkedError", py.get_type::<bridge::ForkedError>())?;
+    module.add_class::<bridge::Core>()?;
+    module.add_class::<bridge::Pending>()?;
+    module.add_class::<queue::Queue>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<agent_call::Call>()?;
     #[cfg(feature = "llama-cpp-native")]
     module.add_function(wrap_pyfunction!(run_model_process, module)?)?;
-    module.add_function(wrap_pyfunction!(analyze, module)?)
+    #[cfg(feature = "testing")]
+    module.add_class::<testing::ScriptedModel>()?;
+    #[cfg(feature = "testing")]
+    module.add_function(wrap_pyfunction!(testing::check_agent, module)?)?;
+    module.add_function(wrap_pyfunction!(forked, module)?)?;
+    module.add_function(wrap_pyfunction!(end_runtime, module)?)?;
+    module.add_function(wrap_pyfunction!(analysis::analyze, module)?)?;
+    module.add_function(wrap_pyfunction!(analysis::snapshot, module)?)
 }

@@ -1,53 +1,58 @@
-import doctest
+"""Analysis of this machine without an engine."""
+
+from __future__ import annotations
+
 import os
+import pickle
 import re
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import sutazai
 
 
-@pytest.fixture(autouse=True)
-def own_database(tmp_path, monkeypatch):
-    monkeypatch.setenv("DATABASE_URL", f"sqlite://{tmp_path}/sutazai.db")
-    monkeypatch.delenv("MODEL_BACKENDS", raising=False)
+def test_version_matches_the_workspace() -> None:
+    manifest = (Path(__file__).parents[2] / "Cargo.toml").read_text("utf-8")
+    found = re.search(r'^version = "(.*)"', manifest, re.M)
+    assert found and found[1] == sutazai.__version__
 
 
-def test_version_matches_the_workspace():
-    manifest = os.path.join(os.path.dirname(__file__), "..", "..", "Cargo.toml")
-    with open(manifest, encoding="utf-8") as file:
-        assert re.search(r'^version = "(.*)"', file.read(), re.M).group(1) == sutazai.__version__
-
-
-def test_rules_work_without_a_model():
+def test_rules_work_without_a_model() -> None:
     result = sutazai.analyze(use_model=False)
-    assert result["generated_by"] == "rules" and result["model"] is None
-    host = result["metrics"]["host"]["value"]
-    assert host["cpu"]["cores"] == os.cpu_count()
-    assert len(result["recommendations"]) == len(result["findings"])
+    assert result.generated_by == "rules" and result.model is None
+    host = result.metrics.host
+    assert not isinstance(host, sutazai.Missing) and host["cpu"]["cores"] == os.cpu_count()
+    assert len(result.recommendations) == len(result.findings)
+    assert sutazai.Analysis.from_dict(result.to_dict()) == result == pickle.loads(pickle.dumps(result))
 
 
-def test_unmeasured_model_leaves_the_texts_to_the_rules(monkeypatch, tmp_path):
+def test_names_of_others_are_escaped_in_notebooks() -> None:
+    analysis = sutazai.analyze(use_model=False)
+    data = analysis.to_dict()
+    data["summary"] = "<script>alert(1)</script>"
+    html = sutazai.Analysis.from_dict(data)._repr_html_()
+    assert "&lt;script&gt;" in html and "<script>" not in html
+
+
+def test_unmeasured_model_leaves_the_texts_to_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODEL_BACKENDS", "llama-cpp=" + os.environ["SUTAZAI_TEST_MODEL"])
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     result = sutazai.analyze()
-    assert result["generated_by"] == "rules" and "sutazai models check" in result["degraded"]
-    grounding = result["grounding"]
-    assert [checked["finding_id"] for checked in grounding["texts"]] == [
-        finding["id"] for finding in result["findings"]
-    ]
-    for checked, recommendation in zip(grounding["texts"], result["recommendations"]):
+    assert result.generated_by == "rules" and result.degraded and "sutazai models check" in result.degraded
+    texts = result.grounding["texts"]
+    assert [checked["finding_id"] for checked in texts] == [finding.id for finding in result.findings]
+    for checked, recommendation in zip(texts, result.recommendations):
         for assertion in checked["assertions"]:
-            assert recommendation["text"][assertion["start"] : assertion["end"]] == assertion["text"]
+            assert recommendation.text[assertion["start"] : assertion["end"]] == assertion["text"]
 
 
-def test_analysis_releases_the_interpreter_lock():
-    ticks = []
+def test_analysis_releases_the_interpreter_lock() -> None:
+    ticks = list[float]()
     done = threading.Event()
 
-    def tick():
+    def tick() -> None:
         while not done.is_set():
             ticks.append(time.monotonic())
             time.sleep(0.005)
@@ -60,16 +65,17 @@ def test_analysis_releases_the_interpreter_lock():
     assert len(ticks) > 10
 
 
-def test_invalid_setting_is_named(monkeypatch):
+def test_snapshot_needs_no_engine() -> None:
+    snapshot = sutazai.metrics.snapshot()
+    assert not isinstance(snapshot.host, sutazai.Missing) and snapshot.host["processes"]
+
+
+def test_invalid_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS", "many")
-    with pytest.raises(sutazai.SutazaiError, match="WORKERS: expected a whole number"):
+    with pytest.raises(sutazai.InvalidInputError, match="WORKERS: expected a whole number"):
         sutazai.analyze(use_model=False)
 
 
-def test_positional_arguments_are_rejected():
+def test_positional_arguments_are_rejected() -> None:
     with pytest.raises(TypeError):
-        sutazai.analyze(False)
-
-
-def test_docstring_examples_pass():
-    assert doctest.testmod(sutazai).failed == 0
+        sutazai.analyze(False)  # type: ignore  # pyright: ignore

@@ -1,0 +1,385 @@
+"""The two ways to make a request of the native engine: waiting for it on this thread, or in this event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import itertools
+import json
+import os
+import sys
+import threading
+import traceback
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from typing_extensions import TypeAlias
+
+from . import _sutazai
+from ._runner import MAX_DRAINED, Runner, current_context
+from ._sutazai import Core, Failed, Queue, Stream
+from .errors import ClosedError, TaskFailedError, from_json
+
+T = TypeVar("T")
+# Opens the native part of an engine from its options and the queues of its agents.
+Opener: TypeAlias = Callable[[bytes, Queue, Queue, "Queue | None"], Core]
+
+# Requests that wait for a task, which an agent of the same engine could wait for in vain.
+WAITS = frozenset({"tasks.wait", "tasks.result", "watches.next"})
+# Requests that change nothing: they are dropped when their caller no longer waits.
+READS = WAITS | {
+    "tasks.get",
+    "tasks.list",
+    "tasks.events",
+    "tasks.messages",
+    "tasks.statistics",
+    "tasks.backlog",
+    "agents",
+    "health",
+    "metrics.snapshot",
+    "metrics.history",
+    "metrics.series",
+    "clock.sleep",
+    "schedules.list",
+    "schedules.get",
+    "models.list",
+    "models.complete",
+    "models.embed",
+    "documents.list",
+    "documents.get",
+    "documents.chunks",
+    "documents.search",
+    "chat.list",
+    "chat.get",
+    "chat.messages",
+}
+# Seconds for which the end of the process waits for threads, and for calls to devices that may never return.
+EXIT_TIMEOUT = 2.0
+
+_open_engines: weakref.WeakSet[Opened] = weakref.WeakSet()
+_hooks = threading.Lock()
+_has_hooks = False
+
+
+def model_program() -> dict[str, Any]:
+    """Returns the command that runs a model: this interpreter with the module for it, and the module path of this
+    process, without which a package that was added to `sys.path` would not be found."""
+    environment = [("PYTHONPATH", ":".join(path for path in sys.path if path))]
+    return {"program": sys.executable, "arguments": ["-m", "sutazai._model_process"], "environment": environment}
+
+
+def options_json(
+    database: str | None, settings: Mapping[str, str], reads_environment: bool, **more: Any
+) -> bytes:
+    """Writes the options of an engine or an analysis."""
+    options = {
+        "database": database,
+        "settings": dict(settings),
+        "reads_environment": reads_environment,
+        "model_program": model_program(),
+    }
+    return json.dumps({**options, **more}).encode()
+
+
+def body_json(body: Any, content: bytes | None = None) -> bytes:
+    """Writes the body of a request, and a file behind its line."""
+    line = json.dumps(body).encode()
+    return line if content is None else line + b"\n" + content
+
+
+def native(function: Callable[..., T], *args: Any) -> T:
+    """Calls a native function and raises the exception of its failure."""
+    try:
+        return function(*args)
+    except Failed as e:
+        failure = from_json(e.args[0])
+    raise failure
+
+
+class Opened:
+    """An open engine: its native part and the threads of its agents."""
+
+    def __init__(self, options: bytes, runner: Runner, has_loop: bool, opener: Opener) -> None:
+        self.runner = runner
+        self.own_loop: asyncio.AbstractEventLoop | None = None
+        self.is_closed = False
+        runner.opened = self
+        self.core: Core = native(
+            opener, options, runner.threads, runner.watcher, runner.loop_queue if has_loop else None
+        )
+        runner.start()
+        self.opened_at = "".join(traceback.format_list(traceback.extract_stack(limit=8)[:-3])[-1:])
+        _open_engines.add(self)
+        _add_hooks()
+
+    def failure(self, json: bytes) -> Exception:
+        """Returns the exception of a failed request, with that of the agent as its cause if it ran here."""
+        error = from_json(json)
+        if isinstance(error, TaskFailedError):
+            error.__cause__ = self.runner.cause_of(error.task)
+        return error
+
+    def check(self, verb: str) -> None:
+        """Refuses a request that would wait for itself."""
+        context = current_context.get(None)
+        if context is not None and verb in WAITS and context.opened is self:
+            raise RuntimeError(
+                "an agent that waits here for a task of its own engine may wait for itself; use current().wait_for()"
+            )
+
+    def end(self) -> None:
+        """Ends the threads after the engine was closed."""
+        self.is_closed = True
+        _open_engines.discard(self)
+        self.runner.close(EXIT_TIMEOUT)
+        if self.own_loop is not None:
+            self.own_loop.call_soon_threadsafe(self.own_loop.stop)
+
+
+def _add_hooks() -> None:
+    global _has_hooks
+    with _hooks:
+        if not _has_hooks:
+            os.register_at_fork(after_in_child=_in_child)
+            atexit.register(_at_exit)
+            _has_hooks = True
+
+
+def _in_child() -> None:
+    _sutazai.forked()
+    _open_engines.clear()
+
+
+def _at_exit() -> None:
+    for opened in list(_open_engines):
+        warnings.warn(f"engine not closed before the end of the process, opened at\n{opened.opened_at}", ResourceWarning)
+        try:
+            opened.core.close(None)
+        except Failed:
+            # The process ends: the leases of the engine expire.
+            pass
+        opened.end()
+    _sutazai.end_runtime(EXIT_TIMEOUT)
+
+
+class Channel:
+    """Announces the ends of requests to one event loop. It has no reference to the loop, which keeps it alive."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.queue = Queue()
+        self.tokens = itertools.count(1)
+        self.futures: dict[int, asyncio.Future[tuple[bool, bytes]]] = {}
+        loop.add_reader(self.queue.fileno(), self._drain)
+
+    def _drain(self) -> None:
+        for item in self.queue.drain(MAX_DRAINED):
+            assert isinstance(item, tuple)
+            token, is_good, json = item
+            future = self.futures.pop(token, None)
+            if future is not None and not future.done():
+                future.set_result((is_good, json))
+
+
+_channels: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Channel] = weakref.WeakKeyDictionary()
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Runs a function that blocks on a thread of its own: the executor of asyncio belongs to the program."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def announce(set_outcome: Callable[[], None]) -> None:
+        if not future.done():
+            set_outcome()
+
+    def run() -> None:
+        try:
+            result = function()
+        except BaseException as e:
+            error = e
+            loop.call_soon_threadsafe(announce, lambda: future.set_exception(error))
+        else:
+            loop.call_soon_threadsafe(announce, lambda: future.set_result(result))
+
+    threading.Thread(target=run, name="sutazai-open", daemon=True).start()
+    return await future
+
+
+class AsyncTransport:
+    """Requests from event loops. Agents that are coroutines run on the loop in which the engine was opened."""
+
+    def __init__(self) -> None:
+        self.opened: Opened | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self, options: bytes, runner: Runner, opener: Opener) -> None:
+        """Opens the engine."""
+        self.loop = asyncio.get_running_loop()
+        runner.attach(self.loop)
+        try:
+            self.opened = await in_thread(lambda: Opened(options, runner, True, opener))
+        except BaseException:
+            runner.detach(self.loop)
+            runner.close(0)
+            raise
+
+    async def call(self, verb: str, body: Any, content: bytes | None = None) -> bytes:
+        """Makes a request and waits for its answer. `content` is a file behind the body."""
+        opened = self._now_opened()
+        opened.check(verb)
+        json_body = body_json(body, content)
+        channel, token, future = self._register()
+        pending = opened.core.begin(channel.queue, token, verb, json_body)
+        return await self._answer(opened, channel, token, future, pending, verb in READS)
+
+    def _now_opened(self) -> Opened:
+        if self.opened is None:
+            raise ClosedError("this engine is not open; use `async with` or `await engine.open()`")
+        return self.opened
+
+    def stream(self, verb: str, body: Any) -> Stream:
+        """Creates the stream of a request, which begins with the first read."""
+        return self._now_opened().core.stream(verb, body_json(body))
+
+    async def next(self, stream: Stream) -> bytes:
+        """Waits for the next items of a stream; none after the last."""
+        opened = self._now_opened()
+        channel, token, future = self._register()
+        pending = stream.begin_next(channel.queue, token)
+        return await self._answer(opened, channel, token, future, pending, True)
+
+    def _register(self) -> tuple[Channel, int, asyncio.Future[tuple[bool, bytes]]]:
+        loop = asyncio.get_running_loop()
+        channel = _channels.get(loop)
+        if channel is None:
+            channel = _channels[loop] = Channel(loop)
+        token = next(channel.tokens)
+        future = channel.futures[token] = loop.create_future()
+        return channel, token, future
+
+    @staticmethod
+    async def _answer(
+        opened: Opened,
+        channel: Channel,
+        token: int,
+        future: asyncio.Future[tuple[bool, bytes]],
+        pending: _sutazai.Pending,
+        is_read: bool,
+    ) -> bytes:
+        try:
+            is_good, json = await future
+        except asyncio.CancelledError:
+            channel.futures.pop(token, None)
+            if is_read:
+                pending.abort()
+            raise
+        if is_good:
+            return json
+        raise opened.failure(json)
+
+    async def close(self, grace: float | None) -> None:
+        """Closes the engine."""
+        if self.opened is None or self.opened.is_closed:
+            return
+        opened = self.opened
+        channel, token, future = self._register()
+        pending = opened.core.begin_close(channel.queue, token, grace)
+        try:
+            await self._answer(opened, channel, token, future, pending, False)
+        finally:
+            self.opened = None
+            if self.loop is not None:
+                opened.runner.detach(self.loop)
+            await in_thread(opened.end)
+
+
+class Transport:
+    """Requests from threads. Agents that are coroutines run on a loop in a thread of the engine."""
+
+    _has_warned = False
+
+    def __init__(self) -> None:
+        self.opened: Opened | None = None
+
+    def open(self, options: bytes, runner: Runner, opener: Opener) -> None:
+        """Opens the engine."""
+        loop = _own_loop(runner) if any(agent.is_async for agent in runner.agents.values()) else None
+        try:
+            self.opened = Opened(options, runner, loop is not None, opener)
+        except BaseException:
+            runner.close(0)
+            if loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
+            raise
+        self.opened.own_loop = loop
+
+    def call(self, verb: str, body: Any, content: bytes | None = None) -> bytes:
+        """Makes a request and waits for its answer. `content` is a file behind the body."""
+        opened = self._now_opened()
+        opened.check(verb)
+        self._check_loop(opened)
+        try:
+            return opened.core.call(verb, body_json(body, content))
+        except Failed as e:
+            failure = opened.failure(e.args[0])
+        raise failure
+
+    def _now_opened(self) -> Opened:
+        if self.opened is None:
+            raise ClosedError("this engine is not open; use `with` or `engine.open()`")
+        return self.opened
+
+    def stream(self, verb: str, body: Any) -> Stream:
+        """Creates the stream of a request, which begins with the first read."""
+        return self._now_opened().core.stream(verb, body_json(body))
+
+    def next(self, stream: Stream) -> bytes:
+        """Waits for the next items of a stream; none after the last."""
+        opened = self._now_opened()
+        self._check_loop(opened)
+        try:
+            return stream.next()
+        except Failed as e:
+            failure = opened.failure(e.args[0])
+        raise failure
+
+    @classmethod
+    def _check_loop(cls, opened: Opened) -> None:
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            return
+        if loop is opened.own_loop:
+            raise RuntimeError("this would block the event loop of the agents; use `current_async()` or AsyncEngine")
+        if not cls._has_warned and "IPython" not in sys.modules:
+            Transport._has_warned = True
+            warnings.warn("Engine blocks the running event loop; use AsyncEngine", RuntimeWarning, stacklevel=5)
+
+    def close(self, grace: float | None) -> None:
+        """Closes the engine."""
+        opened = self.opened
+        if opened is None or opened.is_closed:
+            return
+        try:
+            native(opened.core.close, grace)
+        finally:
+            self.opened = None
+            opened.end()
+
+
+def _own_loop(runner: Runner) -> asyncio.AbstractEventLoop:
+    """Starts a thread with an event loop that runs the coroutines of the agents."""
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        runner.attach(loop)
+        try:
+            loop.run_forever()
+        finally:
+            runner.detach(loop)
+            loop.close()
+
+    threading.Thread(target=run, name="sutazai-loop", daemon=True).start()
+    return loop

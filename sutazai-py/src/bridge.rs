@@ -1,0 +1,192 @@
+//! Opened engine as Python sees it, and the two ways to make a request of it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use sutazai::external::futures::FutureExt;
+use sutazai::ports::ModelBackend;
+use tokio::runtime::Handle;
+
+use crate::agent::AgentQueues;
+use crate::failure::{Failure, panicked};
+use crate::local::Local;
+use crate::queue::{Item, Queue};
+use crate::runtime::{self, Process};
+use crate::stream::Stream;
+use crate::verbs::{self, Answer};
+
+/// Interval at which a thread that waits looks for signals.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+create_exception!(_sutazai, Failed, PyException, "Failure of a request; its argument is the error as JSON.");
+create_exception!(_sutazai, ForkedError, PyRuntimeError, "Use of an engine that another process opened.");
+
+/// Runs a request to its end, and turns a panic into a failure.
+async fn guarded(request: impl Future<Output = Answer>) -> Answer {
+    AssertUnwindSafe(request).catch_unwind().await.unwrap_or_else(|payload| Err(panicked(&*payload)))
+}
+
+/// Waits for a request on this thread, without the interpreter lock. An exception of a signal handler, such as that of
+/// Ctrl-C, ends the wait.
+pub(crate) fn wait<'py>(
+    py: Python<'py>,
+    handle: &Handle,
+    request: impl Future<Output = Answer> + Send,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let mut request = Box::pin(guarded(request));
+    loop {
+        let ended = py
+            .detach(|| handle.block_on(async { tokio::time::timeout(SIGNAL_INTERVAL, &mut request).await }));
+        match ended {
+            Ok(Ok(json)) => return Ok(PyBytes::new(py, &json)),
+            Ok(Err(Failure(json))) => return Err(Failed::new_err(PyBytes::new(py, &json).unbind())),
+            Err(_) => {
+                if let Err(interrupted) = py.check_signals() {
+                    // Dropped without the lock: the request may hold a connection that is returned.
+                    py.detach(move || drop(request));
+                    return Err(interrupted);
+                }
+            }
+        }
+    }
+}
+
+/// Request that an event loop waits for.
+#[pyclass(frozen, module = "sutazai._sutazai")]
+#[derive(Debug)]
+pub(crate) struct Pending {
+    abort: tokio::task::AbortHandle,
+}
+
+#[pymethods]
+impl Pending {
+    /// Drops the request, unless it has ended. Its outcome is then never announced.
+    fn abort(&self) {
+        self.abort.abort();
+    }
+}
+
+/// Begins a request whose outcome is announced in `queue` under this token.
+pub(crate) fn begin(
+    handle: &Handle,
+    queue: &Queue,
+    token: u64,
+    request: impl Future<Output = Answer> + Send + 'static,
+) -> Pending {
+    let sender = queue.sender();
+    let task = handle.spawn(async move {
+        let outcome = guarded(request).await;
+        // A queue that is closed belongs to an event loop that has ended.
+        sender.push(Item::Ended { token, outcome });
+    });
+    Pending { abort: task.abort_handle() }
+}
+
+/// Engine in this process. Every method may be called from any thread.
+#[pyclass(frozen, module = "sutazai._sutazai")]
+#[derive(Debug)]
+pub(crate) struct Core {
+    local: Option<Arc<Local>>,
+    handle: Handle,
+    process: Process,
+}
+
+impl Core {
+    /// Opens an engine and waits for it; with a model, that one replaces the configured ones.
+    ///
+    /// # Errors
+    /// Those of [`Local::open`].
+    pub(crate) fn with_model(
+        py: Python<'_>,
+        options: &[u8],
+        queues: AgentQueues,
+        model: Option<Arc<dyn ModelBackend>>,
+    ) -> PyResult<Self> {
+        let handle = started()?;
+        let mut opened = None;
+        wait(py, &handle, async {
+            opened = Some(Local::open(options, queues, model).await?);
+            Ok(Vec::new())
+        })?;
+        Ok(Self { local: opened.map(Arc::new), handle, process: Process::this() })
+    }
+
+    fn local(&self) -> PyResult<Arc<Local>> {
+        self.process.check()?;
+        let unopened = || PyRuntimeError::new_err("this engine did not open");
+        self.local.clone().ok_or_else(unopened)
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if !self.process.is_this() {
+            // Its locks may be held by threads that do not exist in this process.
+            std::mem::forget(self.local.take());
+        }
+    }
+}
+
+#[pymethods]
+impl Core {
+    /// Opens an engine with these options, given as JSON, and waits for it.
+    #[staticmethod]
+    #[pyo3(signature = (options, threads, watcher, event_loop = None))]
+    fn open(
+        py: Python<'_>,
+        options: Vec<u8>,
+        threads: &Queue,
+        watcher: &Queue,
+        event_loop: Option<&Queue>,
+    ) -> PyResult<Self> {
+        Self::with_model(py, &options, AgentQueues::new(threads, watcher, event_loop), None)
+    }
+
+    /// Makes a request and waits for its answer without the interpreter lock.
+    fn call<'py>(&self, py: Python<'py>, verb: &str, body: Vec<u8>) -> PyResult<Bound<'py, PyBytes>> {
+        let local = self.local()?;
+        wait(py, &self.handle, async move { verbs::run(&local, verb, &body).await })
+    }
+
+    /// Begins a request whose outcome is announced in `queue` under this token.
+    fn begin(&self, queue: &Queue, token: u64, verb: String, body: Vec<u8>) -> PyResult<Pending> {
+        let local = self.local()?;
+        Ok(begin(&self.handle, queue, token, async move { verbs::run(&local, &verb, &body).await }))
+    }
+
+    /// Returns the stream of this request, which begins with the first read.
+    fn stream(&self, verb: String, body: Vec<u8>) -> PyResult<Stream> {
+        Ok(Stream::new(self.local()?, self.handle.clone(), self.process, verb, body))
+    }
+
+    /// Shuts the engine down and waits for it: running agents get `grace` seconds to end.
+    #[pyo3(signature = (grace = None))]
+    fn close(&self, py: Python<'_>, grace: Option<f64>) -> PyResult<()> {
+        let local = self.local()?;
+        wait(py, &self.handle, async move {
+            local.close(grace).await?;
+            Ok(Vec::new())
+        })
+        .map(|_| ())
+    }
+
+    /// Begins the shutdown of the engine, whose outcome is announced in `queue` under this token.
+    #[pyo3(signature = (queue, token, grace = None))]
+    fn begin_close(&self, queue: &Queue, token: u64, grace: Option<f64>) -> PyResult<Pending> {
+        let local = self.local()?;
+        Ok(begin(&self.handle, queue, token, async move {
+            local.close(grace).await?;
+            Ok(Vec::new())
+        }))
+    }
+}
+
+/// Returns the runtime of this process.
+pub(crate) fn started() -> PyResult<Handle> {
+    runtime::handle().map_err(|e| PyRuntimeError::new_err(e.to_string()))
+}
