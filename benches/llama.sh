@@ -13,7 +13,7 @@ export SUTAZAI_TEST_MODEL LLAMA_SERVER_URL
 
 
 say "Building"
-cargo bench --no-run -p sutazai-agent --features llama-cpp-native --bench llama
+cargo bench --no-run -p sutazai-agent --features llama-cpp-native,openai --bench llama
 "$llama_server" --model "$SUTAZAI_TEST_MODEL" --port "$port" --threads "$(nproc)" --ctx-size 8192 --parallel 4 \
     --kv-unified >"$cache/llama-bench.log" 2>&1 &
 server=$!
@@ -25,4 +25,4 @@ for _ in $(seq 300); do
     sleep 0.1
 done
 say "Measuring"
-cargo bench -q -p sutazai-agent --features llama-cpp-native --bench llama
+cargo bench -q -p sutazai-agent --features llama-cpp-native,openai --bench llama

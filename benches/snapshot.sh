@@ -5,4 +5,4 @@ cd "$root"
 scripts/install.sh run
 SUTAZAI_TEST_PYTHON=$(scripts/python-env.sh)
 export SUTAZAI_TEST_PYTHON
-cargo bench --quiet -p sutazai-agent --features system --bench snapshot
+cargo bench --quiet -p sutazai-agent --features host-metrics --bench snapshot

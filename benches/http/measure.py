@@ -98,7 +98,7 @@ def bounds(postgres, database):
             INSERT INTO queue (owner, agent, priority, run_at, task)
             SELECT '00000000-0000-0000-0000-000000000000', agent, priority, run_at, id FROM added
         )
-        INSERT INTO feed (tasks, sequences) SELECT array_agg(id), '{1}' FROM added;"""
+        INSERT INTO event_log (tasks, sequences) SELECT array_agg(id), '{1}' FROM added;"""
     owner, known = postgres.sql(database, "SELECT owner, id FROM tasks WHERE owner IS NOT NULL LIMIT 1").split("|")
     page = f"SELECT * FROM tasks WHERE owner = '{owner}' ORDER BY id DESC LIMIT 11;"
     return {

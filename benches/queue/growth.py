@@ -1,5 +1,5 @@
 """Measures how our costs grow with the number of processes, of pending tasks and of finished tasks. Writes the figures
-to docs/performance.md and draws queue-growth.svg beside it."""
+to docs/performance.md and draws queue-growth.svg next to it."""
 
 import os
 import statistics

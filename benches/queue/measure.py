@@ -85,13 +85,13 @@ def measure(stores, peer):
     return found
 
 
-def cell(measured, beside, name):
+def cell(measured, compared, name):
     """Formats a figure, and its ratio to that of another peer."""
     value = measured.get(name)
     if value is None:
         return ""
-    if beside.get(name):
-        return f"{report.figure(value)} ({value / beside[name]:.2f}x)"
+    if compared.get(name):
+        return f"{report.figure(value)} ({value / compared[name]:.2f}x)"
     return report.figure(value)
 
 
@@ -126,7 +126,7 @@ def main():
         name: {key: statistics.median(one[key] for one in all_) for key in all_[0]} for name, all_ in results.items()
     }
     rows = [
-        [peer.name, *[cell(medians[peer.name], medians.get(peer.beside, {}), key) for key in MEASURES]] for peer in chosen
+        [peer.name, *[cell(medians[peer.name], medians.get(peer.compared_to, {}), key) for key in MEASURES]] for peer in chosen
     ]
     about = (
         f"{os.cpu_count()} processors for everything, PostgreSQL {version} with fsync on, tasks that do nothing, "

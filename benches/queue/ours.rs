@@ -53,12 +53,7 @@ impl Nothing {
 #[async_trait]
 impl Agent for Nothing {
     fn descriptor(&self) -> AgentDescriptor {
-        AgentDescriptor {
-            name: "nothing".into(),
-            description: "Does nothing.".into(),
-            capabilities: vec!["nothing".into()],
-            input_schema: json!({ "type": "object" }),
-        }
+        AgentDescriptor::new("nothing", "Does nothing.").capabilities(["nothing"])
     }
 
     async fn run(&self, context: &AgentContext) -> Result<Step> {
@@ -88,18 +83,18 @@ fn nothing() -> NewTask {
 async fn fill(engine: &Engine, count: usize) -> Result<()> {
     let begin = Instant::now();
     for _ in 0..count / 1_000 {
-        engine.submit_all(&Caller::System, vec![nothing(); 1_000]).await?;
+        engine.submit_all_as(&Caller::System, vec![nothing(); 1_000]).await?;
     }
     println!("{:.6}", begin.elapsed().as_secs_f64());
     Ok(())
 }
 
 async fn single(engine: &Engine, count: usize) -> Result<()> {
-    engine.submit(&Caller::System, nothing()).await?;
+    engine.submit_as(&Caller::System, nothing()).await?;
     let begin = Instant::now();
     let callers = (0..CALLERS).map(|_| async {
         for _ in 0..count / CALLERS {
-            engine.submit(&Caller::System, nothing()).await?;
+            engine.submit_as(&Caller::System, nothing()).await?;
         }
         Ok::<(), Error>(())
     });
@@ -123,10 +118,10 @@ fn report(agent: &Nothing, reported: &mut usize) {
     }
 }
 
-async fn drain(engine: &Engine, agent: Arc<Nothing>) {
+async fn drain(engine: &Engine, agent: Arc<Nothing>) -> Result<()> {
     println!("READY");
     wait_for("GO").await;
-    engine.start();
+    engine.start().await?;
     let reporting = agent.clone();
     tokio::spawn(async move {
         let mut reported = 0;
@@ -137,8 +132,9 @@ async fn drain(engine: &Engine, agent: Arc<Nothing>) {
     });
     wait_for("STOP").await;
     // Returns after the last outcome is recorded.
-    engine.shutdown(Duration::from_secs(60)).await;
+    engine.shutdown_within(Duration::from_secs(60)).await?;
     report(&agent, &mut 0);
+    Ok(())
 }
 
 /// Prints these waits in milliseconds.
@@ -148,15 +144,15 @@ fn print_waits(waits: &[Duration]) {
 }
 
 async fn latency(engine: &Engine, agent: &Nothing, mut waits: Waits, count: usize) -> Result<()> {
-    engine.start();
+    engine.start().await?;
     let mut waited = Vec::with_capacity(count);
     for _ in 0..count + WARM_UP {
         SystemClock.sleep(Duration::from_millis(5)).await;
-        engine.submit(&Caller::System, agent.task_of_now()).await?;
+        engine.submit_as(&Caller::System, agent.task_of_now()).await?;
         waited.extend(waits.recv().await);
     }
     print_waits(&waited[WARM_UP..]);
-    engine.shutdown(Duration::from_secs(5)).await;
+    engine.shutdown_within(Duration::from_secs(5)).await?;
     Ok(())
 }
 
@@ -172,13 +168,13 @@ async fn pickup(
     rate: usize,
     seconds: usize,
 ) -> Result<()> {
-    engine.start();
+    engine.start().await?;
     let (begin, count) = (Instant::now(), rate * (seconds + WARM_UP_SECONDS));
     let (mut callers, mut made) = (JoinSet::new(), 0);
     while made < count {
         let due = count.min((begin.elapsed().as_secs_f64() * rate as f64) as usize);
         let (engine, tasks) = (engine.clone(), vec![agent.task_of_now(); due - made]);
-        callers.spawn(async move { engine.submit_all(&Caller::System, tasks).await });
+        callers.spawn(async move { engine.submit_all_as(&Caller::System, tasks).await });
         made = due;
         SystemClock.sleep(SUBMIT_INTERVAL).await;
     }
@@ -194,7 +190,7 @@ async fn pickup(
     };
     let waited = tokio::time::timeout(PICKUP_TIMEOUT, all).await.map_err(failed)?;
     print_waits(&waited[rate * WARM_UP_SECONDS..]);
-    engine.shutdown(Duration::from_secs(5)).await;
+    engine.shutdown_within(Duration::from_secs(5)).await?;
     Ok(())
 }
 
@@ -209,7 +205,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         "prepare" => {}
         "fill" => fill(&engine, count).await?,
         "single" => single(&engine, count).await?,
-        "drain" => drain(&engine, agent).await,
+        "drain" => drain(&engine, agent).await?,
         "latency" => latency(&engine, &agent, waits, count).await?,
         "pickup" => {
             let seconds = numbers.get(1).copied().ok_or("expected pickup URL RATE SECONDS")?;

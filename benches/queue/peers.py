@@ -7,7 +7,7 @@ import pathlib
 # Bulk submissions have batches of 1,000.
 MOST = -(-int(os.environ.get("TASKS", "20000")) // 1_000) * 1_000
 PEERS = pathlib.Path(__file__).parents[1] / "peers"
-# A copy of peers/node beside its installed packages.
+# A copy of peers/node next to its installed packages.
 NODE = pathlib.Path(os.environ["PEERS_OF_NODE"])
 
 
@@ -23,7 +23,7 @@ class Peer:
     # Whether several processes can share its store.
     processes: bool = True
     # Peer to whose figures its own are compared.
-    beside: str = "graphile-worker, tuned"
+    compared_to: str = "graphile-worker, tuned"
     # Whether it can report how long tasks wait that are submitted at a fixed rate.
     pickup: bool = False
 
@@ -48,8 +48,8 @@ def peers(ours, node, python, apalis, awa):
              left="SELECT count(*) FROM apalis.jobs WHERE status <> 'Done'"),
         Peer("awa", [awa], left="SELECT count(*) FROM awa.jobs WHERE state <> 'completed'"),
         Peer("celery, Redis", [python, PEERS / "python" / "with_celery.py"], store="redis", tasks=5_000, singles=2_000),
-        Peer("SutazAI, SQLite", [ours], store="sqlite", left=left_of_ours, processes=False, beside="apalis-sqlite"),
+        Peer("SutazAI, SQLite", [ours], store="sqlite", left=left_of_ours, processes=False, compared_to="apalis-sqlite"),
         Peer("apalis-sqlite", [apalis, "sqlite"], store="sqlite", singles=2_000,
-             left="SELECT count(*) FROM Jobs WHERE status <> 'Done'", processes=False, beside="apalis-sqlite"),
+             left="SELECT count(*) FROM Jobs WHERE status <> 'Done'", processes=False, compared_to="apalis-sqlite"),
     ]
     return all_

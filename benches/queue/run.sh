@@ -25,12 +25,12 @@ if ! cmp -s benches/peers/node/package.json "$node/package.json"; then
     cp benches/peers/node/package.json "$node/package.json"
     npm install --prefix "$node" --no-audit --no-fund --silent >&2
 fi
-# Node.js resolves packages beside the program that imports them.
+# Node.js resolves packages next to the program that imports them.
 cp benches/peers/node/*.mjs "$node"
 say "Building"
 ours=$(cargo bench -p sutazai --features postgres --bench queue --no-run 2>&1 | tee /dev/stderr |
     sed -n 's/.*Executable.*(\(.*\))$/\1/p')
-# Beside our target folder, so that they share compiled dependencies without waiting for its lock.
+# Next to our target folder, so that they share compiled dependencies without waiting for its lock.
 for peer in apalis awa; do
     cargo build --quiet --release --target-dir "$CARGO_TARGET_DIR/peers" --manifest-path benches/peers/$peer/Cargo.toml
 done
