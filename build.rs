@@ -1,4 +1,4 @@
-//! Sets the library search path of programs: the libraries of llama.cpp are beside them after a build, and in
+//! Sets the library search path of programs: the libraries of llama.cpp are next to them after a build, and in
 //! `../lib/sutazai` after an installation.
 
 fn main() {
