@@ -1,6 +1,6 @@
 /** Modal dialog; Escape closes it and the focus returns to where it was. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { T } from "../texts";
 import { Icon } from "./icon";
 
@@ -14,7 +14,8 @@ interface Props {
 export function Dialog({ title, close, children, wide = false }: Props) {
     const id = useId();
     const dialog = useRef<HTMLDialogElement>(null);
-    useEffect(() => {
+    // Before the next event, so that no key pressed after the one that opened the dialog goes to the page.
+    useLayoutEffect(() => {
         const before = document.activeElement;
         dialog.current?.showModal();
         return () => {

@@ -1,5 +1,5 @@
 /** Palette: opens pages, runs actions of this page, finds tasks, conversations and documents. */
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { AGENT } from "../api/agents";
 import { known } from "../api/cache";
 import { api, data } from "../api/client";
@@ -110,7 +110,7 @@ export function Palette({ close }: { close: () => void }) {
         entry.run();
     };
     // After the dialog is shown, which focuses its first control; the attribute is refused while something has the focus.
-    useEffect(() => input.current?.focus(), []);
+    useLayoutEffect(() => input.current?.focus(), []);
     useEffect(() => {
         list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
     }, [index]);
