@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use futures::FutureExt;
+use sutazai_bodies::readiness::ReadinessReport;
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
 use sutazai_core::domain::{Caller, UserId};
@@ -22,7 +23,7 @@ use crate::monitoring::Monitoring;
 use crate::monitoring::refresh::{Refreshed, refresh};
 use crate::monitoring::request_metrics::RequestMetrics;
 use crate::openapi::query_parameters::QueryParameters;
-use crate::readiness::{Readiness, ReadinessReport};
+use crate::readiness::Readiness;
 use crate::security::SecuritySettings;
 use crate::security::address_lockout::AddressLockout;
 use crate::security::log_throttle::LogThrottle;

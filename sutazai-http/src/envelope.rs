@@ -8,11 +8,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+use sutazai_bodies::error::ErrorBody;
 use sutazai_core::Error;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use crate::error::{ApiError, ErrorBody};
+use crate::error::ApiError;
 
 /// Metadata of a response, in addition to its `data` or `error`.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,11 +6,9 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use sutazai_bodies::error::{ErrorBody, ErrorDetails};
+use sutazai_bodies::readiness::ReadinessReport;
 use sutazai_core::{Error, ErrorKind};
-use utoipa::ToSchema;
-
-use crate::readiness::{HealthStatus, ReadinessCheck, ReadinessReport};
 
 /// Maximum length of an error message and of the field it names, in characters.
 const MAX_TEXT_CHARS: usize = 500;
@@ -24,38 +22,6 @@ pub(crate) struct ApiError {
     field: Option<String>,
     retry_after: Option<Duration>,
     readiness: Option<ReadinessReport>,
-}
-
-/// The `error` object of an error response.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ErrorBody {
-    /// Error code, for programs.
-    #[schema(example = "invalid_input")]
-    code: &'static str,
-    /// Explanation of the error, for people.
-    message: String,
-    details: ErrorDetails,
-}
-
-/// Additional details of an error, for programs.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ErrorDetails {
-    /// Field, parameter or header that is invalid; nested fields are separated by dots.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    field: Option<String>,
-    /// Seconds after which the request may be repeated; the header `Retry-After` has the same value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    retry_after_seconds: Option<u64>,
-    /// Overall state of the server; only in a response of `/health/ready`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    status: Option<HealthStatus>,
-    /// Result of each readiness check; only in a response of `/health/ready`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    checks: Option<Vec<ReadinessCheck>>,
 }
 
 impl ApiError {
@@ -169,7 +135,7 @@ impl ApiError {
             status: self.readiness.as_ref().map(|report| report.status),
             checks: self.readiness.as_ref().map(|report| report.checks.clone()),
         };
-        ErrorBody { code: self.code, message: self.message.clone(), details }
+        ErrorBody { code: self.code.into(), message: self.message.clone(), details }
     }
 
     /// The response without a body: its status, `Retry-After` and `WWW-Authenticate`.

@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use sutazai_bodies::page::Cursor;
 use sutazai_core::domain::{EventOffset, TaskId};
 use sutazai_core::testing::mutated;
 
 use crate::dto::openai::chat::CreateChatCompletion;
-use crate::dto::page::Cursor;
 use crate::error::ApiError;
 use crate::extract::{FileForm, read_json};
 use crate::security::TrustedProxies;

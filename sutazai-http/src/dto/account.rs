@@ -5,12 +5,11 @@ use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sutazai_bodies::time::time;
+use sutazai_bodies::vocabulary::ScopeWord;
 use sutazai_core::domain::{ApiKey, ApiKeyId, NewApiKey, Scope, Session, SessionId};
 use sutazai_core::identity::{ChangedPassword, CreatedApiKey};
 use utoipa::ToSchema;
-
-use crate::dto::time::time;
-use crate::openapi::vocabulary::ScopeWord;
 
 /// Request to change the password.
 #[derive(Deserialize, ToSchema)]

@@ -4,13 +4,13 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sutazai_bodies::auth::UserView;
+use sutazai_bodies::page::PageView;
+use sutazai_bodies::vocabulary::RoleWord;
 use sutazai_core::domain::{Backlog, NewUser, TaskStatistics, User, UserCounts, UserRole};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::dto::auth::UserView;
-use crate::dto::page::PageView;
 use crate::dto::task::TaskNumbers;
-use crate::openapi::vocabulary::RoleWord;
 
 /// Query parameters that filter a list of users.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use sutazai_bodies::page::PageView;
+use sutazai_bodies::vocabulary::AgentMessageTypeWord;
 use sutazai_core::domain::{AgentMessage, AgentMessageContent, AgentMessageId, AgentMessageType, TaskId};
 use utoipa::ToSchema;
 
-use crate::dto::page::PageView;
 use crate::dto::task::TaskErrorView;
-use crate::openapi::vocabulary::AgentMessageTypeWord;
 
 /// Message from one agent to another.
 #[derive(Debug, Serialize, ToSchema)]

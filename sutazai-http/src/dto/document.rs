@@ -3,12 +3,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sutazai_bodies::page::{PageView, read_limit};
+use sutazai_bodies::vocabulary::MediaTypeWord;
 use sutazai_core::documents::Documents;
 use sutazai_core::domain::{Chunk, Document, DocumentId, MediaType, PageLimit, Passage, UserId};
 use utoipa::{IntoParams, ToSchema};
-
-use crate::dto::page::{PageView, read_limit};
-use crate::openapi::vocabulary::MediaTypeWord;
 
 /// Multipart form with a file to store as a document.
 #[derive(Debug, ToSchema)]

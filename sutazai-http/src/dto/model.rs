@@ -1,6 +1,6 @@
 //! Models of the backends, and requests to download one.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sutazai_core::admission_control::ModelLoad;
 use sutazai_core::domain::{ModelInfo, ModelPermission, ModelPermissions, ModelProcess, ModelPurpose};
 use utoipa::ToSchema;
@@ -125,11 +125,3 @@ impl ModelList {
     }
 }
 
-/// Request to download a model.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PullModel {
-    /// Name of the model, as the backend knows it.
-    #[schema(min_length = 1, max_length = 200, example = "tinyllama")]
-    pub(crate) model: String,
-}

@@ -4,64 +4,15 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use sutazai_bodies::page::PageView;
+use sutazai_bodies::vocabulary::{MissedRunsWord, OverlapPolicyWord, StatusWord};
 use sutazai_core::domain::{
-    MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleId, TaskId, TaskStatus, TaskSummary, UserId,
+    MissedRuns, OverlapPolicy, Schedule, ScheduleId, TaskId, TaskStatus, TaskSummary, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
-use crate::dto::page::PageView;
-use crate::dto::payload::Payload;
 use crate::dto::task::TaskErrorView;
-use crate::openapi::vocabulary::{MissedRunsWord, OverlapPolicyWord, StatusWord};
-
-/// Plan of a schedule. Fields that are null or left out get their default.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct WriteSchedule {
-    /// Name of the schedule, and title of its tasks.
-    #[schema(min_length = 1, max_length = 200, example = "Morning look")]
-    name: String,
-    /// Name of the agent that runs its tasks.
-    #[schema(min_length = 1, max_length = 100, example = "hardware-optimizer")]
-    agent: String,
-    /// Payload of its tasks; must conform to the `input_schema` of the agent. Default `{}`.
-    #[schema(value_type = Option<Object>, example = json!({ "use_model": false }))]
-    payload: Option<Payload>,
-    /// Priority of its tasks; default 5.
-    #[schema(minimum = 0, maximum = 9)]
-    priority: Option<u8>,
-    /// Cron expression: minute, hour, day of month, month, day of week.
-    #[schema(max_length = 100, example = "30 7 * * MON-FRI")]
-    cron: String,
-    /// IANA time zone in which the expression is evaluated; default `UTC`.
-    #[schema(max_length = 100, example = "Europe/Berlin")]
-    time_zone: Option<String>,
-    /// Handling of due times that passed while no server ran; default `once`.
-    #[schema(value_type = Option<MissedRunsWord>)]
-    missed_runs: Option<MissedRuns>,
-    /// Handling of a due time while the task of an earlier one has not ended; default `skip`.
-    #[schema(value_type = Option<OverlapPolicyWord>)]
-    overlap_policy: Option<OverlapPolicy>,
-    /// True if the schedule submits tasks; default true.
-    enabled: Option<bool>,
-}
-
-impl From<WriteSchedule> for NewSchedule {
-    fn from(body: WriteSchedule) -> Self {
-        Self {
-            name: body.name,
-            agent: body.agent,
-            payload: body.payload.map_or_else(|| Value::Object(Map::new()), |payload| payload.0),
-            priority: body.priority.unwrap_or(5),
-            cron: body.cron,
-            time_zone: body.time_zone.unwrap_or_else(|| "UTC".into()),
-            missed_runs: body.missed_runs.unwrap_or_default(),
-            overlap_policy: body.overlap_policy.unwrap_or_default(),
-            enabled: body.enabled.unwrap_or(true),
-        }
-    }
-}
 
 /// Schedule as shown to its owner.
 #[derive(Debug, Serialize, ToSchema)]

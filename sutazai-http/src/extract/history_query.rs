@@ -4,11 +4,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use sutazai_bodies::time::time;
 use sutazai_core::Error;
 use utoipa::IntoParams;
 
 use crate::app::App;
-use crate::dto::time::time;
 use crate::error::ApiError;
 use crate::extract::Query;
 

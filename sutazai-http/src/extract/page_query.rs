@@ -3,12 +3,12 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::Deserialize;
+use sutazai_bodies::page::{Cursor, read_cursor, read_limit};
 use sutazai_core::domain::{PageLimit, PageRequest};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
-use crate::dto::page::{Cursor, read_cursor, read_limit};
 use crate::error::ApiError;
 use crate::extract::Query;
 

@@ -13,4 +13,3 @@ pub(crate) mod envelope;
 pub(crate) mod openai_api;
 pub(crate) mod operations;
 pub(crate) mod query_parameters;
-pub(crate) mod vocabulary;

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, join_all};
+use sutazai_bodies::readiness::{HealthStatus, ReadinessCheck, ReadinessReport};
 use sutazai_core::Result;
 use sutazai_core::domain::{Caller, HostMetrics, ModelInfo, ProcessState};
 use sutazai_core::engine::Engine;
 use tokio::sync::Mutex;
-
-use super::report::{HealthStatus, ReadinessCheck, ReadinessReport};
 
 /// Time for which a report is cached: anyone may request it, and some checks are expensive.
 const REPORT_TTL: Duration = Duration::from_secs(1);
@@ -221,5 +220,6 @@ async fn check(
 }
 
 fn finished(name: &'static str, (status, reason): Finding, took: Duration) -> ReadinessCheck {
-    ReadinessCheck { name, status, duration_ms: (took.as_secs_f64() * 1e6).round() / 1e3, reason }
+    let duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
+    ReadinessCheck { name: name.into(), status, duration_ms, reason: reason.map(Into::into) }
 }

@@ -1,12 +1,12 @@
 //! Liveness and readiness of the server. For load balancers; requires no authentication.
 
 use axum::extract::State;
+use sutazai_bodies::readiness::{HealthStatus, ReadinessReport};
 
 use crate::app::App;
 use crate::dto::health::Health;
 use crate::envelope::Reply;
 use crate::error::ApiError;
-use crate::readiness::{HealthStatus, ReadinessReport};
 
 /// Check liveness.
 ///

@@ -2,12 +2,13 @@
 
 use axum::Extension;
 use axum::extract::State;
+use sutazai_bodies::schedule::WriteSchedule;
 use sutazai_core::Error;
 use sutazai_core::domain::{Caller, Schedule, ScheduleId};
 
 use crate::app::App;
 use crate::dto::deleted::Deleted;
-use crate::dto::schedule::{ScheduleList, ScheduleTimes, ScheduleView, TimesOf, WriteSchedule};
+use crate::dto::schedule::{ScheduleList, ScheduleTimes, ScheduleView, TimesOf};
 use crate::dto::task::TaskView;
 use crate::envelope::Reply;
 use crate::error::ApiError;

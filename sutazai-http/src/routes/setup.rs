@@ -1,10 +1,10 @@
 //! `/api/v1/setup`: the first run of a server, until it has an admin.
 
 use axum::extract::State;
+use sutazai_bodies::auth::UserView;
 use sutazai_core::identity::Client;
 
 use crate::app::App;
-use crate::dto::auth::UserView;
 use crate::dto::setup::{FirstAdmin, SetupView};
 use crate::envelope::Reply;
 use crate::error::ApiError;

@@ -15,7 +15,7 @@ impl BodyLimit {
     pub(crate) const ACCOUNT: Self = Self { bytes: 16 * 1_024, memory_factor: 4 };
     /// JSON without a payload.
     pub(crate) const JSON: Self = Self { bytes: 64 * 1_024, memory_factor: 4 };
-    /// JSON with an arbitrary payload; the number of its values is bounded separately (`dto::payload`).
+    /// JSON with an arbitrary payload; the number of its values is bounded separately (`sutazai_bodies::payload`).
     pub(crate) const PAYLOAD: Self = Self { bytes: 256 * 1_024, memory_factor: 8 };
     /// Messages and texts for a model: enough for a long context of 128 Ki tokens with 16 bytes each.
     pub(crate) const MODEL: Self = Self { bytes: 2 * 1_024 * 1_024, memory_factor: 4 };

@@ -1,10 +1,11 @@
 //! JSON messages of a WebSocket.
 
 use serde::{Deserialize, Serialize, Serializer};
+use sutazai_bodies::error::ErrorBody;
 use sutazai_core::Error;
 use sutazai_core::domain::{TaskEvent, TaskId};
 
-use crate::error::{ApiError, ErrorBody};
+use crate::error::ApiError;
 use crate::extract::read_json;
 
 /// Message of a client.

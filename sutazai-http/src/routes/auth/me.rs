@@ -2,12 +2,12 @@
 
 use axum::Extension;
 use axum::extract::State;
+use sutazai_bodies::auth::UserView;
 use sutazai_core::domain::Caller;
 use sutazai_core::{Error, ErrorKind};
 
 use crate::app::App;
 use crate::dto::account::DeleteMe;
-use crate::dto::auth::UserView;
 use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;

@@ -10,10 +10,10 @@ pub(crate) mod sessions;
 pub(crate) mod ticket;
 
 use axum::response::{IntoResponse, Response};
+use sutazai_bodies::auth::SignedInView;
 use sutazai_core::identity::SignedIn;
 
 use crate::auth::session_cookie::WantedCookie;
-use crate::dto::auth::SignedInView;
 use crate::envelope::Reply;
 
 /// Responds to a sign-in, with the refresh token in the cookie if the client wants one.

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use sutazai_bodies::auth::{Refresh, SignedInView};
 use sutazai_core::identity::Client;
 use sutazai_core::{Error, ErrorKind};
 
 use crate::app::App;
 use crate::auth::session_cookie::WantedCookie;
-use crate::dto::auth::{Refresh, SignedInView};
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{ClientAddress, OptionalJson, UserAgent};

@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use sutazai_bodies::auth::SignedInView;
 use sutazai_core::identity::Client;
 
 use crate::app::App;
 use crate::auth::session_cookie::WantedCookie;
-use crate::dto::auth::{Register, SignedInView};
+use crate::dto::auth::Register;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{ClientAddress, Json, UserAgent};

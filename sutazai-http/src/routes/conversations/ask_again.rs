@@ -3,11 +3,11 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
+use sutazai_bodies::conversation::AskAgain;
 use sutazai_core::domain::{Caller, ConversationId};
 
 use super::say::streamed;
 use crate::app::App;
-use crate::dto::conversation::AskAgain;
 use crate::error::ApiError;
 use crate::extract::{IdPath, OptionalJson};
 use crate::streaming::disconnect_signal::DisconnectSignal;

@@ -5,12 +5,11 @@ pub(crate) mod say;
 
 use axum::Extension;
 use axum::extract::State;
+use sutazai_bodies::conversation::{CreateConversation, RenameConversation};
 use sutazai_core::domain::{Caller, ConversationCursor, ConversationId, MessageId};
 
 use crate::app::App;
-use crate::dto::conversation::{
-    ConversationList, ConversationView, ConversationWithMessages, CreateConversation, RenameConversation,
-};
+use crate::dto::conversation::{ConversationList, ConversationView, ConversationWithMessages};
 use crate::dto::deleted::Deleted;
 use crate::envelope::Reply;
 use crate::error::ApiError;

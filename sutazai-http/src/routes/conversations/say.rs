@@ -6,12 +6,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde::Serialize;
+use sutazai_bodies::conversation::CreateMessage;
 use sutazai_core::chat::{Answer, ChatEvent};
 use sutazai_core::domain::{Caller, ConversationId, MessageId};
 use sutazai_core::{Error, Result};
 
 use crate::app::App;
-use crate::dto::conversation::{CreateMessage, DoneEvent, TextEvent};
+use crate::dto::conversation::{DoneEvent, TextEvent};
 use crate::error::ApiError;
 use crate::extract::{IdPath, Json};
 use crate::routes::tasks::events::KEEP_ALIVE;

@@ -3,11 +3,11 @@
 use axum::Extension;
 use axum::extract::State;
 use serde_json::json;
+use sutazai_bodies::model::PullModel;
 use sutazai_core::Error;
 use sutazai_core::domain::{Caller, NewTask};
 
 use crate::app::App;
-use crate::dto::model::PullModel;
 use crate::dto::task::TaskView;
 use crate::envelope::Reply;
 use crate::error::ApiError;

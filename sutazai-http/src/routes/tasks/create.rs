@@ -3,11 +3,12 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use sutazai_bodies::task::CreateTask;
 use sutazai_core::Error;
 use sutazai_core::domain::{Caller, NewTask};
 
 use crate::app::App;
-use crate::dto::task::{CreateTask, TaskView};
+use crate::dto::task::TaskView;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::extract::{IDEMPOTENCY_KEY, Json, idempotency_key};

@@ -8,7 +8,7 @@ use serde::de::{Error, Visitor};
 
 /// Parses an RFC 3339 time with at most microsecond precision. Every store keeps microseconds, so a time is either
 /// returned exactly as it was sent, or rejected.
-pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let Some(time) = deserializer.deserialize_option(Rfc3339)? else { return Ok(None) };
     // chrono represents a leap second as more than 999,999,999 nanoseconds; no store can represent it.
     if time.nanosecond() % 1_000 != 0 || time.nanosecond() >= 1_000_000_000 {

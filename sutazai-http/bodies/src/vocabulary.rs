@@ -15,33 +15,33 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// Schema of the values of `T`. The aliases below replace `T` in `#[schema(value_type = ...)]`.
 #[derive(Debug)]
-pub(crate) struct Word<T>(PhantomData<T>);
+pub struct Word<T>(PhantomData<T>);
 
 /// Status of a task.
-pub(crate) type StatusWord = Word<TaskStatus>;
+pub type StatusWord = Word<TaskStatus>;
 /// Role of a user.
-pub(crate) type RoleWord = Word<UserRole>;
+pub type RoleWord = Word<UserRole>;
 /// Scope of an API key.
-pub(crate) type ScopeWord = Word<Scope>;
+pub type ScopeWord = Word<Scope>;
 /// Kind of an error.
-pub(crate) type KindWord = Word<ErrorKind>;
+pub type KindWord = Word<ErrorKind>;
 /// Role of the author of a message in a conversation.
-pub(crate) type RoleOfSpeakerWord = Word<Role>;
+pub type RoleOfSpeakerWord = Word<Role>;
 /// Handling of missed due times of a schedule.
-pub(crate) type MissedRunsWord = Word<MissedRuns>;
+pub type MissedRunsWord = Word<MissedRuns>;
 /// Handling of a due time of a schedule while an earlier task of it has not ended.
-pub(crate) type OverlapPolicyWord = Word<OverlapPolicy>;
+pub type OverlapPolicyWord = Word<OverlapPolicy>;
 /// Type of a message between agents.
-pub(crate) type AgentMessageTypeWord = Word<AgentMessageType>;
+pub type AgentMessageTypeWord = Word<AgentMessageType>;
 /// Format of an uploaded file.
-pub(crate) type MediaTypeWord = Word<MediaType>;
+pub type MediaTypeWord = Word<MediaType>;
 /// Urgency of a whole analysis.
-pub(crate) type PriorityLevelWord = Word<PriorityLevel>;
+pub type PriorityLevelWord = Word<PriorityLevel>;
 /// Reason why a model's answer ended.
-pub(crate) type FinishReasonWord = Word<FinishReason>;
+pub type FinishReasonWord = Word<FinishReason>;
 
 /// Domain type whose values are a fixed set of strings.
-pub(crate) trait Vocabulary {
+pub trait Vocabulary {
     /// Name of the schema.
     const NAME: &'static str;
 

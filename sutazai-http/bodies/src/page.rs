@@ -15,7 +15,7 @@ use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 /// Key of a list that clients see as a cursor.
-pub(crate) trait Cursor: Sized {
+pub trait Cursor: Sized {
     /// Regular expression that each cursor matches.
     const PATTERN: &'static str;
 
@@ -83,7 +83,7 @@ impl Cursor for u64 {
 ///
 /// # Errors
 /// If it is not a cursor of such a list.
-pub(crate) fn read_cursor<'de, D: Deserializer<'de>, C: Cursor>(text: D) -> Result<Option<C>, D::Error> {
+pub fn read_cursor<'de, D: Deserializer<'de>, C: Cursor>(text: D) -> Result<Option<C>, D::Error> {
     let text = Cow::<str>::deserialize(text)?;
     C::read(&text).map(Some).ok_or_else(|| D::Error::custom("expected the next_cursor of the previous page"))
 }
@@ -92,15 +92,17 @@ pub(crate) fn read_cursor<'de, D: Deserializer<'de>, C: Cursor>(text: D) -> Resu
 ///
 /// # Errors
 /// If it is not a number from 1 to 100.
-pub(crate) fn read_limit<'de, D: Deserializer<'de>>(number: D) -> Result<PageLimit, D::Error> {
+pub fn read_limit<'de, D: Deserializer<'de>>(number: D) -> Result<PageLimit, D::Error> {
     PageLimit::new(u32::deserialize(number)?).map_err(|e| D::Error::custom(e.message()))
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
-pub(crate) struct PageView<T> {
-    items: Vec<T>,
-    next_cursor: Option<String>,
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PageView<T> {
+    /// Items of the page in the order of the list.
+    pub items: Vec<T>,
+    /// Cursor of the next page; `None` on the last one.
+    pub next_cursor: Option<String>,
 }
 
 impl<I, C: Cursor, T: From<I>> From<Page<I, C>> for PageView<T> {

@@ -1,7 +1,7 @@
 //! Payloads of tasks: arbitrary JSON, bounded before it is parsed into a tree.
 
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -10,8 +10,12 @@ use serde_json::value::RawValue;
 const MAX_VALUES: usize = 20_000;
 
 /// Payload of a task with at most [`MAX_VALUES`] values.
-#[derive(Debug)]
-pub(crate) struct Payload(pub(crate) Value);
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Payload(
+    /// Value that was read.
+    pub Value,
+);
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
