@@ -16,9 +16,11 @@ use crate::agent::AgentQueues;
 use crate::failure::{Failure, panicked};
 use crate::local::Local;
 use crate::queue::{Item, Queue};
+use crate::remote::Remote;
 use crate::runtime::{self, Process};
 use crate::stream::Stream;
-use crate::verbs::{self, Answer};
+use crate::target::Target;
+use crate::verbs::Answer;
 
 /// Interval at which a thread that waits looks for signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -87,11 +89,11 @@ pub(crate) fn begin(
     Pending { abort: task.abort_handle() }
 }
 
-/// Engine in this process. Every method may be called from any thread.
+/// Engine in this process, or a server. Every method may be called from any thread.
 #[pyclass(frozen, module = "sutazai._sutazai")]
 #[derive(Debug)]
 pub(crate) struct Core {
-    local: Option<Arc<Local>>,
+    target: Option<Target>,
     handle: Handle,
     process: Process,
 }
@@ -113,13 +115,13 @@ impl Core {
             opened = Some(Local::open(options, queues, model).await?);
             Ok(Vec::new())
         })?;
-        Ok(Self { local: opened.map(Arc::new), handle, process: Process::this() })
+        Ok(Self { target: opened.map(|local| Target::Engine(Arc::new(local))), handle, process: Process::this() })
     }
 
-    fn local(&self) -> PyResult<Arc<Local>> {
+    fn target(&self) -> PyResult<Target> {
         self.process.check()?;
         let unopened = || PyRuntimeError::new_err("this engine did not open");
-        self.local.clone().ok_or_else(unopened)
+        self.target.clone().ok_or_else(unopened)
     }
 }
 
@@ -127,7 +129,7 @@ impl Drop for Core {
     fn drop(&mut self) {
         if !self.process.is_this() {
             // Its locks may be held by threads that do not exist in this process.
-            std::mem::forget(self.local.take());
+            std::mem::forget(self.target.take());
         }
     }
 }
@@ -147,29 +149,42 @@ impl Core {
         Self::with_model(py, &options, AgentQueues::new(threads, watcher, event_loop), None)
     }
 
+    /// Connects to a server with these options, given as JSON, and waits for the sign-in if they have one.
+    #[staticmethod]
+    fn connect(py: Python<'_>, options: Vec<u8>) -> PyResult<Self> {
+        let handle = started()?;
+        let mut connected = None;
+        wait(py, &handle, async {
+            connected = Some(Remote::connect(&options).await?);
+            Ok(Vec::new())
+        })?;
+        let target = connected.map(|remote| Target::Server(Arc::new(remote)));
+        Ok(Self { target, handle, process: Process::this() })
+    }
+
     /// Makes a request and waits for its answer without the interpreter lock.
     fn call<'py>(&self, py: Python<'py>, verb: &str, body: Vec<u8>) -> PyResult<Bound<'py, PyBytes>> {
-        let local = self.local()?;
-        wait(py, &self.handle, async move { verbs::run(&local, verb, &body).await })
+        let target = self.target()?;
+        wait(py, &self.handle, async move { target.run(verb, &body).await })
     }
 
     /// Begins a request whose outcome is announced in `queue` under this token.
     fn begin(&self, queue: &Queue, token: u64, verb: String, body: Vec<u8>) -> PyResult<Pending> {
-        let local = self.local()?;
-        Ok(begin(&self.handle, queue, token, async move { verbs::run(&local, &verb, &body).await }))
+        let target = self.target()?;
+        Ok(begin(&self.handle, queue, token, async move { target.run(&verb, &body).await }))
     }
 
     /// Returns the stream of this request, which begins with the first read.
     fn stream(&self, verb: String, body: Vec<u8>) -> PyResult<Stream> {
-        Ok(Stream::new(self.local()?, self.handle.clone(), self.process, verb, body))
+        Ok(Stream::new(self.target()?, self.handle.clone(), self.process, verb, body))
     }
 
     /// Shuts the engine down and waits for it: running agents get `grace` seconds to end.
     #[pyo3(signature = (grace = None))]
     fn close(&self, py: Python<'_>, grace: Option<f64>) -> PyResult<()> {
-        let local = self.local()?;
+        let target = self.target()?;
         wait(py, &self.handle, async move {
-            local.close(grace).await?;
+            target.close(grace).await?;
             Ok(Vec::new())
         })
         .map(|_| ())
@@ -178,9 +193,9 @@ impl Core {
     /// Begins the shutdown of the engine, whose outcome is announced in `queue` under this token.
     #[pyo3(signature = (queue, token, grace = None))]
     fn begin_close(&self, queue: &Queue, token: u64, grace: Option<f64>) -> PyResult<Pending> {
-        let local = self.local()?;
+        let target = self.target()?;
         Ok(begin(&self.handle, queue, token, async move {
-            local.close(grace).await?;
+            target.close(grace).await?;
             Ok(Vec::new())
         }))
     }

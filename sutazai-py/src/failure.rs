@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sutazai::domain::Task;
+use sutazai::domain::TaskStatus;
 use sutazai::{Error, ErrorKind};
 
 /// Failure of a request, as JSON for Python.
@@ -36,14 +36,14 @@ fn failure(error: &Error) -> Failure {
     }))
 }
 
-/// Writes the failure of a request to an engine that was closed meanwhile.
-pub(crate) fn closed() -> Failure {
-    bytes(&json!({ "kind": "closed", "message": "the engine was closed" }))
+/// Writes the failure of a request to an engine or a client that was closed meanwhile.
+pub(crate) fn closed(what: &str) -> Failure {
+    bytes(&json!({ "kind": "closed", "message": format!("the {what} was closed") }))
 }
 
 /// Writes that a task has ended without a result.
-pub(crate) fn ended_without_result(task: &Task) -> Failure {
-    bytes(&json!({ "kind": format!("task_{}", task.status), "message": "", "task": task }))
+pub(crate) fn ended_without_result(status: TaskStatus, task: &impl Serialize) -> Failure {
+    bytes(&json!({ "kind": format!("task_{status}"), "message": "", "task": task }))
 }
 
 /// Writes the failure of a request that panicked, and logs its message.

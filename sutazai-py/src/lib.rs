@@ -12,11 +12,14 @@ mod ended;
 mod failure;
 mod local;
 mod queue;
+mod remote;
 mod runtime;
 mod stream;
+mod target;
 #[cfg(feature = "testing")]
 mod testing;
 mod verbs;
+mod watches;
 
 #[cfg(feature = "llama-cpp-native")]
 use std::process::ExitCode;

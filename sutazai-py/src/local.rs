@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -21,11 +20,11 @@ use sutazai::ports::{ModelBackend, SystemClock};
 use sutazai::setup::{self, Worker};
 use sutazai::store::Stores;
 use sutazai::{Error, Result};
-use tokio::sync::Mutex as AsyncMutex;
 
 use crate::agent::{AgentQueues, Declaration, PythonAgent};
 use crate::agent_call::RunningCalls;
 use crate::ended::{EndedTasks, EndedWaiter};
+use crate::watches::Watches;
 
 /// Address of stores that end with the engine.
 const MEMORY: &str = ":memory:";
@@ -106,9 +105,7 @@ pub(crate) struct Local {
     pub(crate) ended: EndedTasks,
     /// Runs of agents that use models.
     pub(crate) running: RunningCalls,
-    /// Waiters for sets of tasks, which callers ask for one task after another.
-    watches: Mutex<HashMap<u64, Arc<AsyncMutex<EndedWaiter>>>>,
-    next_watch: AtomicU64,
+    pub(crate) watches: Watches<EndedWaiter>,
     /// Cancelled once the engine has shut down; no request waits longer.
     pub(crate) closed: CancellationToken,
 }
@@ -157,8 +154,7 @@ impl Local {
             worker,
             ended,
             running: queues.running,
-            watches: Mutex::default(),
-            next_watch: AtomicU64::new(1),
+            watches: Watches::default(),
             closed: CancellationToken::new(),
         })
     }
@@ -178,30 +174,8 @@ impl Local {
             None => self.engine().shutdown().await,
         };
         self.closed.cancel();
-        self.watches().clear();
+        self.watches.clear();
         outcome
-    }
-
-    /// Keeps a waiter and returns its number.
-    pub(crate) fn add_watch(&self, waiter: EndedWaiter) -> u64 {
-        let number = self.next_watch.fetch_add(1, Ordering::Relaxed);
-        self.watches().insert(number, Arc::new(AsyncMutex::new(waiter)));
-        number
-    }
-
-    /// Returns the waiter with this number.
-    pub(crate) fn watch(&self, number: u64) -> Option<Arc<AsyncMutex<EndedWaiter>>> {
-        self.watches().get(&number).cloned()
-    }
-
-    /// Drops the waiter with this number.
-    pub(crate) fn remove_watch(&self, number: u64) {
-        self.watches().remove(&number);
-    }
-
-    fn watches(&self) -> MutexGuard<'_, HashMap<u64, Arc<AsyncMutex<EndedWaiter>>>> {
-        // A poisoned lock is safe to use: every change of the map is a single insert or remove.
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

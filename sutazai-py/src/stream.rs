@@ -13,10 +13,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::bridge::{Pending, begin, wait};
-use crate::failure::closed;
-use crate::local::Local;
 use crate::queue::Queue;
 use crate::runtime::Process;
+use crate::target::Target;
 use crate::verbs::{self, Answer};
 
 /// Maximum number of items in one answer.
@@ -27,7 +26,7 @@ pub(crate) type Items = BoxStream<'static, Result<Value>>;
 
 /// State of a stream between two reads.
 struct Reader {
-    local: Arc<Local>,
+    target: Target,
     chunks: ReadyChunks<Items>,
     /// Error behind items that were returned already.
     failed: Option<Error>,
@@ -42,11 +41,11 @@ impl fmt::Debug for Reader {
 impl Reader {
     /// Waits for the next items and returns all that are there; none after the last.
     async fn next(&mut self) -> Answer {
-        let local = self.local.clone();
+        let target = self.target.clone();
         tokio::select! {
             biased;
             items = self.items() => items,
-            () = local.closed.cancelled() => Err(closed()),
+            () = target.closed().cancelled() => Err(target.failure()),
         }
     }
 
@@ -81,16 +80,16 @@ pub(crate) struct Stream {
 impl Stream {
     /// Creates the stream of this request, which begins with the first read.
     pub(crate) fn new(
-        local: Arc<Local>,
+        target: Target,
         handle: Handle,
         process: Process,
         verb: String,
         body: Vec<u8>,
     ) -> Self {
-        let opener = local.clone();
-        let opening = async move { verbs::open_stream(&opener, &verb, &body).await };
+        let opener = target.clone();
+        let opening = async move { opener.open_stream(&verb, &body).await };
         let chunks = opening.try_flatten_stream().boxed().ready_chunks(MAX_ITEMS);
-        let reader = Arc::new(AsyncMutex::new(Reader { local, chunks, failed: None }));
+        let reader = Arc::new(AsyncMutex::new(Reader { target, chunks, failed: None }));
         Self { reader: Mutex::new(Some(reader)), handle, process }
     }
 

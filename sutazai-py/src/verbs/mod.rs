@@ -20,7 +20,9 @@ use crate::local::Local;
 use crate::stream::Items;
 
 /// Number of items on a page for which no other number was asked.
-const MAX_PAGE: u32 = 100;
+pub(crate) const MAX_PAGE: u32 = 100;
+
+pub(crate) use tasks::within;
 
 /// JSON that a request returns, or that of its failure.
 pub(crate) type Answer = std::result::Result<Vec<u8>, Failure>;
@@ -30,7 +32,7 @@ pub(crate) async fn run(local: &Local, verb: &str, body: &[u8]) -> Answer {
     tokio::select! {
         biased;
         answer = dispatch(local, verb, body) => answer,
-        () = local.closed.cancelled() => Err(closed()),
+        () = local.closed.cancelled() => Err(closed("engine")),
     }
 }
 
@@ -100,12 +102,12 @@ pub(crate) async fn open_stream(local: &Local, verb: &str, body: &[u8]) -> Resul
     }
 }
 
-fn unknown(verb: &str) -> Error {
+pub(crate) fn unknown(verb: &str) -> Error {
     Error::unsupported(format!("no request is called {verb:?}"))
 }
 
 /// Splits a body into its line of JSON and the bytes behind it.
-fn with_bytes(body: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn with_bytes(body: &[u8]) -> (&[u8], &[u8]) {
     match body.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&body[..end], &body[end + 1..]),
         None => (body, &[]),
@@ -146,7 +148,7 @@ fn unknown_cursor() -> Error {
 ///
 /// # Errors
 /// `InvalidInput` saying what does not fit.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|e| Error::invalid("request", e.to_string()))
 }
 
@@ -154,7 +156,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 ///
 /// # Errors
 /// `NotFound`, because nothing has an id that is no UUID.
-fn id<T: FromStr>(what: &str, id: &str) -> Result<T> {
+pub(crate) fn id<T: FromStr>(what: &str, id: &str) -> Result<T> {
     id.parse().map_err(|_| Error::not_found(format!("{what} {id}")))
 }
 
@@ -170,6 +172,6 @@ fn page<T: Serialize, C: ToString>(page: Page<T, C>) -> Answer {
 }
 
 /// Writes the answer to a request that returns nothing.
-fn nothing() -> Answer {
+pub(crate) fn nothing() -> Answer {
     answer(&Value::Null)
 }

@@ -81,7 +81,11 @@ async fn ended(local: &Local, body: &Wait) -> Result<Task> {
     task.ok_or_else(|| Error::internal(format!("the wait for task {id} ended without it")))
 }
 
-async fn within<T>(timeout: Option<f64>, waiting: impl Future<Output = Result<T>>) -> Result<T> {
+/// Waits for an end for at most `timeout` seconds.
+///
+/// # Errors
+/// `Timeout` after that time.
+pub(crate) async fn within<T>(timeout: Option<f64>, waiting: impl Future<Output = Result<T>>) -> Result<T> {
     let Some(limit) = timeout.map(seconds).transpose()? else { return waiting.await };
     let late = |limit: Duration| Error::timeout(format!("the task did not end within {limit:?}"));
     tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| Err(late(limit)))
@@ -95,7 +99,7 @@ pub(super) async fn result(local: &Local, body: Wait) -> Answer {
     let task = ended(local, &body).await?;
     match task.status {
         TaskStatus::Completed => answer(&task.result),
-        _ => Err(ended_without_result(&task)),
+        _ => Err(ended_without_result(task.status, &task)),
     }
 }
 
@@ -166,7 +170,7 @@ pub(super) struct CreateWatch {
 
 pub(super) fn create_watch(local: &Local, body: CreateWatch) -> Answer {
     let ids: Vec<TaskId> = body.ids.iter().map(|text| id("task", text)).collect::<Result<_>>()?;
-    answer(&local.add_watch(local.ended.wait_for(ids)))
+    answer(&local.watches.add(local.ended.wait_for(ids)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -178,14 +182,13 @@ pub(super) struct Watch {
 
 /// Returns the next ended task of a watch, or null after the last.
 pub(super) async fn next_of_watch(local: &Local, body: Watch) -> Answer {
-    let unknown = || Error::not_found(format!("watch {}", body.watch));
-    let waiter = local.watch(body.watch).ok_or_else(unknown)?;
+    let waiter = local.watches.get(body.watch)?;
     let mut waiter = waiter.lock().await;
     answer(&within(body.timeout, waiter.next(local.engine(), &Caller::System)).await?)
 }
 
 pub(super) fn delete_watch(local: &Local, body: Watch) -> Answer {
-    local.remove_watch(body.watch);
+    local.watches.remove(body.watch);
     nothing()
 }
 
