@@ -34,7 +34,7 @@ use crate::config::{Config, Secret};
 pub use analysis::LocalAnalysis;
 #[cfg(feature = "http")]
 pub use identity::identity;
-pub use model_backends::{model_permissions, models};
+pub use model_backends::{model_permissions, models, models_with};
 #[cfg(feature = "http")]
 pub use service::Service;
 pub use worker::Worker;

@@ -18,8 +18,34 @@ use crate::config::{Config, user_data_folder};
 /// # Errors
 /// `InvalidInput` for an entry that cannot be parsed, or a file that is not a model.
 pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc<ModelManager>>> {
-    if config.model_backends.trim().is_empty() {
+    models_with(config, clock, Vec::new()).await
+}
+
+/// Connects the backends of `MODEL_BACKENDS` as [`models`] does, with backends of the embedder among them: each at the
+/// position in the order of preference that comes with it. Positions ascend.
+///
+/// # Errors
+/// Those of [`models`].
+pub async fn models_with(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    own: Vec<(usize, Arc<dyn ModelBackend>)>,
+) -> Result<Option<Arc<ModelManager>>> {
+    let mut backends = connected(config).await?;
+    for (position, backend) in own {
+        backends.insert(position.min(backends.len()), backend);
+    }
+    if backends.is_empty() {
         return Ok(None);
+    }
+    let manager = ModelManager::new(backends, &config.default_model, clock);
+    let manager = manager.auto_pull(config.model_auto_pull).with_permissions(model_permissions());
+    Ok(Some(Arc::new(manager)))
+}
+
+async fn connected(config: &Config) -> Result<Vec<Arc<dyn ModelBackend>>> {
+    if config.model_backends.trim().is_empty() {
+        return Ok(Vec::new());
     }
     let specs = config.model_backends.clone();
     let options = ConnectOptions {
@@ -27,12 +53,9 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
         idle_timeout: config.model_idle_timeout,
         embedded: embedded_models(config)?,
     };
-    let backends = tokio::task::spawn_blocking(move || models::connect_all(&specs, &options))
+    tokio::task::spawn_blocking(move || models::connect_all(&specs, &options))
         .await
-        .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))??;
-    let manager = ModelManager::new(backends, &config.default_model, clock);
-    let manager = manager.auto_pull(config.model_auto_pull).with_permissions(model_permissions());
-    Ok(Some(Arc::new(manager)))
+        .map_err(|e| Error::internal("connecting the model backends failed").with_source(e))?
 }
 
 /// Returns the place in which the models of GGUF files run.

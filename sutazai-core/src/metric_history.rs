@@ -29,6 +29,7 @@
 //! | `containers[<name>].restarts` | count since it was created or started by hand |
 //! | `containers[<name>].oom_killed` | 1 if its latest run was killed for lack of memory, else 0 |
 //! | `gpus[<index>].memory_used_bytes`, `.memory_used_percent`, `.celsius` | bytes, percent, degrees Celsius |
+//! | `custom.<source>`, `custom.<source>.<property>...`, for numbers of an embedder's own sources | that of the source |
 //!
 //! Values that are missing in a snapshot give no sample.
 

@@ -1,6 +1,11 @@
 //! Conversion of snapshots into samples of the metric history.
 
+use serde_json::Value;
+
 use crate::domain::{HostMetrics, KernelLimit, MetricSample, Snapshot};
+
+/// Maximum number of series of one source of an embedder; what a source measures beyond is not recorded.
+const MAX_CUSTOM_SERIES: usize = 100;
 
 /// Converts one snapshot of the machine `host` into samples, in the series that [`metric_history`](crate::metric_history)
 /// lists.
@@ -66,7 +71,29 @@ pub fn samples(host: &str, snapshot: &Snapshot) -> Vec<MetricSample> {
             }
         }
     }
+    for (name, section) in &snapshot.custom {
+        let mut numbers = Vec::new();
+        if let Some(value) = section.value() {
+            custom_numbers(format!("custom.{name}"), value, &mut numbers);
+        }
+        numbers.into_iter().for_each(|(series, value)| add(series, value));
+    }
     samples
+}
+
+/// Collects the numbers of a section with their positions: the value itself, and the properties of objects in it.
+fn custom_numbers(path: String, value: &Value, numbers: &mut Vec<(String, f64)>) {
+    match value {
+        Value::Number(number) if numbers.len() < MAX_CUSTOM_SERIES => {
+            numbers.extend(number.as_f64().map(|number| (path, number)));
+        }
+        Value::Object(properties) => {
+            for (name, value) in properties {
+                custom_numbers(format!("{path}.{name}"), value, numbers);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn number(count: Option<u64>) -> Option<f64> {
@@ -216,5 +243,22 @@ mod tests {
             ("host.temperatures[k10temp].celsius", 61.5),
         ];
         assert_eq!(recorded, expected.map(|(series, value)| (series.to_owned(), value)));
+    }
+
+    #[test]
+    fn numbers_of_own_sources_are_recorded_under_their_positions() {
+        let mut snapshot = Snapshot::empty(DateTime::UNIX_EPOCH);
+        let queue = json!({ "depth": 7, "name": "a", "open": true, "ages": [1, 2], "age": { "oldest": 2.5 } });
+        snapshot.add(SnapshotPart::Custom("queue".to_owned(), queue));
+        snapshot.add(SnapshotPart::Custom("load".to_owned(), json!(0.5)));
+        let many: serde_json::Map<_, _> = (0..200).map(|number| (number.to_string(), json!(number))).collect();
+        snapshot.add(SnapshotPart::Custom("many".to_owned(), many.into()));
+        let recorded: Vec<_> =
+            samples("one", &snapshot).into_iter().map(|sample| (sample.series, sample.value)).collect();
+        assert_eq!(recorded[0], ("custom.load".to_owned(), 0.5));
+        assert_eq!(recorded.iter().filter(|(series, _)| series.starts_with("custom.many.")).count(), 100);
+        let queue = recorded.into_iter().filter(|(series, _)| series.starts_with("custom.queue"));
+        let expected = [("custom.queue.depth", 7.0), ("custom.queue.age.oldest", 2.5)];
+        assert_eq!(queue.collect::<Vec<_>>(), expected.map(|(series, value)| (series.to_owned(), value)));
     }
 }

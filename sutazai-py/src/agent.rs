@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sutazai::domain::{AgentDescriptor, Permission, Step};
 use sutazai::external::async_trait;
-use sutazai::ports::{Agent, AgentContext};
+use sutazai::ports::{Agent, AgentContext, Clock, SystemClock};
 use sutazai::{Error, Result};
 
 use crate::agent_call::{AgentCall, RunningCalls};
@@ -151,10 +151,11 @@ impl Agent for PythonAgent {
         let mut abandonment = Abandonment { call: Some(call), stops: &self.stops };
         let stopping = async {
             context.cancellation.cancelled().await;
-            context.clock.sleep(self.stop_after).await;
+            // In real time, whatever the clock of the engine is: user code runs in it.
+            SystemClock.sleep(self.stop_after).await;
             // Repeated, because user code can swallow an exception.
             while self.stops.push(Item::Stop(number)) {
-                context.clock.sleep(CANCEL_INTERVAL).await;
+                SystemClock.sleep(CANCEL_INTERVAL).await;
             }
         };
         let ended = tokio::select! {

@@ -14,9 +14,18 @@ use sutazai::ports::AgentContext;
 use sutazai::{Error, Result};
 use tokio::sync::oneshot;
 
+use crate::bridge::{Pending, begin, started, wait};
 use crate::failure::AgentFailure;
+use crate::local;
+use crate::queue::Queue;
+use crate::verbs::Answer;
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// Returns a number that no other call of this process has, whether of an agent or of another object.
+pub(crate) fn next_number() -> u64 {
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
 
 /// Run of an agent that waits for its outcome from Python.
 #[derive(Debug)]
@@ -34,7 +43,7 @@ impl AgentCall {
     pub(crate) fn new(context: AgentContext) -> (Arc<Self>, oneshot::Receiver<Result<Step>>) {
         let (sender, receiver) = oneshot::channel();
         let call = Self {
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            number: next_number(),
             context,
             outcome: Mutex::new(Some(sender)),
             is_abandoned: AtomicBool::new(false),
@@ -116,6 +125,15 @@ impl Call {
     fn task(&self) -> &Task {
         &self.call.context.task
     }
+
+    fn sleeping(&self, seconds: f64) -> impl Future<Output = Answer> + Send + use<> {
+        let (clock, stop) = (self.call.context.clock.clone(), self.call.context.cancellation.clone());
+        async move {
+            let duration = local::seconds(seconds)?;
+            stop.run_until_cancelled(clock.sleep(duration)).await;
+            Ok(Vec::new())
+        }
+    }
 }
 
 #[pymethods]
@@ -171,6 +189,16 @@ impl Call {
     /// Returns the time of the engine's clock, in RFC 3339.
     fn now(&self) -> String {
         self.call.context.clock.now().to_rfc3339()
+    }
+
+    /// Sleeps by the engine's clock without the interpreter lock, but not beyond the time at which the agent is to stop.
+    fn sleep(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+        wait(py, &started()?, self.sleeping(seconds)).map(|_| ())
+    }
+
+    /// Begins such a sleep, whose end is announced in `queue` under this token.
+    fn begin_sleep(&self, queue: &Queue, token: u64, seconds: f64) -> PyResult<Pending> {
+        Ok(begin(&started()?, queue, token, self.sleeping(seconds)))
     }
 
     /// Reports progress without waiting.

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sutazai::external::futures::FutureExt;
-use sutazai::ports::ModelBackend;
+use sutazai::domain::{Caller, UserRole};
 use tokio::runtime::Handle;
 
 use crate::agent::AgentQueues;
 use crate::failure::{Failure, panicked};
-use crate::local::Local;
+use crate::local::{Local, Queues, TestParts};
+use crate::port_call::PortQueues;
 use crate::queue::{Item, Queue};
 use crate::remote::Remote;
 use crate::runtime::{self, Process};
@@ -99,20 +100,20 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Opens an engine and waits for it; with a model, that one replaces the configured ones.
+    /// Opens an engine with these parts of a test and waits for it.
     ///
     /// # Errors
     /// Those of [`Local::open`].
-    pub(crate) fn with_model(
+    pub(crate) fn with_parts(
         py: Python<'_>,
         options: &[u8],
-        queues: AgentQueues,
-        model: Option<Arc<dyn ModelBackend>>,
+        queues: Queues,
+        test: TestParts,
     ) -> PyResult<Self> {
         let handle = started()?;
         let mut opened = None;
         wait(py, &handle, async {
-            opened = Some(Local::open(options, queues, model).await?);
+            opened = Some(Local::open(options, queues, test).await?);
             Ok(Vec::new())
         })?;
         Ok(Self { target: opened.map(|local| Target::Engine(Arc::new(local))), handle, process: Process::this() })
@@ -138,15 +139,30 @@ impl Drop for Core {
 impl Core {
     /// Opens an engine with these options, given as JSON, and waits for it.
     #[staticmethod]
-    #[pyo3(signature = (options, threads, watcher, event_loop = None))]
+    #[pyo3(signature = (options, threads, watcher, ports, listings, event_loop = None))]
     fn open(
         py: Python<'_>,
         options: Vec<u8>,
         threads: &Queue,
         watcher: &Queue,
+        ports: &Queue,
+        listings: &Queue,
         event_loop: Option<&Queue>,
     ) -> PyResult<Self> {
-        Self::with_model(py, &options, AgentQueues::new(threads, watcher, event_loop), None)
+        let queues = Queues {
+            agents: AgentQueues::new(threads, watcher, event_loop),
+            ports: PortQueues::new(ports, listings, event_loop),
+        };
+        Self::with_parts(py, &options, queues, TestParts::default())
+    }
+
+    /// Returns the same engine for the requests of this user.
+    fn as_user(&self, user_id: &str, is_admin: bool) -> PyResult<Self> {
+        let expected = || PyValueError::new_err(format!("user_id: expected a UUID, got {user_id:?}"));
+        let id = user_id.parse().map_err(|_| expected())?;
+        let role = if is_admin { UserRole::Admin } else { UserRole::User };
+        let local = self.local()?.of(Caller::User { id, role });
+        Ok(Self { local: Some(Arc::new(local)), handle: self.handle.clone(), process: self.process })
     }
 
     /// Connects to a server with these options, given as JSON, and waits for the sign-in if they have one.

@@ -11,6 +11,9 @@ mod bridge;
 mod ended;
 mod failure;
 mod local;
+mod metric_source;
+mod model_backend;
+mod port_call;
 mod queue;
 mod remote;
 mod runtime;
@@ -64,12 +67,11 @@ fn _sutazai(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<queue::Queue>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<agent_call::Call>()?;
+    module.add_class::<port_call::PythonPortCall>()?;
     #[cfg(feature = "llama-cpp-native")]
     module.add_function(wrap_pyfunction!(run_model_process, module)?)?;
     #[cfg(feature = "testing")]
-    module.add_class::<testing::ScriptedModel>()?;
-    #[cfg(feature = "testing")]
-    module.add_function(wrap_pyfunction!(testing::check_agent, module)?)?;
+    testing::add(module)?;
     module.add_function(wrap_pyfunction!(forked, module)?)?;
     module.add_function(wrap_pyfunction!(end_runtime, module)?)?;
     module.add_function(wrap_pyfunction!(analysis::analyze, module)?)?;

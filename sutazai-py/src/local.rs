@@ -10,13 +10,14 @@ use serde::Deserialize;
 use sutazai::chat::Chat;
 use sutazai::config::{Config, Layers, ModelProgram};
 use sutazai::documents::Documents;
+use sutazai::domain::Caller;
 use sutazai::engine::{Engine, EngineBuilder};
 use sutazai::external::CancellationToken;
 use sutazai::memory::{
     MemoryAgentStore, MemoryApiKeyStore, MemoryConversationStore, MemoryDocumentStore, MemoryIdentityStore,
     MemoryMetricStore, MemoryScheduleStore, MemoryTaskStore,
 };
-use sutazai::ports::{ModelBackend, SystemClock};
+use sutazai::ports::{Clock, ModelBackend, SystemClock};
 use sutazai::setup::{self, Worker};
 use sutazai::store::Stores;
 use sutazai::{Error, Result};
@@ -24,10 +25,17 @@ use sutazai::{Error, Result};
 use crate::agent::{AgentQueues, Declaration, PythonAgent};
 use crate::agent_call::RunningCalls;
 use crate::ended::{EndedTasks, EndedWaiter};
+use crate::metric_source::{PythonMetricSource, SourceDeclaration};
+use crate::model_backend::{BackendDeclaration, PythonModelBackend};
+use crate::port_call::PortQueues;
 use crate::watches::Watches;
 
 /// Address of stores that end with the engine.
 const MEMORY: &str = ":memory:";
+
+/// Step of the clock of a test while its engine closes.
+#[cfg(feature = "testing")]
+const TEST_CLOCK_STEP: Duration = Duration::from_millis(20);
 
 /// Command line that runs a model in a child process.
 #[derive(Debug, Deserialize)]
@@ -53,6 +61,13 @@ pub(crate) struct Options {
     model_program: ModelCommand,
     #[serde(default)]
     agents: Vec<Declaration>,
+    #[serde(default)]
+    model_backends: Vec<BackendDeclaration>,
+    /// Indicates that the first model of the first backend is the default one.
+    #[serde(default)]
+    first_model_is_default: bool,
+    #[serde(default)]
+    metric_sources: Vec<SourceDeclaration>,
     #[serde(default)]
     workers: Option<usize>,
     #[serde(default)]
@@ -96,44 +111,72 @@ impl Options {
     }
 }
 
-/// Opened engine with the state of its callers.
-#[derive(Debug)]
+/// Queues through which Python serves an engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Queues {
+    /// Queues of agents.
+    pub(crate) agents: AgentQueues,
+    /// Queues of model backends and metric sources.
+    pub(crate) ports: PortQueues,
+}
+
+/// Parts that an engine of a test has in place of the usual ones.
+#[derive(Debug, Default)]
+pub(crate) struct TestParts {
+    /// Model in place of the configured ones.
+    pub(crate) model: Option<Arc<dyn ModelBackend>>,
+    /// Clock of an engine in memory.
+    #[cfg(feature = "testing")]
+    pub(crate) clock: Option<Arc<sutazai::testing::ManualClock>>,
+}
+
+/// Opened engine with the state of its callers. Clones share everything but their caller.
+#[derive(Debug, Clone)]
 pub(crate) struct Local {
-    worker: Worker,
+    engine: Engine,
+    /// Caller of the requests.
+    pub(crate) caller: Caller,
     pub(crate) chat: Chat,
     pub(crate) documents: Documents,
     pub(crate) ended: EndedTasks,
     /// Runs of agents that use models.
     pub(crate) running: RunningCalls,
-    pub(crate) watches: Watches<EndedWaiter>,
+    pub(crate) watches: Arc<Watches<EndedWaiter>>,
     /// Cancelled once the engine has shut down; no request waits longer.
     pub(crate) closed: CancellationToken,
+    #[cfg(feature = "testing")]
+    test_clock: Option<Arc<sutazai::testing::ManualClock>>,
 }
 
 impl Local {
-    /// Opens the stores and starts the engine. A model that is given replaces those of the configuration.
+    /// Opens the stores and starts the engine.
     ///
     /// # Errors
     /// `InvalidInput` naming the setting or the agent, or `Unavailable` naming the service that cannot be reached.
-    pub(crate) async fn open(
-        options: &[u8],
-        queues: AgentQueues,
-        model: Option<Arc<dyn ModelBackend>>,
-    ) -> Result<Self> {
+    pub(crate) async fn open(options: &[u8], queues: Queues, mut test: TestParts) -> Result<Self> {
         let mut options = Options::read(options)?;
-        let config = options.config()?;
+        let mut config = options.config()?;
         let workers = options.workers.unwrap_or(config.workers);
         let lease = options.lease.map_or(Ok(config.lease), seconds)?;
         let grace = options.shutdown_grace.map_or(Ok(config.shutdown_grace), seconds)?;
         let agents = std::mem::take(&mut options.agents)
             .into_iter()
-            .map(|declaration| PythonAgent::new(declaration, &queues))
+            .map(|declaration| PythonAgent::new(declaration, &queues.agents))
             .collect::<Result<Vec<_>>>()?;
+        let sources = std::mem::take(&mut options.metric_sources)
+            .into_iter()
+            .map(|declaration| PythonMetricSource::new(declaration, &queues.ports))
+            .collect::<Result<Vec<_>>>()?;
+        let own_models = own_models(&mut options, &mut config, &queues.ports).await?;
+        let model = test.model.take().or(own_models);
         let ended = EndedTasks::default();
         let follower = ended.clone();
         let more = |builder: EngineBuilder| {
             let builder = builder.workers(workers).lease(lease).shutdown_grace(grace);
             let builder = agents.into_iter().fold(builder, EngineBuilder::agent);
+            let builder = sources.into_iter().fold(builder, |builder, source| {
+                builder.metric_source(Arc::new(source))
+            });
             let builder = match model {
                 Some(model) => builder.model(model),
                 None => builder,
@@ -141,27 +184,36 @@ impl Local {
             builder.background("ends of tasks", |engine, stop| follower.run(engine, stop))
         };
         let stores = match options.database.as_deref() {
-            Some(MEMORY) => memory(),
+            Some(MEMORY) => memory(&test),
             _ => setup::stores(&config).await?,
         };
         let (conversations, documents) = (stores.conversations.clone(), stores.documents.clone());
         let documents = Documents::new(documents, stores.clock.clone());
         let worker = Worker::open_over(&config, stores, more).await?;
         worker.start().await?;
+        let engine = worker.engine().clone();
         Ok(Self {
-            chat: Chat::new(conversations, worker.engine().clone()),
+            chat: Chat::new(conversations, engine.clone()),
             documents,
-            worker,
+            engine,
+            caller: Caller::System,
             ended,
-            running: queues.running,
-            watches: Watches::default(),
+            running: queues.agents.running,
+            watches: Arc::default(),
             closed: CancellationToken::new(),
+            #[cfg(feature = "testing")]
+            test_clock: test.clock,
         })
+    }
+
+    /// Returns this engine for the requests of another caller.
+    pub(crate) fn of(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
     }
 
     /// Returns the engine that runs the tasks.
     pub(crate) fn engine(&self) -> &Engine {
-        self.worker.engine()
+        &self.engine
     }
 
     /// Shuts the engine down and releases all requests that wait.
@@ -169,13 +221,34 @@ impl Local {
     /// # Errors
     /// Those of [`Engine::shutdown`].
     pub(crate) async fn close(&self, grace: Option<f64>) -> Result<()> {
-        let outcome = match grace.map(seconds).transpose()? {
-            Some(grace) => self.engine().shutdown_within(grace).await,
-            None => self.engine().shutdown().await,
+        let grace = grace.map(seconds).transpose()?;
+        let shutdown = async {
+            match grace {
+                Some(grace) => self.engine().shutdown_within(grace).await,
+                None => self.engine().shutdown().await,
+            }
         };
+        #[cfg(feature = "testing")]
+        let outcome = tokio::select! {
+            outcome = shutdown => outcome,
+            never = self.advance_test_clock() => match never {},
+        };
+        #[cfg(not(feature = "testing"))]
+        let outcome = shutdown.await;
         self.closed.cancel();
         self.watches.clear();
         outcome
+    }
+
+    /// Advances the clock of a test with the time of the machine: the grace of a shutdown is measured by it, and would
+    /// not end by itself.
+    #[cfg(feature = "testing")]
+    async fn advance_test_clock(&self) -> std::convert::Infallible {
+        let Some(clock) = &self.test_clock else { return std::future::pending().await };
+        loop {
+            SystemClock.sleep(TEST_CLOCK_STEP).await;
+            clock.advance(TEST_CLOCK_STEP);
+        }
     }
 }
 
@@ -188,8 +261,39 @@ pub(crate) fn seconds(seconds: f64) -> Result<Duration> {
         .map_err(|_| Error::invalid("seconds", format!("expected a duration of at least 0 s, got {seconds}")))
 }
 
+/// Returns the configured models with those of Python among them, if there are any of Python. The engine then has no
+/// others.
+async fn own_models(
+    options: &mut Options,
+    config: &mut Config,
+    queues: &PortQueues,
+) -> Result<Option<Arc<dyn ModelBackend>>> {
+    let declarations = std::mem::take(&mut options.model_backends);
+    if declarations.is_empty() {
+        return Ok(None);
+    }
+    if options.first_model_is_default {
+        config.default_model.clear();
+    }
+    let own = declarations
+        .into_iter()
+        .map(|declaration| {
+            let position = declaration.position;
+            Ok((position, Arc::new(PythonModelBackend::new(declaration, queues)?) as _))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    // In real time, whatever the clock of the engine is: a failed request is repeated after a moment.
+    let manager = setup::models_with(config, Arc::new(SystemClock), own).await?;
+    config.model_backends.clear();
+    Ok(manager.map(|manager| manager as _))
+}
+
 /// Returns stores that end with the engine.
-fn memory() -> Stores {
+#[cfg_attr(not(feature = "testing"), expect(unused_variables))]
+fn memory(test: &TestParts) -> Stores {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    #[cfg(feature = "testing")]
+    let clock = test.clock.clone().map_or(clock, |clock| clock as _);
     let tasks = Arc::new(MemoryTaskStore::new());
     Stores {
         relays: tasks.relays(),
@@ -201,6 +305,6 @@ fn memory() -> Stores {
         schedules: Arc::new(MemoryScheduleStore::new()),
         metrics: Arc::new(MemoryMetricStore::new()),
         agents: Arc::new(MemoryAgentStore::new()),
-        clock: Arc::new(SystemClock),
+        clock,
     }
 }

@@ -1,4 +1,5 @@
-//! Queue from the runtime to Python: one for each event loop, one for the threads of agents, one for their watcher.
+//! Queue from the runtime to Python: one for each event loop, and one for each kind of threads: those of agents, their
+//! watcher, those of model backends and metric sources.
 //!
 //! The runtime only pushes. Python fetches: a thread blocks in [`Queue::next`], an event loop watches the descriptor and
 //! calls [`Queue::drain`]. So no thread of the runtime ever attaches to the interpreter.
@@ -15,6 +16,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::agent_call::{AgentCall, Call};
 use crate::failure::Failure;
+use crate::port_call::{PortCall, PythonPortCall};
 use crate::verbs::Answer;
 
 /// Message from the runtime to Python.
@@ -24,7 +26,9 @@ pub(crate) enum Item {
     Ended { token: u64, outcome: Answer },
     /// An agent is to run; a [`Call`].
     Call(Arc<AgentCall>),
-    /// The agent of the call with this number is to stop; its number.
+    /// An object is to run a method; a [`PythonPortCall`].
+    Port(Arc<PortCall>),
+    /// The agent or object of the call with this number is to stop; its number.
     Stop(u64),
     /// The engine no longer waits for the call with this number; the negated number.
     Abandoned(u64),
@@ -116,8 +120,10 @@ impl Sender {
         drop(state);
         self.arrived.notify_all();
         for item in unread {
-            if let Item::Call(call) = item {
-                call.refuse();
+            match item {
+                Item::Call(call) => call.refuse(),
+                Item::Port(call) => call.refuse(),
+                Item::Ended { .. } | Item::Stop(_) | Item::Abandoned(_) => {}
             }
         }
     }
@@ -179,6 +185,7 @@ fn into_python(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
             (token, is_good, PyBytes::new(py, json)).into_py_any(py)
         }
         Item::Call(call) => Call::new(call).into_py_any(py),
+        Item::Port(call) => PythonPortCall::new(call).into_py_any(py),
         Item::Stop(number) => number.into_py_any(py),
         Item::Abandoned(number) => (-number.cast_signed()).into_py_any(py),
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sutazai_core::domain::{Constraint, Embeddings, GenerateRequest, ModelInfo, ModelPermissions};
+use sutazai_core::domain::{
+    Constraint, Embeddings, GenerateRequest, ModelInfo, ModelPermissions, ModelPurpose,
+};
 use sutazai_core::ports::{Clock, ModelBackend, ModelStream, PullProgress, PullStream};
 use sutazai_core::{Error, ErrorKind, Result};
 
@@ -15,7 +17,8 @@ use super::permissions::PermissionStore;
 /// A [`ModelBackend`] over all configured backends: a [`FallbackChain`] that knows the default model.
 ///
 /// A request that names no model gets the default model. When no backend has that one, the first available model
-/// answers, and the end of the answer states the substitution.
+/// answers, and the end of the answer states the substitution. With an empty default, the first model that writes is the
+/// default.
 #[derive(Debug)]
 pub struct ModelManager {
     chain: Arc<FallbackChain>,
@@ -63,7 +66,7 @@ impl ModelManager {
         let wanted = model.as_deref().unwrap_or(&self.default_model);
         let mut found = models.iter().find(|there| there.is_called(wanted));
         if model.is_none() {
-            found = found.or(models.first());
+            found = found.or(self.substitute(&models));
         }
         found
             .cloned()
@@ -75,7 +78,7 @@ impl ModelManager {
     #[must_use]
     pub fn auto_pull(mut self, on: bool) -> Self {
         let pull = || AutoPull::new(&self.default_model, self.chain.clone(), self.clock.clone());
-        self.auto_pull = on.then(pull);
+        self.auto_pull = (on && !self.default_model.is_empty()).then(pull);
         self
     }
 
@@ -108,7 +111,8 @@ impl ModelManager {
                 Ok(models) => models,
                 Err(e) => {
                     plan.notes.push(e.public_text());
-                    plan.unlisted.push(Attempt { link, model: Some(self.default_model.clone()) });
+                    let model = Some(self.default_model.clone()).filter(|name| !name.is_empty());
+                    plan.unlisted.push(Attempt { link, model });
                     continue;
                 }
             };
@@ -116,11 +120,18 @@ impl ModelManager {
             let names = |model: &&ModelInfo| model.is_called(&self.default_model);
             if let Some(model) = models.iter().find(names) {
                 plan.with_default.push(Attempt { link, model: Some(model.name.clone()) });
-            } else if let Some(first) = models.first() {
+            } else if let Some(first) = self.substitute(&models) {
                 plan.others.push(Attempt { link, model: Some(first.name.clone()) });
             }
         }
         plan
+    }
+
+    /// Returns the model of a backend that answers in place of the default one.
+    fn substitute<'a>(&self, models: &'a [ModelInfo]) -> Option<&'a ModelInfo> {
+        let writes = |model: &&ModelInfo| model.purpose != Some(ModelPurpose::Embed);
+        // A default that is named was chosen by somebody: the error then says why none of the others can answer.
+        if self.default_model.is_empty() { models.iter().find(writes) } else { models.first() }
     }
 
     /// Returns the attempts in order, and notes on problems. A missing default model is pulled first when that is
@@ -143,13 +154,16 @@ impl ModelManager {
             }
         }
         let Plan { with_default: mut attempts, others, unlisted, mut notes, reached: _ } = plan;
-        if attempts.is_empty() {
+        if attempts.is_empty() && !self.default_model.is_empty() {
             notes.push(format!("no backend has the model {}", self.default_model));
         }
         attempts.extend(others);
         attempts.extend(unlisted);
         if attempts.is_empty() && !self.chain.is_empty() {
-            let message = format!("no model {}: the backends have no models", self.default_model);
+            let message = match self.default_model.as_str() {
+                "" => "the backends have no model that writes".to_owned(),
+                model => format!("no model {model}: the backends have no models"),
+            };
             return Err(Error::new(ErrorKind::NotFound, message));
         }
         Ok((attempts, notes))

@@ -17,6 +17,7 @@ import json as _json
 import warnings as _warnings
 
 from . import _sutazai, metrics
+from ._async.api import AsyncApi
 from ._async.chat import AsyncChat, AsyncConversation
 from ._async.context import AsyncContext
 from ._async.documents import AsyncDocuments
@@ -26,9 +27,11 @@ from ._async.models import AsyncAnswer, AsyncModel, AsyncModels, AsyncPull
 from ._async.tasks import AsyncFeed, AsyncTask, AsyncTasks
 from ._bridge import native as _native
 from ._bridge import options_json as _options_json
+from ._runner import ContextPair as _ContextPair
 from ._runner import Interrupted
 from ._runner import current_context as _current_context
 from ._sutazai import __version__
+from ._sync.api import Api
 from ._sync.chat import Chat, Conversation
 from ._sync.context import Context
 from ._sync.documents import Documents
@@ -37,6 +40,7 @@ from ._sync.machine import Metrics, Schedules
 from ._sync.models import Answer, Model, Models, Pull
 from ._sync.tasks import Feed, Task, Tasks
 from .agents import Agent, AsyncAgent, NewTask, SyncAgent, agent
+from .backends import AsyncMetricSource, AsyncModelBackend, MetricSource, ModelBackend
 from .errors import (
     BusyError,
     CancelledError,
@@ -114,6 +118,8 @@ def analyze(*, use_model: bool = True) -> Analysis:
 def current() -> Context:
     """Returns the context of the function that runs here as an agent."""
     context = _current_context.get(None)
+    if isinstance(context, _ContextPair):
+        context = context.function
     if not isinstance(context, Context):
         raise RuntimeError("no function runs here as an agent; coroutines use `current_async()`")
     return context
@@ -122,6 +128,8 @@ def current() -> Context:
 def current_async() -> AsyncContext:
     """Returns the context of the coroutine that runs here as an agent."""
     context = _current_context.get(None)
+    if isinstance(context, _ContextPair):
+        context = context.coroutine
     if not isinstance(context, AsyncContext):
         raise RuntimeError("no coroutine runs here as an agent; functions use `current()`")
     return context
@@ -136,16 +144,20 @@ __all__ = [
     "AgentMessage",
     "Analysis",
     "Answer",
+    "Api",
     "AsyncAgent",
     "AsyncAnswer",
+    "AsyncApi",
     "AsyncChat",
     "AsyncContext",
     "AsyncConversation",
     "AsyncDocuments",
     "AsyncEngine",
     "AsyncFeed",
+    "AsyncMetricSource",
     "AsyncMetrics",
     "AsyncModel",
+    "AsyncModelBackend",
     "AsyncModels",
     "AsyncPull",
     "AsyncSchedules",
@@ -182,10 +194,12 @@ __all__ = [
     "JsonIn",
     "Message",
     "MetricPoint",
+    "MetricSource",
     "Metrics",
     "MisfitError",
     "Missing",
     "Model",
+    "ModelBackend",
     "ModelInfo",
     "ModelRequest",
     "Models",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import copy
 import itertools
 import json
 import os
@@ -12,19 +13,20 @@ import threading
 import traceback
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from typing_extensions import TypeAlias
 
 from . import _sutazai
-from ._runner import MAX_DRAINED, Runner, current_context
-from ._sutazai import Core, Failed, Queue, Stream
+from ._runner import MAX_DRAINED, ContextPair, Runner, current_context
+from ._sutazai import Call, Core, Failed, Queue, Stream
 from .errors import ClosedError, TaskFailedError, from_json
 
 T = TypeVar("T")
-# Opens the native part of an engine from its options and the queues of its agents.
-Opener: TypeAlias = Callable[[bytes, Queue, Queue, "Queue | None"], Core]
+# Opens the native part of an engine from its options and the queues of its agents and own objects.
+Opener: TypeAlias = Callable[[bytes, Queue, Queue, Queue, Queue, "Queue | None"], Core]
 
 # Requests that wait for a task, which an agent of the same engine could wait for in vain.
 WAITS = frozenset({"tasks.wait", "tasks.result", "watches.next"})
@@ -41,7 +43,6 @@ READS = WAITS | {
     "metrics.snapshot",
     "metrics.history",
     "metrics.series",
-    "clock.sleep",
     "schedules.list",
     "schedules.get",
     "models.list",
@@ -55,12 +56,31 @@ READS = WAITS | {
     "chat.get",
     "chat.messages",
 }
+# Requests that ask a model.
+MODEL_REQUESTS = frozenset({"models.complete", "models.stream", "models.embed", "chat.say"})
 # Seconds for which the end of the process waits for threads, and for calls to devices that may never return.
 EXIT_TIMEOUT = 2.0
 
 _open_engines: weakref.WeakSet[Opened] = weakref.WeakSet()
 _hooks = threading.Lock()
 _has_hooks = False
+_forbidden_models = 0
+
+
+@contextmanager
+def forbidden_models() -> Generator[None, None, None]:
+    """Block in which only engines of tests may ask a model."""
+    global _forbidden_models
+    _forbidden_models += 1
+    try:
+        yield
+    finally:
+        _forbidden_models -= 1
+
+
+def are_models_forbidden() -> bool:
+    """Returns whether only engines of tests may ask a model."""
+    return _forbidden_models > 0
 
 
 def model_program() -> dict[str, Any]:
@@ -106,9 +126,8 @@ class Opened:
         self.own_loop: asyncio.AbstractEventLoop | None = None
         self.is_closed = False
         runner.opened = self
-        self.core: Core = native(
-            opener, options, runner.threads, runner.watcher, runner.loop_queue if has_loop else None
-        )
+        queues = (runner.threads, runner.watcher, runner.ports.threads, runner.ports.listings)
+        self.core: Core = native(opener, options, *queues, runner.loop_queue if has_loop else None)
         runner.start()
         self.opened_at = "".join(traceback.format_list(traceback.extract_stack(limit=8)[:-3])[-1:])
         _open_engines.add(self)
@@ -122,12 +141,22 @@ class Opened:
         return error
 
     def check(self, verb: str) -> None:
-        """Refuses a request that would wait for itself."""
+        """Refuses a request that would wait for itself, or one to a model that a test forbids."""
+        if _forbidden_models and not self.runner.has_test_model and verb in MODEL_REQUESTS:
+            raise RuntimeError(f"no_models() forbids the request {verb}; expected an engine with a ScriptedModel")
         context = current_context.get(None)
-        if context is not None and verb in WAITS and context.opened is self:
+        if context is None or verb not in WAITS or isinstance(context, ContextPair):
+            return
+        if context.opened.runner is self.runner:
             raise RuntimeError(
                 "an agent that waits here for a task of its own engine may wait for itself; use current().wait_for()"
             )
+
+    def as_user(self, user_id: str, is_admin: bool) -> Opened:
+        """Returns the same engine for the requests of this user."""
+        made = copy.copy(self)
+        made.core = self.core.as_user(user_id, is_admin)
+        return made
 
     def end(self) -> None:
         """Ends the threads after the engine was closed."""
@@ -207,6 +236,20 @@ async def in_thread(function: Callable[[], T]) -> T:
     return await future
 
 
+async def awaited(begin: Callable[[Queue, int], _sutazai.Pending]) -> None:
+    """Begins native work and waits for its end in this event loop; work whose waiter is cancelled is dropped."""
+    channel, token, future = AsyncTransport._register()
+    pending = begin(channel.queue, token)
+    try:
+        is_good, failure = await future
+    except asyncio.CancelledError:
+        channel.futures.pop(token, None)
+        pending.abort()
+        raise
+    if not is_good:
+        raise from_json(failure)
+
+
 class AsyncTransport:
     """Requests from event loops. Agents that are coroutines run on the loop in which the engine was opened."""
 
@@ -241,7 +284,9 @@ class AsyncTransport:
 
     def stream(self, verb: str, body: Any) -> Stream:
         """Creates the stream of a request, which begins with the first read."""
-        return self._now_opened().core.stream(verb, body_json(body))
+        opened = self._now_opened()
+        opened.check(verb)
+        return opened.core.stream(verb, body_json(body))
 
     async def next(self, stream: Stream) -> bytes:
         """Waits for the next items of a stream; none after the last."""
@@ -250,7 +295,8 @@ class AsyncTransport:
         pending = stream.begin_next(channel.queue, token)
         return await self._answer(opened, channel, token, future, pending, True)
 
-    def _register(self) -> tuple[Channel, int, asyncio.Future[tuple[bool, bytes]]]:
+    @staticmethod
+    def _register() -> tuple[Channel, int, asyncio.Future[tuple[bool, bytes]]]:
         loop = asyncio.get_running_loop()
         channel = _channels.get(loop)
         if channel is None:
@@ -279,6 +325,16 @@ class AsyncTransport:
             return json
         raise opened.failure(json)
 
+    async def sleep(self, call: Call, seconds: float) -> None:
+        """Sleeps by the clock of the engine, but not beyond the time at which the agent is to stop."""
+        await awaited(lambda queue, token: call.begin_sleep(queue, token, seconds))
+
+    def as_user(self, user_id: str, is_admin: bool) -> AsyncTransport:
+        """Returns the requests of another user."""
+        made = AsyncTransport()
+        made.opened, made.loop = self._now_opened().as_user(user_id, is_admin), self.loop
+        return made
+
     async def close(self, grace: float | None) -> None:
         """Closes the engine."""
         if self.opened is None or self.opened.is_closed:
@@ -305,7 +361,7 @@ class Transport:
 
     def open(self, options: bytes, runner: Runner, opener: Opener) -> None:
         """Opens the engine."""
-        loop = _own_loop(runner) if any(agent.is_async for agent in runner.agents.values()) else None
+        loop = start_loop(runner) if runner.has_async else None
         try:
             self.opened = Opened(options, runner, loop is not None, opener)
         except BaseException:
@@ -333,7 +389,9 @@ class Transport:
 
     def stream(self, verb: str, body: Any) -> Stream:
         """Creates the stream of a request, which begins with the first read."""
-        return self._now_opened().core.stream(verb, body_json(body))
+        opened = self._now_opened()
+        opened.check(verb)
+        return opened.core.stream(verb, body_json(body))
 
     def next(self, stream: Stream) -> bytes:
         """Waits for the next items of a stream; none after the last."""
@@ -356,6 +414,16 @@ class Transport:
             Transport._has_warned = True
             warnings.warn("Engine blocks the running event loop; use AsyncEngine", RuntimeWarning, stacklevel=5)
 
+    def sleep(self, call: Call, seconds: float) -> None:
+        """Sleeps by the clock of the engine, but not beyond the time at which the agent is to stop."""
+        native(call.sleep, seconds)
+
+    def as_user(self, user_id: str, is_admin: bool) -> Transport:
+        """Returns the requests of another user."""
+        made = Transport()
+        made.opened = self._now_opened().as_user(user_id, is_admin)
+        return made
+
     def close(self, grace: float | None) -> None:
         """Closes the engine."""
         opened = self.opened
@@ -368,7 +436,7 @@ class Transport:
             opened.end()
 
 
-def _own_loop(runner: Runner) -> asyncio.AbstractEventLoop:
+def start_loop(runner: Runner) -> asyncio.AbstractEventLoop:
     """Starts a thread with an event loop that runs the coroutines of the agents."""
     loop = asyncio.new_event_loop()
 

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: factories of engines that are closed after the test."""
+"""Fixtures for pytest: factories of engines that are closed after the test, and a clock that the test advances."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pytest
 
 if TYPE_CHECKING:
     from . import Agent, Engine
-    from .testing import ScriptedModel
+    from .testing import Clock, ScriptedModel
 
 
 class EngineFactory(Protocol):
-    """Opens an engine in memory with these agents and this model."""
+    """Opens an engine in memory with these agents, this model and this clock."""
 
-    def __call__(self, *agents: Agent[..., Any], model: ScriptedModel | None = None) -> Engine: ...
+    def __call__(
+        self, *agents: Agent[..., Any], model: ScriptedModel | None = None, clock: Clock | None = None
+    ) -> Engine: ...
 
 
 @pytest.fixture
@@ -27,7 +29,17 @@ def sutazai_engine() -> Iterator[EngineFactory]:
 
     with ExitStack() as stack:
 
-        def factory(*agents: Agent[..., Any], model: ScriptedModel | None = None) -> Engine:
-            return stack.enter_context(engine(*agents, model=model))
+        def factory(
+            *agents: Agent[..., Any], model: ScriptedModel | None = None, clock: Clock | None = None
+        ) -> Engine:
+            return stack.enter_context(engine(*agents, model=model, clock=clock))
 
         yield factory
+
+
+@pytest.fixture
+def sutazai_clock() -> Clock:
+    """Clock for `sutazai_engine(agent, clock=sutazai_clock)`, which stands still until the test advances it."""
+    from .testing import Clock
+
+    return Clock()

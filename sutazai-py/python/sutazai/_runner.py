@@ -13,15 +13,17 @@ import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ._sutazai import Call, Queue
+from ._sutazai import Call, PortCall, Queue
 from .agents import Agent, NewTask, invalid_payload
 from .errors import Error
 from .types import TaskInfo
 
 if TYPE_CHECKING:
     from ._bridge import Opened
+    from ._ports import Ports
 
 logger = logging.getLogger("sutazai.agents")
 
@@ -45,7 +47,8 @@ class WaitForChildren(BaseException):
 
     def __init__(self, children: Iterable[NewTask[Any]], state: Any, wait_for_any: bool) -> None:
         super().__init__("the agent waits for its children")
-        self.request = {"children": [child.to_dict() for child in children], "state": state, "any": wait_for_any}
+        self.children = tuple(children)
+        self.request = {"children": [child.to_dict() for child in self.children], "state": state, "any": wait_for_any}
 
 
 class RunningCall(Protocol):
@@ -55,6 +58,14 @@ class RunningCall(Protocol):
     is_shielded: bool
 
 
+@dataclass(frozen=True)
+class ContextPair:
+    """Contexts of a test, for whatever it calls: a function or a coroutine."""
+
+    function: Any
+    coroutine: Any
+
+
 # The context of the agent that runs here; `sutazai.current` and `sutazai.current_async` return it.
 current_context: contextvars.ContextVar[Any] = contextvars.ContextVar("sutazai_context")
 
@@ -62,12 +73,14 @@ current_context: contextvars.ContextVar[Any] = contextvars.ContextVar("sutazai_c
 class Runner:
     """Threads, and the event loop, that run the agents of one engine."""
 
-    def __init__(self, agents: Iterable[Agent[..., Any]], max_threads: int) -> None:
+    def __init__(self, agents: Iterable[Agent[..., Any]], ports: Ports, max_threads: int) -> None:
         self.agents = {agent.name: agent for agent in agents}
+        self.ports = ports
         self.max_threads = max_threads
         self.threads, self.watcher, self.loop_queue = Queue(), Queue(), Queue()
         self._failures: OrderedDict[str, tuple[int, BaseException]] = OrderedDict()
         self.opened: Opened | None = None
+        self.has_test_model = False
         self.make_context: Callable[[Call, Opened], Any]
         self.make_async_context: Callable[[Call, Opened], Any]
         self._context = contextvars.copy_context()
@@ -83,8 +96,14 @@ class Runner:
         """Number of threads whose agent did not stop; each was replaced by another."""
         return len(self._lost)
 
+    @property
+    def has_async(self) -> bool:
+        """Whether anything runs on an event loop."""
+        return self.ports.has_async or any(agent.is_async for agent in self.agents.values())
+
     def start(self) -> None:
-        """Starts the threads, if any agent needs them."""
+        """Starts the threads, if any agent or own object needs them."""
+        self.ports.start()
         if any(not agent.is_async for agent in self.agents.values()):
             self._start(self._watch, "sutazai-watcher")
             with self._lock:
@@ -196,8 +215,9 @@ class Runner:
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         for item in self.loop_queue.drain(MAX_DRAINED):
-            if isinstance(item, Call):
-                coroutine: Coroutine[Any, Any, None] = self._run_async(item)
+            if isinstance(item, (Call, PortCall)):
+                serve = self._run_async(item) if isinstance(item, Call) else self.ports.serve(item)
+                coroutine: Coroutine[Any, Any, None] = serve
                 task = self._context.copy().run(loop.create_task, coroutine)
                 self._tasks[item.number] = task
                 task.add_done_callback(functools.partial(self._ended, item.number))
@@ -257,6 +277,7 @@ class Runner:
         for thread in self._started:
             if thread is not threading.current_thread():
                 thread.join(0 if thread.ident in self._lost else join_timeout)
+        self.ports.close(join_timeout)
 
 
 def failure_of(error: BaseException, is_cancelled: bool) -> dict[str, Any]:

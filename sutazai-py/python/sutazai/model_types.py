@@ -45,11 +45,11 @@ class Sampling(TypedDict, total=False):
     timeout: Seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Usage(Value):
-    """Model that wrote an answer, its token counts, and why the answer ended."""
+    """Model that wrote an answer, its token counts, and why the answer ended. The engine sets `backend`."""
 
-    backend: str
+    backend: str = ""
     model: str
     prompt_tokens: int
     completion_tokens: int
@@ -81,19 +81,33 @@ class ModelRequest(Value):
     temperature: float | None
     stop: Sequence[str]
     constraint: Mapping[str, Any] | None
+    top_p: float | None = None
+    repeat_penalty: float | None = None
+    seed: int | None = None
+    timeout: float | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         messages = tuple(Message.from_dict(message) for message in data["messages"])
         return super().from_dict({**data, "messages": messages})
 
+    @property
+    def json_schema(self) -> Mapping[str, Any] | None:
+        """JSON Schema that the answer must conform to."""
+        return (self.constraint or {}).get("json_schema")
+
+    @property
+    def grammar(self) -> str | None:
+        """Grammar in Lark notation that the answer must belong to."""
+        return (self.constraint or {}).get("grammar")
+
 
 @dataclass(frozen=True)
 class ModelInfo(Value):
-    """A model that a backend has available."""
+    """A model that a backend has available. The engine sets the `backend` of own ones."""
 
     name: str
-    backend: str
+    backend: str = ""
     size_bytes: int | None = None
     parameters: int | None = None
     context_length: int | None = None

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sutazai::Result;
 use sutazai::chat::ChatEvent;
 use sutazai::domain::{
-    Caller, Conversation, ConversationCursor, ConversationId, NewAnswer, NewConversation, NewMessage, Page,
+    Conversation, ConversationCursor, ConversationId, NewAnswer, NewConversation, NewMessage, Page,
     PageRequest, StoredMessage,
 };
 use sutazai::external::futures::{StreamExt, TryStreamExt};
@@ -23,13 +23,13 @@ pub(super) struct Begin {
 
 pub(super) async fn begin(local: &Local, body: Begin) -> Answer {
     let new = NewConversation { title: body.title, model: body.model, system: body.system };
-    answer(&view(&local.chat.begin(&Caller::System, new).await?))
+    answer(&view(&local.chat.begin(&local.caller, new).await?))
 }
 
 pub(super) async fn list(local: &Local, body: PageBody) -> Answer {
     let cursor = body.cursor.as_deref().map(|text| cursor(text).ok_or_else(unknown_cursor)).transpose()?;
     let request = PageRequest::new(cursor, body.limit.unwrap_or(MAX_PAGE))?;
-    let found = local.chat.list(&Caller::System, None, request).await?;
+    let found = local.chat.list(&local.caller, None, request).await?;
     let next = found.next.map(|next| format!("{} {}", next.updated_at.to_rfc3339(), next.id));
     page(Page { items: found.items.iter().map(view).collect(), next })
 }
@@ -41,7 +41,7 @@ fn cursor(text: &str) -> Option<ConversationCursor> {
 }
 
 pub(super) async fn get(local: &Local, body: Id) -> Answer {
-    answer(&view(&local.chat.conversation(&Caller::System, conversation_id(&body.id)?).await?))
+    answer(&view(&local.chat.conversation(&local.caller, conversation_id(&body.id)?).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,7 +54,7 @@ pub(super) struct Messages {
 
 pub(super) async fn messages(local: &Local, body: Messages) -> Answer {
     let id = conversation_id(&body.id.id)?;
-    let found = local.chat.messages(&Caller::System, id, body.page.request()?).await?;
+    let found = local.chat.messages(&local.caller, id, body.page.request()?).await?;
     page(Page { items: found.items.iter().map(message).collect(), next: found.next })
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Rename {
 
 pub(super) async fn rename(local: &Local, body: Rename) -> Answer {
     let id = conversation_id(&body.id)?;
-    answer(&view(&local.chat.rename(&Caller::System, id, body.title).await?))
+    answer(&view(&local.chat.rename(&local.caller, id, body.title).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,8 +83,8 @@ pub(super) async fn say(local: &Local, body: Say) -> Result<Items> {
     let id = conversation_id(&body.id)?;
     let answer = NewAnswer { max_tokens: body.max_tokens, temperature: body.temperature };
     let (_, events) = match body.text {
-        Some(content) => local.chat.say(&Caller::System, id, NewMessage { content, answer }).await?,
-        None => local.chat.ask_again(&Caller::System, id, answer).await?,
+        Some(content) => local.chat.say(&local.caller, id, NewMessage { content, answer }).await?,
+        None => local.chat.ask_again(&local.caller, id, answer).await?,
     };
     let view = |event| match event {
         ChatEvent::Text(text) => json!({ "text": text }),
@@ -94,7 +94,7 @@ pub(super) async fn say(local: &Local, body: Say) -> Result<Items> {
 }
 
 pub(super) async fn delete(local: &Local, body: Id) -> Answer {
-    local.chat.delete(&Caller::System, conversation_id(&body.id)?).await?;
+    local.chat.delete(&local.caller, conversation_id(&body.id)?).await?;
     nothing()
 }
 

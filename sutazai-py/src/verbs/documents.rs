@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sutazai::Result;
 use sutazai::domain::{
-    Caller, Chunk, Document, DocumentId, MediaType, NewDocument, Page, PageLimit, Passage,
+    Chunk, Document, DocumentId, MediaType, NewDocument, Page, PageLimit, Passage,
 };
 
 use super::{Answer, Id, PageBody, answer, id, nothing, page};
@@ -21,16 +21,16 @@ pub(super) struct Add {
 pub(super) async fn add(local: &Local, body: Add, file: &[u8]) -> Answer {
     let media_type = MediaType::of_file(body.media_type.as_deref(), body.name.as_deref())?;
     let new = NewDocument { title: body.title, media_type, file: file.to_vec() };
-    answer(&view(&local.documents.upload(&Caller::System, new).await?))
+    answer(&view(&local.documents.upload(&local.caller, new).await?))
 }
 
 pub(super) async fn list(local: &Local, body: PageBody) -> Answer {
-    let found = local.documents.list(&Caller::System, None, body.request()?).await?;
+    let found = local.documents.list(&local.caller, None, body.request()?).await?;
     page(Page { items: found.items.iter().map(view).collect(), next: found.next })
 }
 
 pub(super) async fn get(local: &Local, body: Id) -> Answer {
-    answer(&view(&local.documents.document(&Caller::System, document_id(&body.id)?).await?))
+    answer(&view(&local.documents.document(&local.caller, document_id(&body.id)?).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +42,7 @@ pub(super) struct Chunks {
 
 pub(super) async fn chunks(local: &Local, body: Chunks) -> Answer {
     let (id, limit) = (document_id(&body.id)?, PageLimit::new(body.limit)?);
-    let found = local.documents.chunks(&Caller::System, id, body.first, limit).await?;
+    let found = local.documents.chunks(&local.caller, id, body.first, limit).await?;
     answer(&found.iter().map(chunk).collect::<Vec<_>>())
 }
 
@@ -54,13 +54,13 @@ pub(super) struct Search {
 
 pub(super) async fn search(local: &Local, body: Search) -> Answer {
     let limit = PageLimit::new(body.limit)?;
-    let found = local.documents.search(&Caller::System, &body.text, limit).await?;
+    let found = local.documents.search(&local.caller, &body.text, limit).await?;
     let view = |passage: &Passage| json!({ "title": passage.title, "score": passage.score, "chunk": chunk(&passage.chunk) });
     answer(&found.iter().map(view).collect::<Vec<_>>())
 }
 
 pub(super) async fn delete(local: &Local, body: Id) -> Answer {
-    local.documents.delete(&Caller::System, document_id(&body.id)?).await?;
+    local.documents.delete(&local.caller, document_id(&body.id)?).await?;
     nothing()
 }
 

@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use sutazai::domain::{AgentDescriptor, AgentStatus};
+use sutazai::domain::{AgentDescriptor, AgentStatus, Permission};
 use sutazai::external::chrono::{DateTime, Utc};
 
-use super::{Answer, answer, nothing};
-use crate::local::{Local, seconds};
+use super::{Answer, answer};
+use crate::local::Local;
 
 pub(super) async fn agents(local: &Local) -> Answer {
     let statuses = local.engine().agent_statuses().await.unwrap_or_default();
@@ -41,6 +41,7 @@ pub(super) struct Sections {
 }
 
 pub(super) async fn snapshot(local: &Local, body: Sections) -> Answer {
+    local.engine().require(&local.caller, Permission::ReadMetrics)?;
     let sections: Vec<&str> = body.sections.iter().map(String::as_str).collect();
     let snapshot = match &sections[..] {
         [] => local.engine().snapshot().await,
@@ -57,6 +58,7 @@ pub(super) struct History {
 }
 
 pub(super) async fn history(local: &Local, body: History) -> Answer {
+    local.engine().require(&local.caller, Permission::ReadMetrics)?;
     let (engine, now) = (local.engine(), local.engine().clock().now());
     let points = engine.metric_points(&body.series, (body.since, now), body.max_points).await?;
     let view = points
@@ -71,16 +73,6 @@ pub(super) struct Prefix {
 }
 
 pub(super) async fn series(local: &Local, body: Prefix) -> Answer {
+    local.engine().require(&local.caller, Permission::ReadMetrics)?;
     answer(&local.engine().metric_series(&body.prefix).await?)
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Sleep {
-    seconds: f64,
-}
-
-/// Sleeps by the clock of the engine.
-pub(super) async fn sleep(local: &Local, body: Sleep) -> Answer {
-    local.engine().clock().sleep(seconds(body.seconds)?).await;
-    nothing()
 }

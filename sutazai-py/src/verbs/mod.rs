@@ -59,7 +59,6 @@ async fn dispatch(local: &Local, verb: &str, body: &[u8]) -> Answer {
         "metrics.snapshot" => machine::snapshot(local, read(body)?).await,
         "metrics.history" => machine::history(local, read(body)?).await,
         "metrics.series" => machine::series(local, read(body)?).await,
-        "clock.sleep" => machine::sleep(local, read(body)?).await,
         "schedules.create" => schedules::create(local, read(body)?).await,
         "schedules.list" => schedules::list(local, read(body)?).await,
         "schedules.get" => schedules::get(local, read(body)?).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutazai::domain::{Caller, ChatMessage, Constraint, GenerateRequest, ModelEvent, UserId};
+use sutazai::domain::{ChatMessage, Constraint, GenerateRequest, ModelEvent, Permission, UserId};
 use sutazai::external::CancellationToken;
 use sutazai::external::futures::{StreamExt, TryStreamExt, future, stream};
 use sutazai::ports::{ModelBackend, ModelBackendExt, PullProgress};
@@ -35,8 +35,8 @@ impl Model {
             let (stop, prefix_owner) = (call.context.cancellation.clone(), call.context.task.owner);
             return Ok(Self { backend, stop, prefix_owner });
         }
-        let backend = local.engine().model_for(&Caller::System).ok_or_else(none)?;
-        Ok(Self { backend, stop: CancellationToken::new(), prefix_owner: None })
+        let backend = local.engine().model_for(&local.caller).ok_or_else(none)?;
+        Ok(Self { backend, stop: CancellationToken::new(), prefix_owner: local.caller.owner() })
     }
 
     async fn unless_stopped<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
@@ -54,6 +54,7 @@ pub(super) struct Load {
 }
 
 pub(super) async fn load(local: &Local, body: Load) -> Answer {
+    local.engine().require(&local.caller, Permission::Administer)?;
     Model::of(local, None)?.backend.load(body.model).await?;
     nothing()
 }
@@ -155,6 +156,7 @@ pub(super) struct Pull {
 }
 
 pub(super) async fn pull(local: &Local, body: Pull) -> Result<Items> {
+    local.engine().require(&local.caller, Permission::Administer)?;
     let progress = Model::of(local, None)?.backend.pull(&body.model).await?;
     let view = |progress: PullProgress| {
         json!({

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutazai::domain::{Caller, MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleId};
+use sutazai::domain::{MissedRuns, NewSchedule, OverlapPolicy, Schedule, ScheduleId};
 use sutazai::schedules::Schedules;
 use sutazai::{Error, Result};
 
@@ -67,16 +67,16 @@ fn schedule_id(body: &Id) -> Result<ScheduleId> {
 }
 
 pub(super) async fn create(local: &Local, plan: Plan) -> Answer {
-    answer(&view(schedules(local)?.create(&Caller::System, plan.into()).await?))
+    answer(&view(schedules(local)?.create(&local.caller, plan.into()).await?))
 }
 
 pub(super) async fn list(local: &Local, body: PageBody) -> Answer {
-    let found = schedules(local)?.list(&Caller::System, None, body.request()?).await?;
+    let found = schedules(local)?.list(&local.caller, None, body.request()?).await?;
     page(found.map(view))
 }
 
 pub(super) async fn get(local: &Local, body: Id) -> Answer {
-    answer(&view(schedules(local)?.get(&Caller::System, schedule_id(&body)?).await?))
+    answer(&view(schedules(local)?.get(&local.caller, schedule_id(&body)?).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,10 +87,10 @@ pub(super) struct Replace {
 
 pub(super) async fn replace(local: &Local, body: Replace) -> Answer {
     let id = schedule_id(&Id { id: body.id })?;
-    answer(&view(schedules(local)?.replace(&Caller::System, id, body.plan.into()).await?))
+    answer(&view(schedules(local)?.replace(&local.caller, id, body.plan.into()).await?))
 }
 
 pub(super) async fn delete(local: &Local, body: Id) -> Answer {
-    schedules(local)?.delete(&Caller::System, schedule_id(&body)?).await?;
+    schedules(local)?.delete(&local.caller, schedule_id(&body)?).await?;
     nothing()
 }

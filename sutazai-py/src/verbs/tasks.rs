@@ -32,14 +32,14 @@ pub(super) async fn submit(local: &Local, body: Submit) -> Answer {
     let caller = match body.owner {
         // The role decides only on administration, which no agent does for the owner of its task.
         Some(id) => Caller::User { id, role: UserRole::User },
-        None => Caller::System,
+        None => local.caller.clone(),
     };
     let tasks = local.engine().submit_all_as(&caller, body.tasks).await?;
     answer(&tasks.iter().map(|task| task.id).collect::<Vec<_>>())
 }
 
 pub(super) async fn get(local: &Local, body: Id) -> Answer {
-    answer(&local.engine().task(&Caller::System, task_id(&body)?).await?)
+    answer(&local.engine().task(&local.caller, task_id(&body)?).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,7 +63,7 @@ pub(super) async fn list(local: &Local, body: List) -> Answer {
         page: body.page.request()?,
         ..TaskQuery::default()
     };
-    page(local.engine().tasks(&Caller::System, query).await?)
+    page(local.engine().tasks(&local.caller, query).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,7 +76,7 @@ pub(super) struct Wait {
 async fn ended(local: &Local, body: &Wait) -> Result<Task> {
     let id = task_id(&body.id)?;
     let mut waiter = local.ended.wait_for([id]);
-    let waiting = waiter.next(local.engine(), &Caller::System);
+    let waiting = waiter.next(local.engine(), &local.caller);
     let task = within(body.timeout, waiting).await?;
     task.ok_or_else(|| Error::internal(format!("the wait for task {id} ended without it")))
 }
@@ -112,7 +112,7 @@ pub(super) struct Events {
 
 /// Returns the next events, at least one; none after the last. A reader that pauses holds nothing here.
 pub(super) async fn events(local: &Local, body: Events) -> Answer {
-    let events = local.engine().events(&Caller::System, task_id(&body.id)?, body.after).await?;
+    let events = local.engine().events(&local.caller, task_id(&body.id)?, body.after).await?;
     let mut events = events.ready_chunks(MAX_EVENTS);
     let chunk = events.next().await.unwrap_or_default();
     answer(&chunk.into_iter().collect::<Result<Vec<_>>>()?)
@@ -128,20 +128,20 @@ pub(super) struct Messages {
 
 pub(super) async fn messages(local: &Local, body: Messages) -> Answer {
     let request: PageRequest<u64> = body.page.request()?;
-    let found = local.engine().agent_messages(&Caller::System, task_id(&body.id)?, request).await?;
+    let found = local.engine().agent_messages(&local.caller, task_id(&body.id)?, request).await?;
     page(found)
 }
 
 pub(super) async fn cancel(local: &Local, body: Id) -> Answer {
-    answer(&local.engine().cancel(&Caller::System, task_id(&body)?).await?)
+    answer(&local.engine().cancel(&local.caller, task_id(&body)?).await?)
 }
 
 pub(super) async fn retry(local: &Local, body: Id) -> Answer {
-    answer(&local.engine().retry(&Caller::System, task_id(&body)?).await?)
+    answer(&local.engine().retry(&local.caller, task_id(&body)?).await?)
 }
 
 pub(super) async fn delete(local: &Local, body: Id) -> Answer {
-    local.engine().delete(&Caller::System, task_id(&body)?).await?;
+    local.engine().delete(&local.caller, task_id(&body)?).await?;
     nothing()
 }
 
@@ -151,11 +151,11 @@ pub(super) struct RetryFailed {
 }
 
 pub(super) async fn retry_failed(local: &Local, body: RetryFailed) -> Answer {
-    answer(&local.engine().retry_failed(&Caller::System, body.agent).await?)
+    answer(&local.engine().retry_failed(&local.caller, body.agent).await?)
 }
 
 pub(super) async fn statistics(local: &Local) -> Answer {
-    answer(&local.engine().statistics(&Caller::System, None).await?.counts)
+    answer(&local.engine().statistics(&local.caller, None).await?.counts)
 }
 
 pub(super) async fn backlog(local: &Local) -> Answer {
@@ -184,7 +184,7 @@ pub(super) struct Watch {
 pub(super) async fn next_of_watch(local: &Local, body: Watch) -> Answer {
     let waiter = local.watches.get(body.watch)?;
     let mut waiter = waiter.lock().await;
-    answer(&within(body.timeout, waiter.next(local.engine(), &Caller::System)).await?)
+    answer(&within(body.timeout, waiter.next(local.engine(), &local.caller)).await?)
 }
 
 pub(super) fn delete_watch(local: &Local, body: Watch) -> Answer {
@@ -205,7 +205,7 @@ pub(super) struct Feed {
 pub(super) async fn feed(local: &Local, body: Feed) -> Result<Items> {
     let unknown = |_| Error::invalid("after", "expected the position of an event, unchanged");
     let after = body.after.as_deref().map(str::parse).transpose().map_err(unknown)?;
-    let log = local.engine().event_log(&Caller::System, after).await?;
+    let log = local.engine().event_log(&local.caller, after).await?;
     let view = |entry: Arc<EventLogEntry>| json!({ "position": entry.position.to_string(), "owner": entry.owner, "event": entry.event });
     Ok(log.events.map_ok(view).boxed())
 }

@@ -100,12 +100,8 @@ class AsyncContext:
 
     async def sleep(self, seconds: Seconds) -> None:
         """Sleeps by the engine's clock; raises as `check` does when the agent is to stop."""
-        left = seconds_of(seconds)
-        while left > 0:
-            self.check()
-            part = min(left, 0.1)
-            await self._transport.call("clock.sleep", {"seconds": part})
-            left -= part
+        self.check()
+        await self._transport.sleep(self.call, seconds_of(seconds))
         self.check()
 
     async def submit(self, task: NewTask[T], /) -> AsyncTask[T]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, List, TypeVar, overload
 
 from .._bridge import AsyncTransport
+from .._progress import follower
 from ..agents import decoder_of
 from ..types import (
     AgentMessage,
@@ -91,6 +92,17 @@ class AsyncTask(Generic[R_co]):
                 event = event_from_dict(data)
                 if event is not None:
                     yield event
+
+    async def follow(self, *, bar: bool | None = None) -> R_co:
+        """Shows the progress until the task has ended, and returns its result as `result` does. An interruption such as
+        Ctrl-C ends the wait and not the task.
+
+        The bar is one of tqdm where that is installed. By default it is shown on a terminal and in a notebook.
+        """
+        with follower(bar) as shown:
+            async for event in self.events():
+                shown.see(event)
+        return await self.result()
 
     async def messages(self) -> AsyncIterator[AgentMessage]:
         """Iterates over the messages between the agent of this task and those of its children or parents."""

@@ -102,12 +102,8 @@ class Context:
 
     def sleep(self, seconds: Seconds) -> None:
         """Sleeps by the engine's clock; raises as `check` does when the agent is to stop."""
-        left = seconds_of(seconds)
-        while left > 0:
-            self.check()
-            part = min(left, 0.1)
-            self._transport.call("clock.sleep", {"seconds": part})
-            left -= part
+        self.check()
+        self._transport.sleep(self.call, seconds_of(seconds))
         self.check()
 
     def submit(self, task: NewTask[T], /) -> Task[T]:

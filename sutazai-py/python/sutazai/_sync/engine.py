@@ -4,31 +4,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from typing_extensions import Self
 
-from .._bridge import Transport, Opener, options_json
+from .._bridge import Transport, Opener, are_models_forbidden, options_json
+from .._ports import Ports
 from .._runner import Runner
 from .._signals import StopSignals
 from .._sutazai import Core
 from .._async.context import AsyncContext
-from ..agents import Agent, NewTask
-from ..errors import ClosedError
-from ..types import AgentInfo, Analysis, Health, JsonIn, Seconds, seconds_of
-from .chat import Chat
+from ..agents import Agent
+from ..backends import AsyncMetricSource, AsyncModelBackend, MetricSource, ModelBackend
+from ..types import Seconds, seconds_of
+from .api import Api
 from .context import Context
-from .documents import Documents
-from .machine import Metrics, Schedules
-from .models import Models
-from .tasks import Task, Tasks
-
-R = TypeVar("R")
 
 
 def default_workers() -> int:
@@ -36,14 +29,15 @@ def default_workers() -> int:
     return min(32, 4 * (os.cpu_count() or 1))
 
 
-class Engine:
+class Engine(Api):
     """An engine in this process: stores tasks in a database and runs those of its agents.
 
     It starts and opens nothing before `open`, or before it is entered with `with`, so it can be created when a
     module is imported. `database` is the path of an SQLite file, an address such as `postgres://user@host/name`, or
     `:memory:` for tasks that end with the engine; by default the setting DATABASE_URL, or a file in the user's data
-    folder. `models` are GGUF files, or backends such as `ollama=http://127.0.0.1:11434`, in the order of preference; by
-    default those of the setting MODEL_BACKENDS. The first file is the default model, unless `default_model` names another.
+    folder. `models` are GGUF files, backends such as `ollama=http://127.0.0.1:11434`, or own backends, in the order of
+    preference; by default those of the setting MODEL_BACKENDS. If the first is a file or an own backend, its first model is
+    the default one, unless `default_model` names another. `metric_sources` are own sources of measurements.
     `settings` has values for the settings of the binary, which go over those of the environment.
     """
 
@@ -52,8 +46,9 @@ class Engine:
         database: str | os.PathLike[str] | None = None,
         *,
         agents: Iterable[Agent[..., Any]] = (),
-        models: Iterable[str | os.PathLike[str]] = (),
+        models: Iterable[str | os.PathLike[str] | ModelBackend | AsyncModelBackend] = (),
         default_model: str | None = None,
+        metric_sources: Iterable[MetricSource | AsyncMetricSource] = (),
         workers: int | None = None,
         lease: Seconds | None = None,
         shutdown_grace: Seconds | None = None,
@@ -66,23 +61,25 @@ class Engine:
         self._lease = None if lease is None else seconds_of(lease)
         self._grace = None if shutdown_grace is None else seconds_of(shutdown_grace)
         self._settings = dict(settings or {})
-        backends = [_backend(model) for model in models]
-        if backends:
-            self._settings["MODEL_BACKENDS"] = ",".join(backends)
-            if default_model is None and backends[0].startswith("llama-cpp="):
+        self._sources = tuple(metric_sources)
+        listed = list(models)
+        self._backends = [(n, m) for n, m in enumerate(listed) if isinstance(m, (ModelBackend, AsyncModelBackend))]
+        addresses = [_address_of(m) for m in listed if not isinstance(m, (ModelBackend, AsyncModelBackend))]
+        if listed:
+            self._settings["MODEL_BACKENDS"] = ",".join(addresses)
+        self._first_model_is_default = False
+        if listed and default_model is None:
+            if isinstance(listed[0], (ModelBackend, AsyncModelBackend)):
+                self._first_model_is_default = True
+            elif addresses[0].startswith("llama-cpp="):
                 # The name of the only model of this backend.
-                default_model = os.path.splitext(os.path.basename(backends[0]))[0]
+                default_model = os.path.splitext(os.path.basename(addresses[0]))[0]
         if default_model is not None:
             self._settings["DEFAULT_MODEL"] = default_model
         self._environment = environment
         self._opener: Opener = Core.open
-        self._transport = Transport()
-        self.tasks = Tasks(self._transport)
-        self.metrics = Metrics(self._transport)
-        self.schedules = Schedules(self._transport)
-        self.models = Models(self._transport)
-        self.documents = Documents(self._transport)
-        self.chat = Chat(self._transport)
+        self._has_test_model = False
+        super().__init__(Transport())
 
     def open(self) -> Self:
         """Opens the database and starts the workers. A closed engine may be opened again."""
@@ -90,13 +87,21 @@ class Engine:
             # A forked process has a copy of an open engine, which it cannot use.
             self._transport.call("health", {})
             raise RuntimeError("this engine is open already")
-        runner = Runner(self._agents, max(1, self._workers))
+        settings, backends = self._settings, self._backends
+        if are_models_forbidden() and not self._has_test_model:
+            settings, backends = {**settings, "MODEL_BACKENDS": ""}, []
+        ports = Ports(backends, self._sources)
+        runner = Runner(self._agents, ports, max(1, self._workers))
+        runner.has_test_model = self._has_test_model
         runner.make_async_context, runner.make_context = AsyncContext, Context
         options = options_json(
             self._database,
-            self._settings,
+            settings,
             self._environment,
             agents=[agent.declaration() for agent in self._agents],
+            model_backends=ports.backend_declarations,
+            first_model_is_default=self._first_model_is_default,
+            metric_sources=ports.source_declarations,
             workers=self._workers,
             lease=self._lease,
             shutdown_grace=self._grace,
@@ -125,64 +130,12 @@ class Engine:
             signals.wait()
         self.close()
 
-    @overload
-    def submit(self, task: NewTask[R], /) -> Task[R]: ...
-    @overload
-    def submit(
-        self,
-        task: str,
-        payload: JsonIn = ...,
-        /,
-        *,
-        title: str = ...,
-        description: str = ...,
-        priority: int = ...,
-        timeout: Seconds = ...,
-        max_attempts: int = ...,
-        run_at: datetime | None = ...,
-        idempotency_key: str | None = ...,
-        unique_key: str | None = ...,
-    ) -> Task[Any]: ...
-    def submit(self, task: Any, payload: Any = None, /, **options: Any) -> Task[Any]:
-        """Submits a task, or a payload for the agent of this name; it is durable when this returns."""
-        if isinstance(task, str):
-            task = NewTask(agent=task, payload={} if payload is None else payload, **options)
-        elif payload is not None or options:
-            raise TypeError("a task has its payload and options already; use `task.but(...)` to change them")
-        (handle,) = self.submit_all([task])
-        return handle
+    def as_user(self, user_id: str, /, *, admin: bool = False) -> Api:
+        """Returns the requests of this user, a UUID that your program gives to one of its users.
 
-    def submit_all(self, tasks: Iterable[NewTask[R]], /) -> list[Task[R]]:
-        """Submits tasks, all or none of them."""
-        new = list(tasks)
-        ids = json.loads(self._transport.call("submit", {"tasks": [task.to_dict() for task in new]}))
-        return [Task(self._transport, id, task._decode) for id, task in zip(ids, new)]
-
-    def run(self, task: NewTask[R], /, *, timeout: Seconds | None = None) -> R:
-        """Submits a task and waits for its result."""
-        return (self.submit(task)).result(timeout)
-
-    def analyze(self, *, use_model: bool = True) -> Analysis:
-        """Analyzes this machine in a task of the agent `hardware-optimizer`."""
-        task: NewTask[Any] = NewTask(agent="hardware-optimizer", payload={"use_model": use_model})
-        return Analysis.from_dict(self.run(task))
-
-    def agents(self) -> list[AgentInfo]:
-        """Lists the agents of this engine, built-in ones included."""
-        return [AgentInfo.from_dict(agent) for agent in json.loads(self._transport.call("agents", {}))]
-
-    def health(self) -> Health:
-        """Checks that the database can be reached and that no thread of an agent is lost."""
-        data = json.loads(self._transport.call("health", {}))
-        opened = self._transport.opened
-        if opened is None:
-            raise ClosedError("this engine was closed")
-        lost = opened.runner.lost_threads
-        if lost:
-            data["checks"]["threads"] = f"{lost} lost to agents that do not stop"
-            if data["status"] == "healthy":
-                data["status"] = "degraded"
-        return Health.from_dict(data)
+        The user sees and changes only own tasks, schedules, documents and conversations; an admin, everybody's.
+        """
+        return Api(self._transport.as_user(user_id, admin))
 
     def __reduce__(self) -> Any:
         raise TypeError("an engine belongs to its process; create another with the same database there")
@@ -194,6 +147,6 @@ def _address(database: str | os.PathLike[str] | None) -> str | None:
     return f"sqlite://{os.path.abspath(database)}"
 
 
-def _backend(model: str | os.PathLike[str]) -> str:
+def _address_of(model: str | os.PathLike[str]) -> str:
     text = os.fspath(model)
     return text if "=" in text and isinstance(model, str) else f"llama-cpp={os.path.abspath(text)}"
