@@ -23,7 +23,7 @@ REPLACEMENTS = [
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
     (
-        r"\bAsync(Answer|Api|Chat|Context|Conversation|Documents|Engine|Feed|Items|Iterator|Metrics|Models?|Pull|Schedules|StopSignals|Tasks?|Transport)\b",
+        r"\bAsync(Answer|Api|Chat|Client|Context|Conversation|Documents|Engine|Feed|Items|Iterator|Metrics|Models?|Pull|RemoteTransport|Schedules|Serving|StopSignals|Tasks?|Transport)\b",
         r"\1",
     ),
     (r"\bAsynchronous face\b", "Synchronous face"),

@@ -7,8 +7,12 @@ use sutazai_core::Result;
 use sutazai_core::chat::Chat;
 use sutazai_core::documents::Documents;
 use sutazai_core::engine::{Engine, EngineBuilder};
+use sutazai_core::identity::Identity;
 use sutazai_core::ports::Clock;
 use sutazai_http::{App, Monitoring, RateLimits, SecuritySettings};
+use sutazai_store::Stores;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::engine::{built, engine_builder};
 use super::identity::{first_admin, identity};
@@ -47,6 +51,8 @@ pub struct Service {
     monitoring: Option<Monitoring>,
     shared: SharedParts,
     data_folder: Option<PathBuf>,
+    /// Identity of a service over an engine that was built without one.
+    own_identity: Option<Identity>,
 }
 
 impl Service {
@@ -71,17 +77,9 @@ impl Service {
         // First, because the parts that are opened below register metrics.
         let monitoring = config.server.enable_monitoring.then(|| monitoring(config)).transpose()?;
         let stores = stores(config).await?;
-        let clock = stores.clock.clone();
         let shared = SharedParts::open(config)?;
         let mut builder = engine_builder(config, &stores, &shared).await?;
-        if config.server.enable_auth {
-            let mut identity = identity(config, &stores, clock.clone())?;
-            if let Some(cache) = shared.cache() {
-                identity = identity.cache(cache);
-            }
-            if let Some(admin) = &config.accounts.first_admin {
-                first_admin(&identity, admin).await?;
-            }
+        if let Some(identity) = configured_identity(config, &stores, &shared).await? {
             builder = builder.identity(identity);
         }
         if let Some(monitoring) = monitoring.clone() {
@@ -93,18 +91,54 @@ impl Service {
             });
         }
         let engine = built(more(builder))?;
+        Ok(Self::assembled(config, stores, engine, shared, monitoring))
+    }
+
+    /// Creates a service over an engine that runs already, with the stores that it uses, and opens the identity of users
+    /// in them. The service neither starts nor stops the engine; [`serve`](Self::serve) runs its own loops.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting; `Unavailable` naming `JWT_SECRET_KEY` if no key is set and none can be kept next
+    /// to the database.
+    pub async fn over(config: &Config, stores: Stores, engine: Engine) -> Result<Self> {
+        let monitoring = config.server.enable_monitoring.then(|| monitoring(config)).transpose()?;
+        let shared = SharedParts::open(config)?;
+        let own_identity = configured_identity(config, &stores, &shared).await?;
+        Ok(Self { own_identity, ..Self::assembled(config, stores, engine, shared, monitoring) })
+    }
+
+    fn assembled(
+        config: &Config,
+        stores: Stores,
+        engine: Engine,
+        shared: SharedParts,
+        monitoring: Option<Monitoring>,
+    ) -> Self {
+        let clock = stores.clock;
         let chat = Chat::new(stores.conversations, engine.clone())
             .max_conversations_per_user(config.quotas.conversations)
             .message_quota_per_user(config.quotas.messages);
         let documents =
             Documents::new(stores.documents, clock.clone()).quota_per_user(config.quotas.documents);
         let (security, data_folder) = (security(config, &shared, &clock), data_folder(config));
-        Ok(Self { engine, security, chat, documents, monitoring, shared, data_folder })
+        Self { engine, security, chat, documents, monitoring, shared, data_folder, own_identity: None }
     }
 
     /// Returns the engine of the service.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Returns a new setup code, with which a caller creates the first admin; `None` if there is an admin, or if callers need
+    /// not sign in.
+    ///
+    /// # Errors
+    /// Those of the identity store.
+    pub async fn begin_setup(&self) -> Result<Option<String>> {
+        match self.own_identity.as_ref().or_else(|| self.engine.identity()) {
+            Some(identity) => identity.begin_setup().await,
+            None => Ok(None),
+        }
     }
 
     /// Returns the parts that the HTTP server needs.
@@ -113,6 +147,9 @@ impl Service {
             .security(self.security.clone())
             .chat(self.chat.clone())
             .documents(self.documents.clone());
+        if let Some(identity) = self.own_identity.clone() {
+            app = app.authenticate_with(identity);
+        }
         if let Some(monitoring) = self.monitoring.clone() {
             app = app.monitoring(monitoring);
         }
@@ -120,6 +157,32 @@ impl Service {
             app = app.data_folder(folder);
         }
         self.shared.watched(app)
+    }
+
+    /// Serves a service over an engine that runs already, until the token is cancelled, as
+    /// [`serve_with`](sutazai_http::serve_with) does.
+    ///
+    /// # Errors
+    /// Those of [`serve_with`](sutazai_http::serve_with).
+    pub async fn serve(&self, config: &Config, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+        // Ends with the server, whatever ends that.
+        let loops = stop.child_token();
+        let _ended = loops.clone().drop_guard();
+        if let Some(identity) = self.own_identity.clone() {
+            let stop = loops.clone();
+            tokio::spawn(async move { identity.follow_ended_sessions(stop).await });
+        }
+        if let Some(monitoring) = self.monitoring.clone() {
+            let clock = self.engine.clock();
+            tokio::spawn(async move {
+                while loops.run_until_cancelled(clock.sleep(Monitoring::UPKEEP)).await.is_some() {
+                    monitoring.upkeep();
+                }
+            });
+        }
+        let router = sutazai_http::router(self.app());
+        let stopped = stop.cancelled_owned();
+        sutazai_http::serve_with(&config.server.connections, listener, router, stopped).await
     }
 
     /// Starts the workers and every background loop of the engine, and loads the default model.
@@ -137,6 +200,25 @@ impl Service {
     pub async fn shutdown(&self) -> Result<()> {
         self.engine.shutdown().await
     }
+}
+
+/// Returns the identity of users if callers sign in, with the first admin if one is configured.
+async fn configured_identity(
+    config: &Config,
+    stores: &Stores,
+    shared: &SharedParts,
+) -> Result<Option<Identity>> {
+    if !config.server.enable_auth {
+        return Ok(None);
+    }
+    let mut identity = identity(config, stores, stores.clock.clone())?;
+    if let Some(cache) = shared.cache() {
+        identity = identity.cache(cache);
+    }
+    if let Some(admin) = &config.accounts.first_admin {
+        first_admin(&identity, admin).await?;
+    }
+    Ok(Some(identity))
 }
 
 /// Installs the metrics of this process, readable with the configured token.
@@ -172,8 +254,6 @@ mod tests {
     use std::path::Path;
     #[cfg(all(feature = "ollama", feature = "openai"))]
     use std::time::Duration;
-
-    use sutazai_core::identity::Identity;
 
     use super::*;
     use crate::config::Layers;

@@ -139,6 +139,13 @@ impl App {
         &self.parts.protection
     }
 
+    /// Lets callers authenticate with `identity`, for an engine that was built without one. Whoever serves the router then
+    /// runs [`Identity::follow_ended_sessions`] meanwhile, as the engine would.
+    #[must_use]
+    pub fn authenticate_with(self, identity: Identity) -> Self {
+        self.with(|parts| parts.identity = Some(identity))
+    }
+
     /// Enables conversations with models, stored by `chat`.
     #[must_use]
     pub fn chat(self, chat: Chat) -> Self {

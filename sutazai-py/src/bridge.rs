@@ -161,8 +161,11 @@ impl Core {
         let expected = || PyValueError::new_err(format!("user_id: expected a UUID, got {user_id:?}"));
         let id = user_id.parse().map_err(|_| expected())?;
         let role = if is_admin { UserRole::Admin } else { UserRole::User };
-        let local = self.local()?.of(Caller::User { id, role });
-        Ok(Self { local: Some(Arc::new(local)), handle: self.handle.clone(), process: self.process })
+        let local = match self.target()? {
+            Target::Engine(local) => local.of(Caller::User { id, role }),
+            Target::Server(_) => return Err(PyValueError::new_err("a server knows its users by their sign-in")),
+        };
+        Ok(Self { target: Some(Target::Engine(Arc::new(local))), handle: self.handle.clone(), process: self.process })
     }
 
     /// Connects to a server with these options, given as JSON, and waits for the sign-in if they have one.

@@ -17,6 +17,7 @@ mod port_call;
 mod queue;
 mod remote;
 mod runtime;
+mod server;
 mod stream;
 mod target;
 #[cfg(feature = "testing")]

@@ -28,10 +28,11 @@ use crate::ended::{EndedTasks, EndedWaiter};
 use crate::metric_source::{PythonMetricSource, SourceDeclaration};
 use crate::model_backend::{BackendDeclaration, PythonModelBackend};
 use crate::port_call::PortQueues;
+use crate::server::{Servers, Variables};
 use crate::watches::Watches;
 
 /// Address of stores that end with the engine.
-const MEMORY: &str = ":memory:";
+pub(crate) const MEMORY: &str = ":memory:";
 
 /// Step of the clock of a test while its engine closes.
 #[cfg(feature = "testing")]
@@ -85,21 +86,25 @@ impl Options {
         serde_json::from_slice(json).map_err(|e| Error::invalid("options", e.to_string()))
     }
 
-    /// Returns the configuration of a process of workers: the environment, and over it the settings of the program.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming the first invalid setting.
-    pub(crate) fn config(&mut self) -> Result<Config> {
+    /// Returns the settings: the environment, and over it the settings of the program.
+    fn variables(&self) -> Variables {
         let mut variables: HashMap<OsString, OsString> = HashMap::new();
         if self.reads_environment {
             variables.extend(std::env::vars_os());
         }
-        let settings = std::mem::take(&mut self.settings);
-        variables.extend(settings.into_iter().map(|(name, value)| (name.into(), value.into())));
+        variables.extend(self.settings.iter().map(|(name, value)| (name.into(), value.into())));
         if let Some(database) = self.database.as_ref().filter(|database| *database != MEMORY) {
             variables.insert("DATABASE_URL".into(), database.into());
         }
-        let layers = Layers::read(variables, None, &[]);
+        Variables(variables)
+    }
+
+    /// Returns the configuration of a process of workers.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the first invalid setting.
+    pub(crate) fn config(&self) -> Result<Config> {
+        let layers = Layers::read(self.variables().0, None, &[]);
         let mut config = layers.check_worker().map_err(|mut problems| problems.swap_remove(0))?;
         let command = &self.model_program;
         config.model_program.get_or_insert_with(|| ModelProgram::Command {
@@ -142,6 +147,7 @@ pub(crate) struct Local {
     /// Runs of agents that use models.
     pub(crate) running: RunningCalls,
     pub(crate) watches: Arc<Watches<EndedWaiter>>,
+    pub(crate) servers: Arc<Servers>,
     /// Cancelled once the engine has shut down; no request waits longer.
     pub(crate) closed: CancellationToken,
     #[cfg(feature = "testing")]
@@ -155,6 +161,7 @@ impl Local {
     /// `InvalidInput` naming the setting or the agent, or `Unavailable` naming the service that cannot be reached.
     pub(crate) async fn open(options: &[u8], queues: Queues, mut test: TestParts) -> Result<Self> {
         let mut options = Options::read(options)?;
+        let variables = options.variables();
         let mut config = options.config()?;
         let workers = options.workers.unwrap_or(config.workers);
         let lease = options.lease.map_or(Ok(config.lease), seconds)?;
@@ -187,6 +194,7 @@ impl Local {
             Some(MEMORY) => memory(&test),
             _ => setup::stores(&config).await?,
         };
+        let servers = Servers::new(variables, stores.clone(), options.database.as_deref() == Some(MEMORY));
         let (conversations, documents) = (stores.conversations.clone(), stores.documents.clone());
         let documents = Documents::new(documents, stores.clock.clone());
         let worker = Worker::open_over(&config, stores, more).await?;
@@ -200,6 +208,7 @@ impl Local {
             ended,
             running: queues.agents.running,
             watches: Arc::default(),
+            servers: Arc::new(servers),
             closed: CancellationToken::new(),
             #[cfg(feature = "testing")]
             test_clock: test.clock,
@@ -222,6 +231,7 @@ impl Local {
     /// Those of [`Engine::shutdown`].
     pub(crate) async fn close(&self, grace: Option<f64>) -> Result<()> {
         let grace = grace.map(seconds).transpose()?;
+        self.servers.stop_all().await;
         let shutdown = async {
             match grace {
                 Some(grace) => self.engine().shutdown_within(grace).await,

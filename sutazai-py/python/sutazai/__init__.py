@@ -19,11 +19,13 @@ import warnings as _warnings
 from . import _sutazai, metrics
 from ._async.api import AsyncApi
 from ._async.chat import AsyncChat, AsyncConversation
+from ._async.client import AsyncClient
 from ._async.context import AsyncContext
 from ._async.documents import AsyncDocuments
 from ._async.engine import AsyncEngine
 from ._async.machine import AsyncMetrics, AsyncSchedules
 from ._async.models import AsyncAnswer, AsyncModel, AsyncModels, AsyncPull
+from ._async.serving import AsyncServing
 from ._async.tasks import AsyncFeed, AsyncTask, AsyncTasks
 from ._bridge import native as _native
 from ._bridge import options_json as _options_json
@@ -33,11 +35,13 @@ from ._runner import current_context as _current_context
 from ._sutazai import __version__
 from ._sync.api import Api
 from ._sync.chat import Chat, Conversation
+from ._sync.client import Client
 from ._sync.context import Context
 from ._sync.documents import Documents
 from ._sync.engine import Engine
 from ._sync.machine import Metrics, Schedules
 from ._sync.models import Answer, Model, Models, Pull
+from ._sync.serving import Serving
 from ._sync.tasks import Feed, Task, Tasks
 from .agents import Agent, AsyncAgent, NewTask, SyncAgent, agent
 from .backends import AsyncMetricSource, AsyncModelBackend, MetricSource, ModelBackend
@@ -78,6 +82,7 @@ from .model_types import (
     StoredMessage,
     Usage,
 )
+from .server import Server
 from .types import (
     AgentInfo,
     AgentMessage,
@@ -149,6 +154,7 @@ __all__ = [
     "AsyncAnswer",
     "AsyncApi",
     "AsyncChat",
+    "AsyncClient",
     "AsyncContext",
     "AsyncConversation",
     "AsyncDocuments",
@@ -161,6 +167,7 @@ __all__ = [
     "AsyncModels",
     "AsyncPull",
     "AsyncSchedules",
+    "AsyncServing",
     "AsyncTask",
     "AsyncTasks",
     "Backlog",
@@ -168,6 +175,7 @@ __all__ = [
     "CancelledError",
     "Chat",
     "Chunk",
+    "Client",
     "ClosedError",
     "Completion",
     "ConflictError",
@@ -216,6 +224,8 @@ __all__ = [
     "Schedule",
     "Schedules",
     "Seconds",
+    "Server",
+    "Serving",
     "Snapshot",
     "Status",
     "StatusEvent",

@@ -62,7 +62,7 @@ pub(super) async fn snapshot(http: &Http, body: Sections) -> Answer {
     if !body.sections.is_empty() {
         let is_wanted = |name: &str| body.sections.iter().any(|section| section == name);
         for name in SECTIONS.into_iter().filter(|name| !is_wanted(name)) {
-            snapshot[name] = json!({ "status": "missing", "reason": "it was not asked for" });
+            snapshot[name] = json!({ "status": "missing", "reason": "no source for it is registered" });
         }
         if let Some(custom) = snapshot.get_mut("custom").and_then(Value::as_object_mut) {
             custom.retain(|name, _| is_wanted(name));

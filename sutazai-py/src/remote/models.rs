@@ -62,10 +62,12 @@ impl KnownModels {
         Ok(models)
     }
 
-    /// Returns the model that answers a request which names none.
-    async fn default(&self, http: &Http, is_wanted: impl Fn(&Model) -> bool) -> Result<String> {
-        let none = || Error::unavailable("the server has no model that answers by default").with_field("model");
-        self.get(http).await?.into_iter().find(is_wanted).map(|model| model.name).ok_or_else(none)
+    /// Returns the model for a request which names none: the default one, or the first that is wanted.
+    async fn choice(&self, http: &Http, is_wanted: impl Fn(&Model) -> bool) -> Result<String> {
+        let models = self.get(http).await?;
+        let default = models.iter().find(|model| model.default);
+        let found = models.iter().find(|model| is_wanted(model)).or(default).or(models.first());
+        found.map(|model| model.name.clone()).ok_or_else(|| Error::unavailable("the server has no model"))
     }
 
     /// Returns the backend of a model.
@@ -111,7 +113,7 @@ impl Generate {
         };
         let model = match self.model {
             Some(model) => model,
-            None => remote.models.default(&remote.http, |model| model.default).await?,
+            None => remote.models.choice(&remote.http, |model| model.default).await?,
         };
         let mut body = json!({
             "model": model,
@@ -326,11 +328,8 @@ pub(super) async fn embed(remote: &Remote, body: Embed) -> Answer {
     let model = match body.model {
         Some(model) => model,
         None => {
-            let of_texts = remote.models.default(&remote.http, |model| model.purpose.as_deref() == Some("embed"));
-            match of_texts.await {
-                Ok(model) => model,
-                Err(_) => remote.models.default(&remote.http, |model| model.default).await?,
-            }
+            let is_for_texts = |model: &Model| model.purpose.as_deref() == Some("embed");
+            remote.models.choice(&remote.http, is_for_texts).await?
         }
     };
     let wanted = json!({ "model": model, "input": body.texts, "encoding_format": "base64" });

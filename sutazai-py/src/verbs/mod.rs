@@ -5,6 +5,7 @@ mod documents;
 mod machine;
 mod models;
 mod schedules;
+mod server;
 mod tasks;
 
 use std::str::FromStr;
@@ -64,6 +65,8 @@ async fn dispatch(local: &Local, verb: &str, body: &[u8]) -> Answer {
         "schedules.get" => schedules::get(local, read(body)?).await,
         "schedules.replace" => schedules::replace(local, read(body)?).await,
         "schedules.delete" => schedules::delete(local, read(body)?).await,
+        "server.start" => server::start(local, read(body)?).await,
+        "server.stop" => server::stop(local, read(body)?).await,
         "models.list" => models::list(local).await,
         "models.load" => models::load(local, read(body)?).await,
         "models.complete" => models::complete(local, read(body)?).await,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ from ..backends import AsyncMetricSource, AsyncModelBackend, MetricSource, Model
 from ..types import Seconds, seconds_of
 from .api import AsyncApi
 from .context import AsyncContext
+from .serving import AsyncServing
 
 
 def default_workers() -> int:
@@ -134,6 +136,14 @@ class AsyncEngine(AsyncApi):
         The user sees and changes only own tasks, schedules, documents and conversations; an admin, everybody's.
         """
         return AsyncApi(self._transport.as_user(user_id, admin))
+
+    def serve(self, host: str = "127.0.0.1", port: int = 10010) -> AsyncServing:
+        """Returns a block in which this engine serves the HTTP API; port 0 chooses a free one.
+
+        The settings are those of the binary. Callers sign in unless ENABLE_AUTH is false, which is allowed on a loopback
+        address only.
+        """
+        return AsyncServing(self._transport, host, port, secrets.token_hex(32))
 
     def __reduce__(self) -> Any:
         raise TypeError("an engine belongs to its process; create another with the same database there")
