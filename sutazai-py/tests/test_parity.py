@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -507,6 +506,4 @@ async def failed_answers_raise(api: Any) -> None:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_faces_agree(face: str, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUTAZAI_PARITY_FOLDER", os.fspath(tmp_path))
-    begun = time.monotonic()
     FACES[face](check, AGENTS, model)
-    assert time.monotonic() - begun < 60
