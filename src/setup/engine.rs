@@ -1,6 +1,9 @@
 //! The engine of a configured process.
 
+use std::sync::Arc;
+
 use sutazai_agent::agents;
+use sutazai_agent::models::ModelManager;
 use sutazai_core::domain::Caller;
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::metric_history::MetricHistoryConfig;
@@ -44,11 +47,7 @@ pub(super) async fn engine_builder(
         .limits(config.limits.clone())
         .admission_control(config.admission_control.clone());
     if let Some(manager) = models(config, stores.clock.clone()).await? {
-        builder = builder.model(manager).background("model loading", |engine, stop| async move {
-            if let Some(model) = engine.model_for(&Caller::System) {
-                stop.run_until_cancelled(load(&*model)).await;
-            }
-        });
+        builder = with_models(builder, manager);
     }
     if let Some(bus) = shared.bus() {
         builder = builder.message_bus(bus, stores.relays.clone());
@@ -60,6 +59,15 @@ pub(super) async fn engine_builder(
         builder = builder.metric_source(source);
     }
     Ok(agents::all().into_iter().fold(builder, EngineBuilder::agent))
+}
+
+/// Sets the models of the engine, which loads the default one when it starts.
+pub fn with_models(builder: EngineBuilder, models: Arc<ModelManager>) -> EngineBuilder {
+    builder.model(models).background("model loading", |engine, stop| async move {
+        if let Some(model) = engine.model_for(&Caller::System) {
+            stop.run_until_cancelled(load(&*model)).await;
+        }
+    })
 }
 
 /// Builds the engine of the process.

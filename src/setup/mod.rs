@@ -32,6 +32,7 @@ use sutazai_store::Stores;
 use crate::config::{Config, Secret};
 
 pub use analysis::LocalAnalysis;
+pub use engine::with_models;
 #[cfg(feature = "http")]
 pub use identity::identity;
 pub use model_backends::{model_permissions, models, models_with};

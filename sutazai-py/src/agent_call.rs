@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::Deserialize;
 use serde_json::Value;
-use sutazai::domain::{NewTask, Step, Task, WaitUntil};
+use sutazai::domain::{NewTask, Step, Task, TraceContext, WaitUntil};
 use sutazai::ports::AgentContext;
 use sutazai::{Error, Result};
 use tokio::sync::oneshot;
@@ -172,6 +172,12 @@ impl Call {
     #[getter]
     fn children<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         json(py, &self.call.context.children)
+    }
+
+    /// Span that submitted the task, as the header `traceparent` has it; `None` if there was none.
+    #[getter]
+    fn traceparent(&self) -> Option<String> {
+        self.task().trace.as_ref().filter(|trace| trace.span_id() != 0).map(TraceContext::to_traceparent)
     }
 
     /// Indicates that the agent is to stop.

@@ -11,6 +11,7 @@ mod bridge;
 mod ended;
 mod failure;
 mod local;
+mod log;
 mod metric_source;
 mod model_backend;
 mod port_call;
@@ -74,6 +75,8 @@ fn _sutazai(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(feature = "testing")]
     testing::add(module)?;
     module.add_function(wrap_pyfunction!(forked, module)?)?;
+    module.add_function(wrap_pyfunction!(log::forward_logs, module)?)?;
+    module.add_function(wrap_pyfunction!(log::stop_logs, module)?)?;
     module.add_function(wrap_pyfunction!(end_runtime, module)?)?;
     module.add_function(wrap_pyfunction!(analysis::analyze, module)?)?;
     module.add_function(wrap_pyfunction!(analysis::snapshot, module)?)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use sutazai::agent::models::ModelManager;
 use sutazai::chat::Chat;
 use sutazai::config::{Config, Layers, ModelProgram};
 use sutazai::documents::Documents;
@@ -175,7 +176,7 @@ impl Local {
             .map(|declaration| PythonMetricSource::new(declaration, &queues.ports))
             .collect::<Result<Vec<_>>>()?;
         let own_models = own_models(&mut options, &mut config, &queues.ports).await?;
-        let model = test.model.take().or(own_models);
+        let test_model = test.model.take();
         let ended = EndedTasks::default();
         let follower = ended.clone();
         let more = |builder: EngineBuilder| {
@@ -184,9 +185,10 @@ impl Local {
             let builder = sources.into_iter().fold(builder, |builder, source| {
                 builder.metric_source(Arc::new(source))
             });
-            let builder = match model {
-                Some(model) => builder.model(model),
-                None => builder,
+            let builder = match (test_model, own_models) {
+                (Some(model), _) => builder.model(model),
+                (None, Some(models)) => setup::with_models(builder, models),
+                (None, None) => builder,
             };
             builder.background("ends of tasks", |engine, stop| follower.run(engine, stop))
         };
@@ -277,7 +279,7 @@ async fn own_models(
     options: &mut Options,
     config: &mut Config,
     queues: &PortQueues,
-) -> Result<Option<Arc<dyn ModelBackend>>> {
+) -> Result<Option<Arc<ModelManager>>> {
     let declarations = std::mem::take(&mut options.model_backends);
     if declarations.is_empty() {
         return Ok(None);
@@ -293,9 +295,9 @@ async fn own_models(
         })
         .collect::<Result<Vec<_>>>()?;
     // In real time, whatever the clock of the engine is: a failed request is repeated after a moment.
-    let manager = setup::models_with(config, Arc::new(SystemClock), own).await?;
+    let models = setup::models_with(config, Arc::new(SystemClock), own).await?;
     config.model_backends.clear();
-    Ok(manager.map(|manager| manager as _))
+    Ok(models)
 }
 
 /// Returns stores that end with the engine.

@@ -32,6 +32,8 @@ pub(crate) enum Item {
     Stop(u64),
     /// The engine no longer waits for the call with this number; the negated number.
     Abandoned(u64),
+    /// A log record was written; its JSON.
+    Record(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -62,8 +64,13 @@ impl Sender {
 
     /// Appends an item; returns whether the queue is open and takes it.
     pub(crate) fn push(&self, item: Item) -> bool {
+        self.push_unless_full(item, usize::MAX)
+    }
+
+    /// Appends an item unless this number of items is unread; returns whether the queue takes it.
+    pub(crate) fn push_unless_full(&self, item: Item, capacity: usize) -> bool {
         let mut state = self.lock();
-        if state.is_closed {
+        if state.is_closed || state.items.len() >= capacity {
             return false;
         }
         let was_empty = state.items.is_empty();
@@ -123,7 +130,7 @@ impl Sender {
             match item {
                 Item::Call(call) => call.refuse(),
                 Item::Port(call) => call.refuse(),
-                Item::Ended { .. } | Item::Stop(_) | Item::Abandoned(_) => {}
+                Item::Ended { .. } | Item::Stop(_) | Item::Abandoned(_) | Item::Record(_) => {}
             }
         }
     }
@@ -188,5 +195,6 @@ fn into_python(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
         Item::Port(call) => PythonPortCall::new(call).into_py_any(py),
         Item::Stop(number) => number.into_py_any(py),
         Item::Abandoned(number) => (-number.cast_signed()).into_py_any(py),
+        Item::Record(json) => PyBytes::new(py, &json).into_py_any(py),
     }
 }

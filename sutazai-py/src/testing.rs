@@ -79,9 +79,9 @@ fn check_model_backend(
             .map(|declaration| Ok(Arc::new(PythonModelBackend::new(declaration, &queues)?)))
             .collect::<Result<Vec<Arc<PythonModelBackend>>>>()?;
         let next = AtomicUsize::new(0);
-        let make = async || {
+        let make = || {
             let backend = backends[next.fetch_add(1, Ordering::Relaxed) % backends.len()].clone();
-            backend as Arc<dyn ModelBackend>
+            std::future::ready(backend as Arc<dyn ModelBackend>)
         };
         if writes {
             testing::model_backend::run_all(&make).await;
@@ -208,6 +208,7 @@ struct TestOpener {
 impl TestOpener {
     /// Creates the opener of engines with this model and this clock.
     #[new]
+    #[pyo3(signature = (model, clock))]
     fn new(model: Option<&ScriptedModel>, clock: Option<&ManualClock>) -> Self {
         Self {
             model: model.map(|model| model.backend.clone()),
@@ -217,6 +218,7 @@ impl TestOpener {
 
     /// Opens an engine with these options, given as JSON, and waits for it.
     #[pyo3(signature = (options, threads, watcher, ports, listings, event_loop = None))]
+    #[allow(clippy::too_many_arguments)] // one queue for each kind of thread
     fn open(
         &self,
         py: Python<'_>,

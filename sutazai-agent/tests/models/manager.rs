@@ -71,6 +71,19 @@ async fn default_model_is_chosen_from_any_backend() {
 }
 
 #[tokio::test]
+async fn first_model_is_the_default_when_none_is_named() {
+    let (first, second) = (Arc::new(writer("first")), Arc::new(writer("second")));
+    let manager = ModelManager::new(vec![first, second], "", Arc::new(SystemClock)).auto_pull(true);
+    let (_, usage) = manager.complete(ask()).await.unwrap();
+    assert_eq!((usage.model.as_str(), usage.degraded), ("model-of-first", None));
+    assert_eq!(manager.answering(None).await.unwrap().name, "model-of-first");
+    manager.load(None).await.unwrap();
+
+    let nobody = ModelManager::new(vec![Arc::new(failing("first", ErrorKind::Unavailable))], "", Arc::new(SystemClock));
+    assert_eq!(nobody.complete(ask()).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn other_tag_is_another_model() {
     for (listed, degraded) in [("tinyllama:latest", false), ("tinyllama", false), ("tinyllama:1.1b", true)] {
         let only = Arc::new(writer("only").with_models(["mistral", listed]));

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import TypeAlias
 
-from . import _sutazai
+from . import _log, _sutazai
 from ._runner import MAX_DRAINED, ContextPair, Runner, current_context
 from ._sutazai import Call, Core, Failed, Queue, Stream
 from .errors import ClosedError, TaskFailedError, from_json
@@ -127,11 +127,21 @@ class Opened:
         self.is_closed = False
         runner.opened = self
         queues = (runner.threads, runner.watcher, runner.ports.threads, runner.ports.listings)
-        self.core: Core = native(opener, options, *queues, runner.loop_queue if has_loop else None)
+        if runner.forwards_logs:
+            _log.forwarder.begin()
+        try:
+            self.core: Core = native(opener, options, *queues, runner.loop_queue if has_loop else None)
+        except BaseException:
+            self._end_logs()
+            raise
         runner.start()
         self.opened_at = "".join(traceback.format_list(traceback.extract_stack(limit=8)[:-3])[-1:])
         _open_engines.add(self)
         _add_hooks()
+
+    def _end_logs(self) -> None:
+        if self.runner.forwards_logs:
+            _log.forwarder.end(EXIT_TIMEOUT)
 
     def failure(self, json: bytes) -> Exception:
         """Returns the exception of a failed request, with that of the agent as its cause if it ran here."""
@@ -163,6 +173,7 @@ class Opened:
         self.is_closed = True
         _open_engines.discard(self)
         self.runner.close(EXIT_TIMEOUT)
+        self._end_logs()
         if self.own_loop is not None:
             self.own_loop.call_soon_threadsafe(self.own_loop.stop)
 
@@ -178,6 +189,7 @@ def _add_hooks() -> None:
 
 def _in_child() -> None:
     _sutazai.forked()
+    _log.in_child()
     _open_engines.clear()
 
 

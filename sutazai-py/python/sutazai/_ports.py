@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import threading
+import time
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -124,8 +125,9 @@ class Ports:
         """Ends the threads; one whose function does not return is left behind."""
         for queue in (self.threads, self.listings):
             queue.close()
+        end = time.monotonic() + join_timeout
         for thread in self._started:
-            thread.join(join_timeout)
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 def _name(made: Any) -> str:

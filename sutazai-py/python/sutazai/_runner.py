@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ._otel import attached
 from ._sutazai import Call, PortCall, Queue
 from .agents import Agent, NewTask, invalid_payload
 from .errors import Error
@@ -81,6 +82,7 @@ class Runner:
         self._failures: OrderedDict[str, tuple[int, BaseException]] = OrderedDict()
         self.opened: Opened | None = None
         self.has_test_model = False
+        self.forwards_logs = False
         self.make_context: Callable[[Call, Opened], Any]
         self.make_async_context: Callable[[Call, Opened], Any]
         self._context = contextvars.copy_context()
@@ -173,7 +175,8 @@ class Runner:
     @staticmethod
     def _invoke(context: Any, agent: Agent[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         current_context.set(context)
-        return agent.function(*args, **kwargs)
+        with attached(context.call.traceparent):
+            return agent.function(*args, **kwargs)
 
     @staticmethod
     def _arguments(agent: Agent[..., Any], call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -233,7 +236,8 @@ class Runner:
         agent = self.agents[call.agent]
         try:
             args, kwargs = self._arguments(agent, call)
-            result = await agent.function(*args, **kwargs)
+            with attached(call.traceparent):
+                result = await agent.function(*args, **kwargs)
             call.finish(agent.write_result(result))
         except BaseException as e:
             self._fail(call, e)

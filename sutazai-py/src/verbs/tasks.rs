@@ -6,11 +6,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 use sutazai::domain::{
-    Caller, EventLogEntry, NewTask, PageRequest, Task, TaskId, TaskQuery, TaskStatus, UserId, UserRole,
+    Caller, EventLogEntry, NewTask, PageRequest, Task, TaskId, TaskQuery, TaskStatus, TraceContext, UserId,
+    UserRole,
 };
 use sutazai::external::chrono::{DateTime, Utc};
 use sutazai::external::futures::{StreamExt, TryStreamExt};
-use sutazai::{Error, Result};
+use sutazai::ports::SilentTracer;
+use sutazai::{Error, Result, trace};
+use tracing::Span;
 
 use super::{Answer, Id, PageBody, answer, id, nothing, page};
 use crate::failure::ended_without_result;
@@ -26,6 +29,9 @@ pub(super) struct Submit {
     /// Owner of the task whose agent submits; `None` for the program itself.
     #[serde(default)]
     owner: Option<UserId>,
+    /// Span of the program that submits.
+    #[serde(default)]
+    traceparent: Option<String>,
 }
 
 pub(super) async fn submit(local: &Local, body: Submit) -> Answer {
@@ -34,7 +40,11 @@ pub(super) async fn submit(local: &Local, body: Submit) -> Answer {
         Some(id) => Caller::User { id, role: UserRole::User },
         None => local.caller.clone(),
     };
-    let tasks = local.engine().submit_all_as(&caller, body.tasks).await?;
+    let submission = local.engine().submit_all_as(&caller, body.tasks);
+    let tasks = match body.traceparent.as_deref().and_then(TraceContext::from_traceparent) {
+        Some(place) => trace::run(Arc::new(SilentTracer), Span::none(), place, submission).await?,
+        None => submission.await?,
+    };
     answer(&tasks.iter().map(|task| task.id).collect::<Vec<_>>())
 }
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar, overload
 
 from .._bridge import AsyncTransport
+from .._otel import current_traceparent
 from ..agents import NewTask
 from ..errors import ClosedError
 from ..types import AgentInfo, Analysis, Health, JsonIn, Seconds
@@ -62,7 +63,8 @@ class AsyncApi:
     async def submit_all(self, tasks: Iterable[NewTask[R]], /) -> list[AsyncTask[R]]:
         """Submits tasks, all or none of them."""
         new = list(tasks)
-        ids = json.loads(await self._transport.call("submit", {"tasks": [task.to_dict() for task in new]}))
+        body = {"tasks": [task.to_dict() for task in new], "traceparent": current_traceparent()}
+        ids = json.loads(await self._transport.call("submit", body))
         return [AsyncTask(self._transport, id, task._decode) for id, task in zip(ids, new)]
 
     async def run(self, task: NewTask[R], /, *, timeout: Seconds | None = None) -> R:

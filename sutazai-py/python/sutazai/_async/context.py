@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 from .._bridge import AsyncTransport, Opened
+from .._otel import current_traceparent
 from .._runner import WaitForChildren
 from .._sutazai import Call
 from ..agents import NewTask
@@ -106,7 +107,8 @@ class AsyncContext:
 
     async def submit(self, task: NewTask[T], /) -> AsyncTask[T]:
         """Submits a task that this one does not wait for, with the same owner."""
-        body = {"tasks": [task.to_dict()], "owner": self._data()["owner"]}
+        owner = self._data()["owner"]
+        body = {"tasks": [task.to_dict()], "owner": owner, "traceparent": current_traceparent()}
         (id,) = json.loads(await self._transport.call("submit", body))
         return AsyncTask(self._transport, id, task._decode)
 

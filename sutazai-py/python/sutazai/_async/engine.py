@@ -38,7 +38,8 @@ class AsyncEngine(AsyncApi):
     folder. `models` are GGUF files, backends such as `ollama=http://127.0.0.1:11434`, or own backends, in the order of
     preference; by default those of the setting MODEL_BACKENDS. If the first is a file or an own backend, its first model is
     the default one, unless `default_model` names another. `metric_sources` are own sources of measurements.
-    `settings` has values for the settings of the binary, which go over those of the environment.
+    `settings` has values for the settings of the binary, which go over those of the environment. Records of the engine go
+    to the loggers `sutazai.engine`, `.store`, `.models` and `.http`, unless `logging` is false.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class AsyncEngine(AsyncApi):
         shutdown_grace: Seconds | None = None,
         settings: Mapping[str, str] | None = None,
         environment: bool = True,
+        logging: bool = True,
     ) -> None:
         self._database = _address(database)
         self._agents = tuple(agents)
@@ -77,6 +79,7 @@ class AsyncEngine(AsyncApi):
         if default_model is not None:
             self._settings["DEFAULT_MODEL"] = default_model
         self._environment = environment
+        self._logging = logging
         self._opener: Opener = Core.open
         self._has_test_model = False
         super().__init__(AsyncTransport())
@@ -92,7 +95,7 @@ class AsyncEngine(AsyncApi):
             settings, backends = {**settings, "MODEL_BACKENDS": ""}, []
         ports = Ports(backends, self._sources)
         runner = Runner(self._agents, ports, max(1, self._workers))
-        runner.has_test_model = self._has_test_model
+        runner.has_test_model, runner.forwards_logs = self._has_test_model, self._logging
         runner.make_context, runner.make_async_context = Context, AsyncContext
         options = options_json(
             self._database,

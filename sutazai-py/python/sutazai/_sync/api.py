@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar, overload
 
 from .._bridge import Transport
+from .._otel import current_traceparent
 from ..agents import NewTask
 from ..errors import ClosedError
 from ..types import AgentInfo, Analysis, Health, JsonIn, Seconds
@@ -64,7 +65,8 @@ class Api:
     def submit_all(self, tasks: Iterable[NewTask[R]], /) -> list[Task[R]]:
         """Submits tasks, all or none of them."""
         new = list(tasks)
-        ids = json.loads(self._transport.call("submit", {"tasks": [task.to_dict() for task in new]}))
+        body = {"tasks": [task.to_dict() for task in new], "traceparent": current_traceparent()}
+        ids = json.loads(self._transport.call("submit", body))
         return [Task(self._transport, id, task._decode) for id, task in zip(ids, new)]
 
     def run(self, task: NewTask[R], /, *, timeout: Seconds | None = None) -> R:

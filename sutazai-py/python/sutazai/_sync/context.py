@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 from .._bridge import Transport, Opened
+from .._otel import current_traceparent
 from .._runner import WaitForChildren
 from .._sutazai import Call
 from ..agents import NewTask
@@ -108,7 +109,8 @@ class Context:
 
     def submit(self, task: NewTask[T], /) -> Task[T]:
         """Submits a task that this one does not wait for, with the same owner."""
-        body = {"tasks": [task.to_dict()], "owner": self._data()["owner"]}
+        owner = self._data()["owner"]
+        body = {"tasks": [task.to_dict()], "owner": owner, "traceparent": current_traceparent()}
         (id,) = json.loads(self._transport.call("submit", body))
         return Task(self._transport, id, task._decode)
 

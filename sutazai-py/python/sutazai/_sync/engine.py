@@ -40,7 +40,8 @@ class Engine(Api):
     folder. `models` are GGUF files, backends such as `ollama=http://127.0.0.1:11434`, or own backends, in the order of
     preference; by default those of the setting MODEL_BACKENDS. If the first is a file or an own backend, its first model is
     the default one, unless `default_model` names another. `metric_sources` are own sources of measurements.
-    `settings` has values for the settings of the binary, which go over those of the environment.
+    `settings` has values for the settings of the binary, which go over those of the environment. Records of the engine go
+    to the loggers `sutazai.engine`, `.store`, `.models` and `.http`, unless `logging` is false.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Engine(Api):
         shutdown_grace: Seconds | None = None,
         settings: Mapping[str, str] | None = None,
         environment: bool = True,
+        logging: bool = True,
     ) -> None:
         self._database = _address(database)
         self._agents = tuple(agents)
@@ -79,6 +81,7 @@ class Engine(Api):
         if default_model is not None:
             self._settings["DEFAULT_MODEL"] = default_model
         self._environment = environment
+        self._logging = logging
         self._opener: Opener = Core.open
         self._has_test_model = False
         super().__init__(Transport())
@@ -94,7 +97,7 @@ class Engine(Api):
             settings, backends = {**settings, "MODEL_BACKENDS": ""}, []
         ports = Ports(backends, self._sources)
         runner = Runner(self._agents, ports, max(1, self._workers))
-        runner.has_test_model = self._has_test_model
+        runner.has_test_model, runner.forwards_logs = self._has_test_model, self._logging
         runner.make_async_context, runner.make_context = AsyncContext, Context
         options = options_json(
             self._database,
