@@ -36,7 +36,7 @@ pub(crate) struct Listening {
     pub(crate) setup_code: Option<String>,
 }
 
-/// Server that runs.
+/// Server that runs in a task of Tokio.
 #[derive(Debug)]
 struct Running {
     stop: CancellationToken,
@@ -45,6 +45,9 @@ struct Running {
 
 impl Running {
     /// Stops the server: open requests get 10 s to end.
+    ///
+    /// # Errors
+    /// The one with which the server ended.
     async fn end(self) -> Result<()> {
         self.stop.cancel();
         self.ended.await.map_err(|e| Error::internal("the server panicked").with_source(e))?
@@ -118,7 +121,7 @@ impl Servers {
         }
     }
 
-    /// Stops all servers.
+    /// Stops all servers of the engine.
     pub(crate) async fn stop_all(&self) {
         let running: Vec<Running> = self.lock().drain().map(|(_, running)| running).collect();
         for running in &running {

@@ -41,7 +41,7 @@ impl<W> Watches<W> {
         self.lock().remove(&number);
     }
 
-    /// Drops all waiters.
+    /// Drops the waiters of all callers.
     pub(crate) fn clear(&self) {
         self.lock().clear();
     }

@@ -1,4 +1,4 @@
-//! Requests about conversations.
+//! Requests that change conversations and ask their models.
 
 use serde::{Deserialize, Serialize};
 use sutazai_core::domain::{NewAnswer, NewConversation, NewMessage};

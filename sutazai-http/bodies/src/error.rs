@@ -1,4 +1,4 @@
-//! Error responses.
+//! Error responses of the API.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Requests about models.
+//! Requests that download models.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Requests about schedules.
+//! Requests that write schedules.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

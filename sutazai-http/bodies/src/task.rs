@@ -1,4 +1,4 @@
-//! Requests about tasks.
+//! Requests that submit tasks.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Registration of users.
+//! Registration of new users.
 
 use std::fmt;
 

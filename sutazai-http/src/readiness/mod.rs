@@ -1,7 +1,7 @@
 //! Readiness: whether the server can serve requests. Each dependency is checked within its own time limit.
 //!
-//! The checks have [`Readiness`], which caches their result for 1 second. The report is public, therefore without addresses
-//! and without error texts of other systems.
+//! [`Readiness`] runs the checks and caches their report for 1 second. The report is public, therefore without addresses and
+//! without error texts of other systems.
 
 mod checks;
 

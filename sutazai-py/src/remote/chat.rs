@@ -98,7 +98,7 @@ pub(super) async fn say(http: &Http, say: Say) -> Result<Items> {
     };
     let reader = http.events(&request.unlimited()).await?;
     // An error ends the stream, and so does the usage.
-    let items = stream::unfold(reader, |reader| async {
+    let items = stream::unfold(reader, |reader| async move {
         let mut reader = reader?;
         match next(&mut reader).await {
             Ok(item) => {

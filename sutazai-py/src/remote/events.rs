@@ -48,7 +48,7 @@ impl ParkedStreams {
         });
     }
 
-    /// Ends all streams.
+    /// Ends the streams of all tasks.
     pub(super) fn clear(&self) {
         self.lock().clear();
     }
@@ -198,7 +198,7 @@ pub(super) async fn feed(http: &Http, body: Feed) -> Result<Items> {
     let request = Request::get("api/v1/events").query_if("after", reader.after.as_deref());
     reader.reader = http.events(&request).await?;
     // An error ends the stream.
-    let items = stream::unfold(Some(reader), |reader| async {
+    let items = stream::unfold(Some(reader), |reader| async move {
         let mut reader = reader?;
         match reader.next().await {
             Ok(item) => Some((Ok(item), Some(reader))),

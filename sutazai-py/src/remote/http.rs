@@ -223,6 +223,9 @@ impl Http {
         if let Some(key) = &request.idempotency_key {
             sent = sent.header("idempotency-key", key);
         }
+        if let Some(traceparent) = &request.traceparent {
+            sent = sent.header("traceparent", traceparent);
+        }
         if let Some(body) = &request.body {
             sent = sent.header(CONTENT_TYPE, &body.content_type).body(body.bytes.clone());
         }

@@ -160,7 +160,7 @@ struct Counts {
     completion_tokens: u32,
 }
 
-/// What an answer used, as Python reads it.
+/// Model and token counts of an answer, as Python reads them.
 #[derive(Debug, Default)]
 struct Usage {
     model: String,
@@ -285,7 +285,7 @@ pub(super) async fn open(remote: &Remote, body: Generate) -> Result<Items> {
         models.into_iter().map(|model| (model.name, model.backend)).collect()
     };
     let reader = reader.map(|reader| (AnswerReader { reader, usage: Usage::default() }, backends));
-    let items = stream::unfold(reader, |state| async {
+    let items = stream::unfold(reader, |state| async move {
         let (mut reader, backends) = state?;
         match reader.next().await {
             Ok(Some(text)) => Some((Ok(json!({ "text": text })), Some((reader, backends)))),
@@ -355,7 +355,7 @@ pub(super) struct Pull {
     model: String,
 }
 
-/// Accepted task.
+/// Task that the server has accepted.
 #[derive(Debug, Deserialize)]
 struct Accepted {
     id: TaskId,
@@ -367,7 +367,7 @@ pub(super) async fn pull(http: &Http, body: Pull) -> Result<Items> {
         serde_json::from_value(json!({ "model": body.model })).map_err(|e| Error::invalid("model", e.to_string()))?;
     let task: Accepted = http.data(&Request::post("api/v1/models/pull").json(&pull)?).await?;
     let follower = Follower::new(http.clone(), task.id);
-    let items = stream::unfold(Some(follower), |follower| async {
+    let items = stream::unfold(Some(follower), |follower| async move {
         let mut follower = follower?;
         match progress(&mut follower).await {
             Ok(Some(item)) => Some((Ok(item), Some(follower))),

@@ -23,7 +23,7 @@ pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
 }
 
-/// One request.
+/// One request to the API.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) method: Method,
@@ -32,6 +32,8 @@ pub(super) struct Request {
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Body>,
     pub(super) idempotency_key: Option<String>,
+    /// Trace context of the caller (W3C), which the server continues.
+    pub(super) traceparent: Option<String>,
     /// True if the server may receive the request twice without doing more than once.
     pub(super) is_repeatable: bool,
     pub(super) limit: Limit,
@@ -65,6 +67,7 @@ impl Request {
             query: Vec::new(),
             body: None,
             idempotency_key: None,
+            traceparent: None,
             is_repeatable: false,
             limit: Limit::Usual,
         }
@@ -101,6 +104,11 @@ impl Request {
     /// Sets the idempotency key, which makes the request repeatable.
     pub(super) fn once(self, key: impl Into<String>) -> Self {
         Self { idempotency_key: Some(key.into()), is_repeatable: true, ..self }
+    }
+
+    /// Lets the server continue this trace.
+    pub(super) fn traced(self, traceparent: Option<String>) -> Self {
+        Self { traceparent, ..self }
     }
 
     /// Marks the request as repeatable if its body has an idempotency key.

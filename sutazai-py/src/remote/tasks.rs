@@ -17,6 +17,8 @@ use crate::verbs::{Answer, answer, id, nothing, within};
 #[derive(Debug, Deserialize)]
 pub(super) struct Submit {
     tasks: Vec<Value>,
+    #[serde(default)]
+    traceparent: Option<String>,
 }
 
 /// Submits tasks one after another: the API has no request for several.
@@ -27,7 +29,8 @@ pub(super) async fn submit(http: &Http, body: Submit) -> Answer {
         let has_key = task.get("idempotency_key").is_some_and(Value::is_string);
         let task: CreateTask =
             serde_json::from_value(task).map_err(|e| Error::invalid("request", e.to_string()))?;
-        requests.push(Request::post("api/v1/tasks").json(&task)?.repeatable_if(has_key));
+        let request = Request::post("api/v1/tasks").json(&task)?;
+        requests.push(request.repeatable_if(has_key).traced(body.traceparent.clone()));
     }
     let mut ids = Vec::with_capacity(requests.len());
     for request in &requests {

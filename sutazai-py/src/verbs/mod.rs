@@ -21,7 +21,7 @@ use crate::local::Local;
 use crate::stream::Items;
 
 /// Number of items on a page for which no other number was asked.
-pub(crate) const MAX_PAGE: u32 = 100;
+const MAX_PAGE: u32 = 100;
 
 pub(crate) use tasks::within;
 
