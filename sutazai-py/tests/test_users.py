@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -67,14 +69,18 @@ def test_documents_conversations_and_schedules_have_owners() -> None:
 
 
 def test_feed_of_a_user_has_its_events_only() -> None:
-    with sutazai.Engine(":memory:", agents=[add]) as engine:
-        with engine.as_user(ALICE).tasks.feed() as feed:
-            begun = engine.as_user(BOB).submit(add.task(1, 2))
-            begun.result(timeout=10)
-            feed_of_alice = iter(feed)
-            mine = engine.as_user(ALICE).submit(add.task(3, 4))
-            event = next(feed_of_alice)
-            assert event.owner == ALICE and event.event.task_id == mine.id
+    with sutazai.Engine(":memory:", agents=[add]) as engine, engine.as_user(ALICE).tasks.feed() as feed:
+        owners: list[str | None] = []
+        reader = threading.Thread(target=lambda: owners.extend(next(feed).owner for _ in range(3)), daemon=True)
+        reader.start()
+        end = time.monotonic() + 20
+        # The feed begins with its first read, so there are tasks until it has seen some.
+        while reader.is_alive():
+            assert time.monotonic() < end
+            for user in (BOB, ALICE):
+                engine.as_user(user).run(add.task(1, 2), timeout=10)
+            reader.join(0.01)
+        assert owners == [ALICE] * 3
 
 
 def test_users_may_not_read_metrics_that_are_closed_to_them(tmp_path: Path) -> None:
