@@ -257,6 +257,7 @@ mod tests {
 
     use super::*;
     use crate::config::Layers;
+    use crate::setup::Worker;
 
     async fn open(folder: &Path, more: &[(&str, &str)]) -> Result<Service> {
         let database = format!("sqlite://{}/sutazai.db", folder.display());
@@ -293,6 +294,42 @@ mod tests {
         ] {
             assert_eq!(open(folder.path(), &settings).await.unwrap_err().field(), Some(setting));
         }
+    }
+
+    #[tokio::test]
+    async fn users_sign_in_to_an_engine_that_runs_already() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite://{}/sutazai.db", folder.path().display());
+        let settings = [
+            ("DATABASE_URL", database.as_str()),
+            ("ADMIN_USERNAME", "root_1"),
+            ("ADMIN_PASSWORD", "correct horse battery"),
+        ];
+        let environment = settings.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let config = Layers::read(environment, None, &[]).check().unwrap();
+        let stores = stores(&config).await.unwrap();
+        let worker = Worker::open_over(&config, stores.clone(), |builder| builder).await.unwrap();
+        worker.start().await.unwrap();
+        let service = Service::over(&config, stores, worker.engine().clone()).await.unwrap();
+        assert!(worker.engine().identity().is_none());
+        assert_eq!(service.begin_setup().await.unwrap(), None);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/api/v1", listener.local_addr().unwrap());
+        let (stop, client) = (CancellationToken::new(), reqwest::Client::new());
+        let stopped = stop.clone();
+        let served = tokio::spawn(async move { service.serve(&config, listener, stopped).await });
+        assert_eq!(client.get(format!("{url}/tasks")).send().await.unwrap().status(), 401);
+        let user = serde_json::json!({ "login": "root_1", "password": "correct horse battery" });
+        let signed_in = client.post(format!("{url}/auth/login")).json(&user).send().await.unwrap();
+        let signed_in: serde_json::Value = signed_in.json().await.unwrap();
+        let token = signed_in["data"]["access_token"].as_str().unwrap();
+        let listed = client.get(format!("{url}/tasks")).bearer_auth(token).send().await.unwrap();
+        assert_eq!(listed.status(), 200);
+        drop(client);
+        stop.cancel();
+        served.await.unwrap().unwrap();
+        worker.shutdown().await.unwrap();
     }
 
     #[tokio::test]

@@ -20,10 +20,10 @@ use crate::failure::{Failure, closed};
 use crate::local::Local;
 use crate::stream::Items;
 
+pub(crate) use tasks::within;
+
 /// Number of items on a page for which no other number was asked.
 const MAX_PAGE: u32 = 100;
-
-pub(crate) use tasks::within;
 
 /// JSON that a request returns, or that of its failure.
 pub(crate) type Answer = std::result::Result<Vec<u8>, Failure>;
