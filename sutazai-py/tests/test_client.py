@@ -212,7 +212,7 @@ def test_wait_survives_a_restart_of_the_server(tmp_path: Path) -> None:
             ]
             for waiter in waiters:
                 waiter.start()
-            while not any(event.task_id == task.id for event in task.events() if isinstance(event, sutazai.StatusEvent)):
+            while task.info().status != "processing":
                 pass
         with local.serve(port=server.port):
             flag.touch()
@@ -269,12 +269,15 @@ class Answers(BaseHTTPRequestHandler):
 
 @contextmanager
 def scripted(*script: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    handler = type("Handler", (Answers,), {"script": list(script), "requests": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    class Handler(Answers):
+        pass
+
+    Handler.script, Handler.requests = list(script), []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", handler.requests  # type: ignore[attr-defined]
+        yield f"http://127.0.0.1:{server.server_address[1]}", Handler.requests
     finally:
         server.shutdown()
         server.server_close()
