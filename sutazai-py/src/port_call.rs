@@ -94,19 +94,20 @@ impl PythonObject {
         let body = serde_json::to_vec(input).map_err(Error::json)?;
         let (piece_sender, pieces) = mpsc::channel(MAX_UNREAD_PIECES);
         let (outcome_sender, outcome) = oneshot::channel();
-        let call = Arc::new(PortCall {
-            number: next_number(),
-            object: self.index,
-            method,
-            body,
-            pieces: Mutex::new(Some(piece_sender)),
-            outcome: Mutex::new(Some(outcome_sender)),
-        });
         let queue = match (&self.queues.event_loop, method) {
             (Some(event_loop), _) if self.is_async => event_loop,
             (_, Method::Models) => &self.queues.listings,
             _ => &self.queues.threads,
         };
+        let call = Arc::new(PortCall {
+            number: next_number(),
+            object: self.index,
+            method,
+            body,
+            queue: queue.clone(),
+            pieces: Mutex::new(Some(piece_sender)),
+            outcome: Mutex::new(Some(outcome_sender)),
+        });
         let stops = self.is_async.then(|| queue.clone());
         if !queue.push(Item::Port(call.clone())) {
             call.refuse();
@@ -167,6 +168,8 @@ pub(crate) struct PortCall {
     object: usize,
     method: Method,
     body: Vec<u8>,
+    /// Queue from which Python fetches the call.
+    queue: Arc<Sender>,
     pieces: Mutex<Option<mpsc::Sender<String>>>,
     outcome: Mutex<Option<oneshot::Sender<Result<Vec<u8>>>>>,
 }
@@ -240,10 +243,24 @@ impl PythonPortCall {
         self.call.is_dropped()
     }
 
-    /// Sends a piece, and waits without the interpreter lock while 64 pieces are unread. Returns whether somebody reads.
-    fn send(&self, py: Python<'_>, piece: String) -> bool {
-        let sender = self.call.piece_sender();
-        sender.is_some_and(|sender| py.detach(|| sender.blocking_send(piece)).is_ok())
+    /// Sends a piece, and waits without the interpreter lock while 64 pieces are unread. Returns whether somebody reads;
+    /// nobody does after the end of the engine, when this thread must not wait any longer.
+    fn send(&self, py: Python<'_>, piece: String) -> PyResult<bool> {
+        let Some(sender) = self.call.piece_sender() else { return Ok(false) };
+        let piece = match sender.try_send(piece) {
+            Ok(()) => return Ok(true),
+            Err(TrySendError::Closed(_)) => return Ok(false),
+            Err(TrySendError::Full(piece)) => piece,
+        };
+        let (handle, queue) = (started()?, self.call.queue.clone());
+        Ok(py.detach(|| {
+            handle.block_on(async {
+                tokio::select! {
+                    sent = sender.send(piece) => sent.is_ok(),
+                    () = queue.closed() => false,
+                }
+            })
+        }))
     }
 
     /// Sends a piece without waiting. Returns false if 64 pieces are unread.

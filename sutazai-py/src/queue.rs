@@ -13,6 +13,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use rustix::event::{EventfdFlags, eventfd};
+use sutazai::external::CancellationToken;
 
 use crate::agent_call::{AgentCall, Call};
 use crate::failure::Failure;
@@ -48,13 +49,14 @@ pub(crate) struct Sender {
     state: Mutex<State>,
     arrived: Condvar,
     descriptor: OwnedFd,
+    closed: CancellationToken,
 }
 
 impl Sender {
     fn new() -> std::io::Result<Self> {
         let descriptor = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let state = State { items: VecDeque::new(), is_closed: false };
-        Ok(Self { state: Mutex::new(state), arrived: Condvar::new(), descriptor })
+        Ok(Self { state: Mutex::new(state), arrived: Condvar::new(), descriptor, closed: CancellationToken::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -82,6 +84,11 @@ impl Sender {
         }
         self.arrived.notify_one();
         true
+    }
+
+    /// Waits until the queue is closed.
+    pub(crate) async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 
     fn wake(&self) {
@@ -125,6 +132,7 @@ impl Sender {
         state.is_closed = true;
         let unread = std::mem::take(&mut state.items);
         drop(state);
+        self.closed.cancel();
         self.arrived.notify_all();
         for item in unread {
             match item {

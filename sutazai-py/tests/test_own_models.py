@@ -278,6 +278,25 @@ def test_engine_closes_while_a_backend_writes() -> None:
     assert backend.closed.wait(5)
 
 
+def test_coroutine_is_cancelled_when_its_engine_closes() -> None:
+    class Endless(AsyncShout):
+        def __init__(self) -> None:
+            self.closed = threading.Event()
+
+        async def generate(self, request: sutazai.ModelRequest) -> AsyncIterator[str | sutazai.Usage]:
+            try:
+                while True:
+                    yield "word "
+            finally:
+                self.closed.set()
+
+    backend = Endless()
+    with engine_with(backend) as engine:
+        answer = engine.models.stream("Go on.")
+        next(answer)
+    assert backend.closed.wait(5)
+
+
 def test_agents_and_models_do_not_take_each_others_threads() -> None:
     with engine_with(Shout(), agents=[ask], workers=32) as engine:
         tasks = engine.submit_all(ask.task(str(number)) for number in range(100))

@@ -459,6 +459,8 @@ def start_loop(runner: Runner) -> asyncio.AbstractEventLoop:
             loop.run_forever()
         finally:
             runner.detach(loop)
+            if left := asyncio.all_tasks(loop):
+                loop.run_until_complete(asyncio.wait(left, timeout=EXIT_TIMEOUT))
             loop.close()
 
     threading.Thread(target=run, name="sutazai-loop", daemon=True).start()

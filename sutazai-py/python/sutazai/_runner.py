@@ -212,9 +212,11 @@ class Runner:
         loop.add_reader(self.loop_queue.fileno(), self._drain, loop)
 
     def detach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Runs no more coroutines on this event loop."""
+        """Runs no more coroutines on this event loop, and cancels those that the engine no longer waits for."""
         if not loop.is_closed():
             loop.remove_reader(self.loop_queue.fileno())
+            for task in list(self._tasks.values()):
+                loop.call_soon_threadsafe(task.cancel)
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         for item in self.loop_queue.drain(MAX_DRAINED):
