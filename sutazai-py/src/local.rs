@@ -149,6 +149,8 @@ pub(crate) struct Local {
     pub(crate) running: RunningCalls,
     pub(crate) watches: Arc<Watches<EndedWaiter>>,
     pub(crate) servers: Arc<Servers>,
+    /// Queues of the agents, for those that are registered later.
+    queues: AgentQueues,
     /// Cancelled once the engine has shut down; no request waits longer.
     pub(crate) closed: CancellationToken,
     #[cfg(feature = "testing")]
@@ -208,9 +210,10 @@ impl Local {
             engine,
             caller: Caller::System,
             ended,
-            running: queues.agents.running,
+            running: queues.agents.running.clone(),
             watches: Arc::default(),
             servers: Arc::new(servers),
+            queues: queues.agents,
             closed: CancellationToken::new(),
             #[cfg(feature = "testing")]
             test_clock: test.clock,
@@ -225,6 +228,14 @@ impl Local {
     /// Returns the engine that runs the tasks.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Adds an agent, or replaces the one with its name.
+    ///
+    /// # Errors
+    /// `InvalidInput` if its name is not in kebab case, or if a schema is invalid.
+    pub(crate) fn register(&self, declaration: Declaration) -> Result<()> {
+        self.engine().register(PythonAgent::new(declaration, &self.queues)?)
     }
 
     /// Shuts the engine down and releases all requests that wait.

@@ -29,12 +29,40 @@ def test_rules_work_without_a_model() -> None:
     assert sutazai.Analysis.from_dict(result.to_dict()) == result == pickle.loads(pickle.dumps(result))
 
 
+SCRIPT = "<script>alert(1)</script>"
+
+
 def test_names_of_others_are_escaped_in_notebooks() -> None:
-    analysis = sutazai.analyze(use_model=False)
-    data = analysis.to_dict()
-    data["summary"] = "<script>alert(1)</script>"
-    html = sutazai.Analysis.from_dict(data)._repr_html_()
-    assert "&lt;script&gt;" in html and "<script>" not in html
+    data = sutazai.analyze(use_model=False).to_dict()
+    data["summary"] = SCRIPT
+    host = data["metrics"]["host"]["value"]
+    host["hostname"] = host["cpu"]["model"] = SCRIPT
+    for disk in host["disks"]:
+        disk["mount"] = SCRIPT
+    assert host["processes"]["top"]
+    for process in host["processes"]["top"]:
+        process["name"] = SCRIPT
+    container = {"name": SCRIPT, "image": SCRIPT, "state": SCRIPT, "memory_used_percent": 12.5}
+    data["metrics"]["containers"] = {"status": "present", "value": {"containers": [container]}}
+    gpu = {"index": 0, "name": SCRIPT, "used_percent": None}
+    data["metrics"]["gpus"] = {"status": "present", "value": [gpu]}
+    data["metrics"]["custom"] = {SCRIPT: {"status": "missing", "reason": SCRIPT}}
+    finding = {"id": "x", "rule": "x", "severity": SCRIPT, "resource": SCRIPT, "summary": SCRIPT}
+    data["findings"] = [{**finding, "evidence": [], "remedies": []}]
+    text = {"finding_id": "x", "severity": SCRIPT, "resource": SCRIPT, "text": SCRIPT, "text_by": "rules"}
+    data["recommendations"] = [{**text, "commands": [SCRIPT]}]
+    report = sutazai.Analysis.from_dict(data)
+    for html, times in ((report._repr_html_(), 6), (report.metrics._repr_html_(), 9)):
+        assert html.count("&lt;script&gt;") >= times and "<script>" not in html, html
+    assert '<meter min="0" max="100" high="90" value="12.5"></meter> 12 %' in report.metrics._repr_html_()
+
+
+def test_snapshot_names_the_sections_that_are_missing() -> None:
+    snapshot = sutazai.metrics.snapshot()
+    html = snapshot._repr_html_()
+    for name in ("host", "pressure", "cgroup", "containers", "gpus"):
+        is_missing = isinstance(getattr(snapshot, name), sutazai.Missing)
+        assert (f"<th>{name}</th><td>not measured</td>" in html) == is_missing, html
 
 
 def test_unmeasured_model_leaves_the_texts_to_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import doctest
-import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,6 +34,10 @@ def test_sources_tests_and_examples_pass_mypy() -> None:
 
 def test_sources_tests_and_examples_pass_pyright() -> None:
     run("-m", "pyright", "--pythonpath", sys.executable)
+
+
+def test_stub_of_the_native_module_is_what_it_has() -> None:
+    run("-m", "mypy.stubtest", "sutazai._sutazai")
 
 
 WRONG_USES = '''
@@ -113,15 +115,22 @@ def test_invoices_example() -> None:
     ]
 
 
-def test_fastapi_example(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [os.fspath(EXAMPLES), *sys.path])
-    app: Any = importlib.import_module("fastapi_app").app
-    testclient: Any = importlib.import_module("fastapi.testclient")
-    with testclient.TestClient(app) as client:
-        begun = client.post("/crawls", json=["a", "b"])
-        assert begun.status_code == 202
-        assert client.get(f"/crawls/{begun.json()['task']}").json() == {"pages": 2}
-        assert client.get("/crawls/unknown").status_code == 404
+def test_worker_example(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.fspath(EXAMPLES)}
+    worker = ["-W", "ignore::RuntimeWarning", "-m", "sutazai", "worker", "worker_app:AGENTS", "--database", "tasks.db"]
+    with subprocess.Popen([sys.executable, *worker], cwd=tmp_path, env=environment) as process:
+        try:
+            assert run(EXAMPLES / "worker_app.py", "tasks.db", folder=tmp_path) == "[1, 2, 3]\nDONE\n"
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
+def test_examples_are_short() -> None:
+    for example in EXAMPLES.iterdir():
+        if example.is_file():
+            assert len(example.read_text("utf-8").splitlines()) < 100, example
 
 
 def test_docstring_examples_pass() -> None:

@@ -85,6 +85,26 @@ async fn output_of_a_task_is_typed_and_its_failure_an_error() {
 }
 
 #[tokio::test]
+async fn registered_agent_runs_and_takes_the_place_of_its_predecessor() {
+    let engine = builder().start().await.unwrap();
+    let twice = |input: Text, _: AgentContext| async move { Ok(Count { words: 2 * input.text.len() }) };
+    engine.register(agent("letter-counter", twice)).unwrap();
+    let added = engine.submit("letter-counter", text("abc")).await.unwrap();
+    assert_eq!(added.output::<Count>().await.unwrap(), Count { words: 6 });
+
+    let none = |_: Value, _: AgentContext| async move { Ok(Count { words: 0 }) };
+    engine.register(agent("word-counter", none)).unwrap();
+    // The schema of the payload is that of the new agent, too.
+    let replaced = engine.submit("word-counter", json!({ "txt": "?" })).await.unwrap();
+    assert_eq!(replaced.output::<Count>().await.unwrap(), Count { words: 0 });
+    let names: Vec<_> = engine.agents().into_iter().map(|agent| agent.name).collect();
+    assert_eq!(names, ["letter-counter", "word-counter"]);
+    let e = engine.register(agent("Loud", count)).unwrap_err();
+    assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("agent.name")), "{e}");
+    engine.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn tasks_without_a_named_caller_belong_to_the_default_caller() {
     let ada = Caller::User { id: UserId::new(), role: UserRole::User };
     let engine = builder().caller(ada.clone()).build().unwrap();

@@ -22,11 +22,12 @@ from typing_extensions import TypeAlias
 from . import _log, _sutazai
 from ._runner import MAX_DRAINED, ContextPair, Runner, current_context
 from ._sutazai import Call, Core, Failed, Queue, Stream
+from .agents import Agent
 from .errors import ClosedError, TaskFailedError, from_json
 
 T = TypeVar("T")
 # Opens the native part of an engine from its options and the queues of its agents and own objects.
-Opener: TypeAlias = Callable[[bytes, Queue, Queue, Queue, Queue, "Queue | None"], Core]
+Opener: TypeAlias = Callable[[bytes, Queue, Queue, Queue, Queue, Queue], Core]
 
 # Requests that wait for a task, which an agent of the same engine could wait for in vain.
 WAITS = frozenset({"tasks.wait", "tasks.result", "watches.next"})
@@ -121,7 +122,7 @@ def native(function: Callable[..., T], *args: Any) -> T:
 class Opened:
     """An open engine: its native part and the threads of its agents."""
 
-    def __init__(self, options: bytes, runner: Runner, has_loop: bool, opener: Opener) -> None:
+    def __init__(self, options: bytes, runner: Runner, opener: Opener) -> None:
         self.runner = runner
         self.own_loop: asyncio.AbstractEventLoop | None = None
         self.is_closed = False
@@ -130,7 +131,7 @@ class Opened:
         if runner.forwards_logs:
             _log.forwarder.begin()
         try:
-            self.core: Core = native(opener, options, *queues, runner.loop_queue if has_loop else None)
+            self.core: Core = native(opener, options, *queues, runner.loop_queue)
         except BaseException:
             self._end_logs()
             raise
@@ -274,7 +275,7 @@ class AsyncTransport:
         self.loop = asyncio.get_running_loop()
         runner.attach(self.loop)
         try:
-            self.opened = await in_thread(lambda: Opened(options, runner, True, opener))
+            self.opened = await in_thread(lambda: Opened(options, runner, opener))
         except BaseException:
             runner.detach(self.loop)
             runner.close(0)
@@ -293,6 +294,11 @@ class AsyncTransport:
         if self.opened is None:
             raise ClosedError("this engine is not open; use `async with` or `await engine.open()`")
         return self.opened
+
+    async def register(self, agent: Agent[..., Any]) -> None:
+        """Adds an agent to the open engine, or replaces the one with its name."""
+        self._now_opened().runner.register(agent)
+        await self.call("agents.register", agent.declaration())
 
     def stream(self, verb: str, body: Any) -> Stream:
         """Creates the stream of a request, which begins with the first read."""
@@ -375,7 +381,7 @@ class Transport:
         """Opens the engine."""
         loop = start_loop(runner) if runner.has_async else None
         try:
-            self.opened = Opened(options, runner, loop is not None, opener)
+            self.opened = Opened(options, runner, opener)
         except BaseException:
             runner.close(0)
             if loop is not None:
@@ -398,6 +404,14 @@ class Transport:
         if self.opened is None:
             raise ClosedError("this engine is not open; use `with` or `engine.open()`")
         return self.opened
+
+    def register(self, agent: Agent[..., Any]) -> None:
+        """Adds an agent to the open engine, or replaces the one with its name."""
+        opened = self._now_opened()
+        if agent.is_async and opened.own_loop is None:
+            opened.own_loop = start_loop(opened.runner)
+        opened.runner.register(agent)
+        self.call("agents.register", agent.declaration())
 
     def stream(self, verb: str, body: Any) -> Stream:
         """Creates the stream of a request, which begins with the first read."""

@@ -103,10 +103,19 @@ class Runner:
         """Whether anything runs on an event loop."""
         return self.ports.has_async or any(agent.is_async for agent in self.agents.values())
 
+    def register(self, agent: Agent[..., Any]) -> None:
+        """Adds an agent, or replaces the one with its name."""
+        self.agents[agent.name] = agent
+        self._start_workers()
+
     def start(self) -> None:
         """Starts the threads, if any agent or own object needs them."""
         self.ports.start()
-        if any(not agent.is_async for agent in self.agents.values()):
+        self._start_workers()
+
+    def _start_workers(self) -> None:
+        """Starts the threads of agents, if any agent needs them and they do not run yet."""
+        if not self._started and any(not agent.is_async for agent in self.agents.values()):
             self._start(self._watch, "sutazai-watcher")
             with self._lock:
                 self._add_worker()
@@ -180,12 +189,15 @@ class Runner:
 
     @staticmethod
     def _arguments(agent: Agent[..., Any], call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        from pydantic import ValidationError
-
         try:
             return agent.arguments(call.payload)
-        except ValidationError as e:
-            raise invalid_payload(e) from e
+        except ValueError as e:
+            # Imported here, because an import statement costs a microsecond for each task.
+            from pydantic import ValidationError
+
+            if isinstance(e, ValidationError):
+                raise invalid_payload(e) from e
+            raise
 
     def _watch(self) -> None:
         """Interrupts threads whose agents do not stop, and replaces those that are lost."""

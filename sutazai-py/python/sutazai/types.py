@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal, Union, cast
 
 from typing_extensions import Self, TypeAlias
+
+from . import _html
 
 JsonIn: TypeAlias = Union[Mapping[str, "JsonIn"], Sequence["JsonIn"], str, int, float, bool, None]
 Seconds: TypeAlias = Union[float, timedelta]
@@ -127,16 +128,7 @@ class TaskInfo(Value):
         return self.finished_at - self.started_at
 
     def _repr_html_(self) -> str:
-        rows = {
-            "id": self.id,
-            "agent": self.agent,
-            "status": self.status,
-            "attempt": f"{self.attempt} of {self.max_attempts}",
-            "created": self.created_at.isoformat(),
-            "error": self.error.message if self.error else "",
-        }
-        cells = (f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items() if text)
-        return f"<table>{''.join(cells)}</table>"
+        return _html.task(self)
 
 
 @dataclass(frozen=True)
@@ -364,6 +356,9 @@ class Snapshot(Value):
         custom = {name: written(value) for name, value in self.custom.items()}
         return {"taken_at": text_of(self.taken_at), **sections, "custom": custom}
 
+    def _repr_html_(self) -> str:
+        return _html.snapshot(self)
+
 
 @dataclass(frozen=True)
 class Finding(Value):
@@ -419,9 +414,4 @@ class Analysis(Value):
         return super().from_dict({**data, **parts})
 
     def _repr_html_(self) -> str:
-        def row(recommendation: Recommendation) -> str:
-            cells = (recommendation.severity, recommendation.resource, recommendation.text)
-            return "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-
-        rows = "".join(f"<tr>{row(recommendation)}</tr>" for recommendation in self.recommendations)
-        return f"<p>{html.escape(self.summary)}</p><table>{rows}</table>"
+        return _html.analysis(self)

@@ -5,7 +5,8 @@ use serde_json::json;
 use sutazai::domain::{AgentDescriptor, AgentStatus, Permission};
 use sutazai::external::chrono::{DateTime, Utc};
 
-use super::{Answer, answer};
+use super::{Answer, answer, nothing};
+use crate::agent::Declaration;
 use crate::local::Local;
 
 pub(super) async fn agents(local: &Local) -> Answer {
@@ -23,6 +24,12 @@ pub(super) async fn agents(local: &Local) -> Answer {
         })
     };
     answer(&local.engine().agents().into_iter().zip(statuses).map(view).collect::<Vec<_>>())
+}
+
+/// Adds an agent, or replaces the one with its name.
+pub(super) fn register(local: &Local, declaration: Declaration) -> Answer {
+    local.register(declaration)?;
+    nothing()
 }
 
 /// Reports whether the store can be reached.

@@ -56,6 +56,7 @@ async fn dispatch(local: &Local, verb: &str, body: &[u8]) -> Answer {
         "watches.next" => tasks::next_of_watch(local, read(body)?).await,
         "watches.delete" => tasks::delete_watch(local, read(body)?),
         "agents" => machine::agents(local).await,
+        "agents.register" => machine::register(local, read(body)?),
         "health" => machine::health(local).await,
         "metrics.snapshot" => machine::snapshot(local, read(body)?).await,
         "metrics.history" => machine::history(local, read(body)?).await,

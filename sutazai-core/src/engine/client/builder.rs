@@ -359,7 +359,7 @@ impl EngineBuilder {
         if self.lease < Duration::from_secs(1) {
             return Err(Error::invalid("lease", format!("expected at least 1 s, got {:?}", self.lease)));
         }
-        let mut registry = AgentRegistry::default();
+        let registry = AgentRegistry::default();
         self.agents.into_iter().try_for_each(|agent| registry.add(agent))?;
         self.limits.validate()?;
         let names = registry.names();

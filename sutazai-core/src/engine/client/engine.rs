@@ -23,7 +23,8 @@ use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "identity")]
 use crate::identity::Identity;
 use crate::ports::{
-    Clock, MetricSource, MetricStore, ModelBackend, SeriesQuery, TaskRecords, Tracer, collect_snapshot,
+    Agent, Clock, MetricSource, MetricStore, ModelBackend, SeriesQuery, TaskRecords, Tracer,
+    collect_snapshot,
 };
 use crate::schedules::Schedules;
 use crate::validation::time_of_listing;
@@ -268,6 +269,15 @@ impl Engine {
         self.task(caller, id).await?;
         let parts = &self.shared.parts;
         wait_for_end((parts.records.as_ref(), parts.events.as_ref()), parts.clock.as_ref(), id).await
+    }
+
+    /// Registers an agent while the engine runs. It takes the place of one that has its name, whose running attempts go on;
+    /// pending tasks run with the new one.
+    ///
+    /// # Errors
+    /// `InvalidInput` if its name is not in kebab case, or if a schema is invalid.
+    pub fn register(&self, agent: impl Agent) -> Result<()> {
+        self.shared.parts.registry.replace(Arc::new(agent))
     }
 
     /// Returns the descriptions of the registered agents.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
@@ -19,15 +19,38 @@ struct Entry {
     output: Option<Validator>,
 }
 
+impl Entry {
+    /// Compiles the schemas of an agent.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the name is not in kebab case, or if a schema is invalid.
+    fn new(agent: Arc<dyn Agent>) -> Result<Self> {
+        let descriptor = agent.descriptor();
+        let name = &descriptor.name;
+        if !is_kebab_case(name) {
+            return Err(Error::invalid(
+                "agent.name",
+                format!("expected kebab case such as word-counter, got {name:?}"),
+            ));
+        }
+        let input = compiled(name, "agent.input_schema", &descriptor.input_schema)?;
+        let output = descriptor.output_schema.as_ref();
+        let output = output.map(|schema| compiled(name, "agent.output_schema", schema)).transpose()?;
+        Ok(Self { agent, descriptor, input, output })
+    }
+}
+
+type Entries = BTreeMap<String, Arc<Entry>>;
+
 /// Agents by name, each with its compiled schemas.
 #[derive(Default)]
 pub(crate) struct AgentRegistry {
-    entries: BTreeMap<String, Entry>,
+    entries: RwLock<Entries>,
 }
 
 impl fmt::Debug for AgentRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.entries.keys()).finish()
+        f.debug_list().entries(self.entries().keys()).finish()
     }
 }
 
@@ -36,38 +59,48 @@ impl AgentRegistry {
     ///
     /// # Errors
     /// `InvalidInput` if the name is not in kebab case or already taken, or if a schema is invalid.
-    pub(crate) fn add(&mut self, agent: Arc<dyn Agent>) -> Result<()> {
-        let descriptor = agent.descriptor();
-        let name = descriptor.name.clone();
-        if !is_kebab_case(&name) {
-            return Err(Error::invalid(
-                "agent.name",
-                format!("expected kebab case such as word-counter, got {name:?}"),
-            ));
-        }
-        if self.entries.contains_key(&name) {
+    pub(crate) fn add(&self, agent: Arc<dyn Agent>) -> Result<()> {
+        let entry = Entry::new(agent)?;
+        let name = entry.descriptor.name.clone();
+        if self.entries().contains_key(&name) {
             return Err(Error::invalid("agent.name", format!("agent {name} already exists")));
         }
-        let input = compiled(&name, "agent.input_schema", &descriptor.input_schema)?;
-        let output = descriptor.output_schema.as_ref();
-        let output = output.map(|schema| compiled(&name, "agent.output_schema", schema)).transpose()?;
-        self.entries.insert(name, Entry { agent, descriptor, input, output });
+        self.insert(entry);
         Ok(())
+    }
+
+    /// Registers an agent under its name, in the place of one that has it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the name is not in kebab case, or if a schema is invalid.
+    pub(crate) fn replace(&self, agent: Arc<dyn Agent>) -> Result<()> {
+        self.insert(Entry::new(agent)?);
+        Ok(())
+    }
+
+    fn insert(&self, entry: Entry) {
+        let name = entry.descriptor.name.clone();
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(entry));
+    }
+
+    fn entries(&self) -> RwLockReadGuard<'_, Entries> {
+        // A poisoned lock is safe to use: every change of the map is a single insert.
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the agent of this name.
     pub(crate) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
-        self.entries.get(name).map(|entry| entry.agent.clone())
+        self.entries().get(name).map(|entry| entry.agent.clone())
     }
 
     /// Returns the names of the agents, in ascending order.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.entries.keys().cloned().collect()
+        self.entries().keys().cloned().collect()
     }
 
     /// Returns the descriptions of the agents, in the order of their names.
     pub(crate) fn descriptors(&self) -> Vec<AgentDescriptor> {
-        self.entries.values().map(|entry| entry.descriptor.clone()).collect()
+        self.entries().values().map(|entry| entry.descriptor.clone()).collect()
     }
 
     /// Validates a request: its bounds, its agent and its payload. Returns the permissions that the caller needs.
@@ -94,17 +127,17 @@ impl AgentRegistry {
     /// # Errors
     /// `Internal` naming the part of the result that does not fit.
     pub(crate) fn check_result(&self, agent: &str, result: &Value) -> Result<()> {
-        let Some(schema) = self.entries.get(agent).and_then(|entry| entry.output.as_ref()) else {
-            return Ok(());
-        };
+        let entry = self.entries().get(agent).cloned();
+        let Some(schema) = entry.as_ref().and_then(|entry| entry.output.as_ref()) else { return Ok(()) };
         schema.iter_errors(result).next().map_or(Ok(()), |e| {
             let why = format!("does not fit the output schema of {agent}: {}", e.masked_with("the value"));
             Err(Error::internal(why).with_field(field_of("result", &e)))
         })
     }
 
-    fn entry(&self, agent: &str) -> Result<&Entry> {
-        self.entries.get(agent).ok_or_else(|| {
+    fn entry(&self, agent: &str) -> Result<Arc<Entry>> {
+        let known = self.entries().get(agent).cloned();
+        known.ok_or_else(|| {
             let known = self.names().join(", ");
             Error::invalid("agent", format!("expected one of {known}, got {agent:?}"))
         })

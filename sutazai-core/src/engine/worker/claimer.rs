@@ -83,7 +83,6 @@ struct Poll {
 struct Claimer {
     shared: Arc<Shared>,
     outcomes: mpsc::Sender<OutcomeRecord>,
-    agents: Vec<String>,
     prefetch: Prefetch,
     backlog: Backlog,
     last_claim: LastClaim,
@@ -182,13 +181,11 @@ fn drain_wake_ups(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
 
 impl Claimer {
     fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<OutcomeRecord>) -> Self {
-        let agents = shared.parts.registry.names();
         let now = shared.parts.clock.monotonic();
         let clock_watch = ClockWatch::new(&*shared.parts.clock, shared.parts.lease, POLL_INTERVAL);
         Self {
             shared,
             outcomes,
-            agents,
             prefetch: Prefetch { waiting: VecDeque::new(), size: 0, kept_at: now },
             backlog: Backlog::Possible,
             last_claim: LastClaim { started_at: now, requested: 0, is_full: false, owner: None },
@@ -286,7 +283,7 @@ impl Claimer {
         (self.backlog, self.poll.due_at) = (Backlog::Drained, None);
         let request = ClaimRequest {
             worker: self.shared.worker,
-            agents: self.agents.clone(),
+            agents: self.shared.parts.registry.names(),
             limit: u32::try_from(self.last_claim.requested).unwrap_or(u32::MAX),
             lease: self.shared.parts.lease,
             now,

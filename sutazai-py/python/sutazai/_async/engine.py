@@ -112,6 +112,13 @@ class AsyncEngine(AsyncApi):
         await self._transport.open(options, runner, self._opener)
         return self
 
+    async def register(self, agent: Agent[..., Any], /) -> None:
+        """Adds an agent, or replaces the one with its name: attempts that run go on with the old one, and pending tasks run
+        with the new one. So the cell of a notebook that declares an agent may run again."""
+        if self._transport.opened is not None:
+            await self._transport.register(agent)
+        self._agents = (*(known for known in self._agents if known.name != agent.name), agent)
+
     async def close(self, grace: Seconds | None = None) -> None:
         """Closes the engine: running agents get `grace` seconds to end, then their tasks are released."""
         await self._transport.close(None if grace is None else seconds_of(grace))

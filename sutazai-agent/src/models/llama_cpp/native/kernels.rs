@@ -1,8 +1,8 @@
 //! Loader of the CPU kernels that fit this processor.
 //!
 //! ggml ships one library per generation of processors (`libggml-cpu-haswell.so`, ...), and the best one that this
-//! processor can run is loaded. The libraries are next to `libggml-base.so`, wherever the dynamic loader found that, so
-//! that programs, wheels and images need no setting for them.
+//! processor can run is loaded. The libraries are next to the base library, wherever the dynamic loader found that, so that
+//! programs, wheels and images need no setting for them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 
 use sutazai_core::{Error, Result};
 
-/// Library that all variants depend on.
-const BASE_LIBRARY: &str = "libggml-base.so";
+/// Prefix of the library that all variants depend on: `libggml-base.so.0`, or `libggml-base-sutazai.so.0` in a wheel.
+const BASE_LIBRARY: &str = "libggml-base";
 
 /// Prefix of the variants' libraries; the variant's name and `.so` follow.
 const VARIANT_PREFIX: &str = "libggml-cpu-";
