@@ -26,6 +26,8 @@ pub(crate) struct FaultyTaskStore {
     pub(crate) lost_answers: AtomicU32,
     /// Lock that prevents tasks from being enqueued while it is held.
     pub(crate) adding: Mutex<()>,
+    /// Lock that delays the answers of enqueues and claims, which are stored, while it is held.
+    pub(crate) answering: Mutex<()>,
     /// Number of enqueues that fail.
     pub(crate) refusals: AtomicU32,
     /// Number of calls that panic instead of failing.
@@ -40,6 +42,7 @@ impl FaultyTaskStore {
             log_readings: AtomicU32::new(0),
             lost_answers: AtomicU32::new(0),
             adding: Mutex::new(()),
+            answering: Mutex::new(()),
             refusals: AtomicU32::new(0),
             panics: AtomicU32::new(0),
         })
@@ -61,11 +64,15 @@ impl TaskQueue for FaultyTaskStore {
     async fn enqueue_within(&self, tasks: Vec<Task>, max_pending: Option<u32>) -> Result<Vec<Task>> {
         let _adding = self.adding.lock().await;
         inject(&self.refusals)?;
-        self.store.enqueue_within(tasks, max_pending).await
+        let added = self.store.enqueue_within(tasks, max_pending).await;
+        let _answering = self.answering.lock().await;
+        added
     }
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>> {
         self.fault()?;
-        self.store.claim(request).await
+        let claimed = self.store.claim(request).await;
+        let _answering = self.answering.lock().await;
+        claimed
     }
     async fn renew(
         &self,

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use sutazai_core::ErrorKind;
 use sutazai_core::domain::TaskStatus::{Cancelled, Completed, Failed, Pending, Processing};
-use sutazai_core::domain::{ConcurrencyLimits, EventKind, InstanceId, NewTask};
+use sutazai_core::domain::{ConcurrencyLimits, EventKind, InstanceId, NewTask, TaskQuery};
 use sutazai_core::engine::Engine;
 use sutazai_core::memory::MemoryTaskStore;
 use sutazai_core::ports::{ClaimRequest, Clock, EventLog, TaskQueue, TaskRecords};
@@ -49,6 +49,42 @@ async fn cancellation_of_another_process_arrives_with_the_heartbeat() {
     stage.until_processing(&task).await;
     stage.store.cancel(task.id, stage.clock.now()).await.unwrap();
     assert_eq!(stage.until_ended(&task).await.status, Cancelled);
+}
+
+// The clock stands still in the next two tests, so that no heartbeat takes part.
+#[tokio::test]
+async fn task_is_cancelled_between_its_claim_and_its_start() {
+    let store = Arc::new(MemoryTaskStore::new());
+    let line = FaultyTaskStore::new(store.clone(), 0);
+    let stage = Stage::over(store, line.clone(), 1);
+    let task = stage.submit("hang").await;
+    let answering = line.answering.lock().await;
+    stage.engine.start().await.unwrap();
+    stage.until_processing(&task).await;
+    assert!(stage.engine.cancel(&ME, task.id).await.unwrap().cancel_requested);
+    assert_eq!(stage.actor.runs.load(Ordering::SeqCst), 0, "it has started");
+    drop(answering);
+    assert_eq!(stage.engine.wait(&ME, task.id).await.unwrap().status, Cancelled);
+}
+
+#[tokio::test]
+async fn task_is_cancelled_between_its_local_dispatch_and_its_start() {
+    let store = Arc::new(MemoryTaskStore::new());
+    let line = FaultyTaskStore::new(store.clone(), 0);
+    let stage = Stage::over(store, line.clone(), 1);
+    stage.engine.start().await.unwrap();
+    settle().await;
+    let answering = line.answering.lock().await;
+    let engine = stage.engine.clone();
+    let new = NewTask::new("actor", json!({ "do": "hang" }));
+    let submitting = tokio::spawn(async move { engine.submit_as(&ME, new).await.unwrap() });
+    settle().await;
+    let stored = stage.engine.tasks(&ME, TaskQuery::default()).await.unwrap().items.remove(0);
+    assert_eq!(stored.status, Processing);
+    assert!(stage.engine.cancel(&ME, stored.id).await.unwrap().cancel_requested);
+    drop(answering);
+    let task = submitting.await.unwrap();
+    assert_eq!(stage.engine.wait(&ME, task.id).await.unwrap().status, Cancelled);
 }
 
 #[tokio::test]

@@ -125,10 +125,11 @@ impl Engine {
     /// `NotFound`, or `Conflict` if it has already ended.
     pub async fn cancel(&self, caller: &Caller, id: TaskId) -> Result<Task> {
         self.task(caller, id).await?;
-        let task = self.shared.parts.records.cancel(id, self.shared.parts.clock.now()).await?;
+        let now = self.shared.parts.clock.now();
+        let task = self.shared.parts.records.cancel(id, now).await?;
         if task.cancel_requested {
             // The task may run in this process, where it can be cancelled without waiting for the heartbeat.
-            self.shared.in_flight.cancel(id);
+            self.shared.in_flight.cancel(&task, self.shared.worker, now);
         }
         Ok(task)
     }
