@@ -2,12 +2,10 @@
 import { useSignalEffect } from "@preact/signals";
 import { Component, type ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { known } from "./api/cache";
 import { Failure } from "./api/failure";
 import { live, startLive } from "./api/live";
 import { access, begin, isAdmin, signOut, user } from "./api/session";
-import { startTasks } from "./api/tasks";
-import type { Statistics } from "./api/types";
+import { startTasks, useTaskCounts } from "./api/tasks";
 import { Banners } from "./banners";
 import { type Command, useCommands } from "./keyboard";
 import { lazy } from "./lazy";
@@ -180,7 +178,7 @@ function LiveMark() {
 function Navigation() {
     const list = places();
     const here = route.value.path[0] ?? "";
-    const running = known<Statistics>("statistics")?.tasks?.by_status["processing"] ?? 0;
+    const running = useTaskCounts()?.["processing"] ?? 0;
     const link = (inBar: boolean) => (place: Place) => (
         <a key={place.path} href={`#/${place.path}`} aria-current={here === place.path ? "page" : undefined}>
             <Icon name={place.icon} />

@@ -11,6 +11,7 @@ import fill
 import pytest
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
+DOCUMENTS = pathlib.Path(__file__).parents[3] / "docs"
 WORK = pathlib.Path(os.environ["SUTAZAI_TEST_UI"])
 MODEL = pathlib.Path(os.environ["SUTAZAI_TEST_MODEL"])
 WITH_MODEL = {"MODEL_BACKENDS": f"llama-cpp={MODEL}", "DEFAULT_MODEL": MODEL.stem}
@@ -45,6 +46,8 @@ def run(program):
         done = program(name, server, *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
         output, _ = done.communicate(timeout=1200)
         assert done.returncode == 0, output
+        # `pytest -s` shows the figures that the programs measured.
+        print(output, end="")
         return output
 
     return run
@@ -68,9 +71,11 @@ def test_pages_are_small():
     machine = next(name for name in scripts if name.startswith("machine"))
     imported = re.findall(r"from\"\./([^\"]+\.js)\"", (assets / machine).read_text())
     first |= {name: scripts[name] for name in [machine, *imported]}
+    style = sum(bytes for name, bytes in size.items() if name.endswith(".css"))
+    print(f"bytes: {sum(first.values())} before the first page works, {sum(scripts.values())} in all, {style} of style")
     assert sum(first.values()) <= 60 * 1024, first
     assert sum(scripts.values()) <= 120 * 1024, scripts
-    assert sum(bytes for name, bytes in size.items() if name.endswith(".css")) <= 14 * 1024
+    assert style <= 14 * 1024
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", OTHER_NAME])
@@ -78,6 +83,16 @@ def test_first_admin_does_everything_by_keyboard(start, run, host):
     """Also over plain HTTP under another name, where browsers offer neither locks nor a clipboard."""
     server = start(admin=False, **WITH_MODEL)
     run("journey", server, server.setup_code(), host=host)
+
+
+def test_guided_tour_takes_its_pictures(start, run, tmp_path):
+    server = start(admin=False, **WITH_MODEL)
+    run("tour", server, server.setup_code(), tmp_path, DOCUMENTS)
+    size = {picture.stem: picture.stat().st_size for picture in tmp_path.glob("*.webp")}
+    shown = set(re.findall(r"images/([a-z-]+)\.webp", (DOCUMENTS / "tour.md").read_text()))
+    # A machine without a finding has no evidence to show.
+    assert shown - size.keys() <= {"evidence"}
+    assert max(size.values()) < 120 * 1024, size
 
 
 def test_tabs_share_session_and_stream(start, run):
@@ -96,7 +111,9 @@ def test_pages_survive_that_the_server_is_killed(start, program):
         assert watched.stdout.readline() == "start\n"
         server.launch()
         print("started", file=watched.stdin, flush=True)
-        assert watched.wait(timeout=120) == 0
+        output, _ = watched.communicate(timeout=120)
+        print(output, end="")
+        assert watched.returncode == 0
     finally:
         watched.kill()
 
@@ -105,8 +122,16 @@ def test_every_page_is_accessible_in_both_themes_and_sizes(filled, run):
     run("pages", *filled)
 
 
+def test_states_of_moments_are_accessible(start, run):
+    run("moments", start(**WITH_MODEL))
+
+
 def test_narrow_and_zoomed_windows_scroll_in_one_direction(filled, run):
     run("narrow", *filled)
+
+
+def test_nothing_moves_while_pages_load(filled, run):
+    run("shift", *filled)
 
 
 def test_every_stop_of_the_tab_key_is_visible(filled, run):

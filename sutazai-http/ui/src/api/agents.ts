@@ -5,7 +5,12 @@ import { api, data } from "./client";
 /** Agent that analyzes the machine. */
 export const AGENT = "hardware-optimizer";
 
-/** Lists all agents; asks for them once. */
+/** Loads all agents, once. */
+export function useAgentList() {
+    return useLoaded("agents", () => data(api.GET("/api/v1/agents")));
+}
+
+/** Lists all agents; none until they are loaded. */
 export function useAgents() {
-    return useLoaded("agents", () => data(api.GET("/api/v1/agents"))).value?.items ?? [];
+    return useAgentList().value?.items ?? [];
 }

@@ -58,6 +58,11 @@ export function useLoaded<T>(key: string, load: () => Promise<T>): Loaded<T> & {
     return { ...(one.state.value as Loaded<T>), reload: () => void fill(one) };
 }
 
+/** Returns whether neither a value nor a failure is known yet. */
+export function isPending({ value, failure }: Pick<Loaded<unknown>, "value" | "failure">): boolean {
+    return value === undefined && failure === undefined;
+}
+
 /** Changes a known value in place. */
 export function change<T>(key: string, edit: (value: T) => T): void {
     const one = entries.get(key);

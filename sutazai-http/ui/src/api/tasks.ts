@@ -1,9 +1,11 @@
 /** Tasks in memory: lists by their filters, kept current by events, and the progress of what runs. */
 import { type Signal, signal } from "@preact/signals";
 import { useState } from "preact/hooks";
+import { AGENT } from "./agents";
 import { change, forget, known, useLoaded } from "./cache";
 import { api, data } from "./client";
 import { follow, onReset } from "./live";
+import { user } from "./session";
 import type { Status, TaskEvent, TaskItem } from "./types";
 
 const PAGE = 100;
@@ -83,6 +85,15 @@ export function useTasks(query: TaskQuery) {
     return { ...loaded, items: loaded.value?.items, newer: loaded.value?.newer ?? 0, loadMore, loadingMore: more };
 }
 
+/** Returns the numbers of the user's tasks by status. */
+export function useTaskCounts() {
+    const own = user()?.id;
+    const loaded = useLoaded("statistics", () =>
+        data(api.GET("/api/v1/tasks/statistics", { params: { query: own ? { owner: own } : {} } })),
+    );
+    return loaded.value?.by_status;
+}
+
 function edit(id: string, changes: (task: TaskItem) => TaskItem): boolean {
     let found = false;
     for (const key of lists) {
@@ -113,7 +124,7 @@ export function hide(ids: readonly string[]): () => void {
 
 export const ENDED = ["completed", "failed", "cancelled"];
 
-/** Lists to load again once no more tasks end. */
+/** Keys of what is loaded again once no more tasks change. */
 const changed = new Set<string>();
 let settle: ReturnType<typeof setTimeout> | undefined;
 
@@ -146,16 +157,16 @@ function receive(event: TaskEvent): void {
         for (const key of lists) {
             // What ended may be an analysis, which has a priority level now.
             const item = known<TaskPage>(key)?.items.find((task) => task.id === event.task_id);
-            if (item?.agent === "hardware-optimizer") changed.add(key);
+            if (item?.agent === AGENT) changed.add(key);
         }
-        clearTimeout(settle);
-        settle = setTimeout(() => {
-            for (const key of changed) forget(key);
-            changed.clear();
-            forget("statistics");
-            forget("machine/analysis");
-        }, SETTLE_MS);
+        changed.add("machine/analysis");
     }
+    changed.add("statistics");
+    clearTimeout(settle);
+    settle = setTimeout(() => {
+        for (const key of changed) forget(key);
+        changed.clear();
+    }, SETTLE_MS);
 }
 
 export function startTasks(): void {

@@ -32,6 +32,5 @@ export type Passage = Schemas["Passage"];
 export type Chunk = Schemas["Chunk"];
 export type Session = Schemas["Session"];
 export type ApiKey = Schemas["ApiKey"];
-export type Statistics = Schemas["Statistics"];
 export type Severity = Finding["severity"];
 export type Priority = NonNullable<TaskItem["priority_level"]>;

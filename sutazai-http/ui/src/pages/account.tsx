@@ -1,6 +1,6 @@
 /** Account: sessions, API keys, look, password. */
 import { useState } from "preact/hooks";
-import { change, forget, useLoaded } from "../api/cache";
+import { change, forget, isPending, useLoaded } from "../api/cache";
 import { api, data } from "../api/client";
 import { signOut, user } from "../api/session";
 import type { ApiKey, Session } from "../api/types";
@@ -60,8 +60,16 @@ function agentName(agent: string | null | undefined): string {
         : agent.slice(0, 60);
 }
 
+function useSessions() {
+    return useLoaded("sessions", () => data(api.GET("/api/v1/auth/sessions")));
+}
+
+function useKeys() {
+    return useLoaded("keys", () => data(api.GET("/api/v1/auth/api-keys")));
+}
+
 function Sessions() {
-    const loaded = useLoaded("sessions", () => data(api.GET("/api/v1/auth/sessions")));
+    const loaded = useSessions();
     const [asks, setAsks] = useState(false);
     const end = (session: Session) => {
         change<{ items: Session[] }>("sessions", (list) => ({
@@ -86,7 +94,6 @@ function Sessions() {
                 )}
             </div>
             {!items && loaded.failure && <Failed failure={loaded.failure} retry={loaded.reload} />}
-            {!items && !loaded.failure && <Loading what={T.account.sessions} lines={2} />}
             <ul class="list">
                 {items?.map((session) => (
                     <li key={session.id} class="row wrap">
@@ -123,7 +130,7 @@ function Sessions() {
 }
 
 function Keys() {
-    const loaded = useLoaded("keys", () => data(api.GET("/api/v1/auth/api-keys")));
+    const loaded = useKeys();
     const [isOpen, setOpen] = useState(false);
     const remove = (key: ApiKey) => {
         change<{ items: ApiKey[] }>("keys", (list) => ({ items: list.items.filter((one) => one.id !== key.id) }));
@@ -146,7 +153,6 @@ function Keys() {
                 </button>
             </div>
             {!items && loaded.failure && <Failed failure={loaded.failure} retry={loaded.reload} />}
-            {!items && !loaded.failure && <Loading what={T.account.keys} lines={2} />}
             {items?.length === 0 && <p class="muted">{T.account.noKeys}</p>}
             <ul class="list">
                 {items?.map((key) => (
@@ -248,6 +254,23 @@ function Password() {
     );
 }
 
+/** Parts of a signed-in user. They are drawn once all are known, so that nothing moves afterwards. */
+function Own() {
+    if ([useSessions(), useKeys()].some(isPending)) return <Loading what={T.places.account} lines={12} />;
+    return (
+        <div class="two">
+            <div class="stack">
+                <Sessions />
+                <Look />
+            </div>
+            <div class="stack">
+                <Keys />
+                <Password />
+            </div>
+        </div>
+    );
+}
+
 export default function Account() {
     useTitle(T.places.account);
     const own = user();
@@ -267,18 +290,7 @@ export default function Account() {
                     </button>
                 )}
             </div>
-            <div class="two">
-                <div class="stack">
-                    {own && <Sessions />}
-                    <Look />
-                </div>
-                {own && (
-                    <div class="stack">
-                        <Keys />
-                        <Password />
-                    </div>
-                )}
-            </div>
+            {own ? <Own /> : <Look />}
         </div>
     );
 }

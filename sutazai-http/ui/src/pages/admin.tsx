@@ -1,5 +1,5 @@
 /** Pages for admins: health and numbers, users, failed tasks. */
-import { useLoaded } from "../api/cache";
+import { isPending, useLoaded } from "../api/cache";
 import { api, data } from "../api/client";
 import { Failure } from "../api/failure";
 import { isAdmin, user } from "../api/session";
@@ -44,10 +44,30 @@ async function loadHealth(): Promise<Health> {
     }
 }
 
+function useHealth() {
+    return useLoaded("health", loadHealth);
+}
+
+function useNumbers() {
+    return useLoaded("admin/statistics", () => data(api.GET("/api/v1/admin/statistics")));
+}
+
+/** Health and numbers. They are drawn once both are known, so that nothing moves afterwards. */
+function Overview() {
+    if ([useHealth(), useNumbers()].some(isPending)) return <Loading what={T.admin.health} lines={10} />;
+    return (
+        <>
+            <HealthReport />
+            <Numbers />
+            <Server />
+        </>
+    );
+}
+
 function HealthReport() {
-    const { value, failure, reload } = useLoaded("health", loadHealth);
+    const { value, failure, reload } = useHealth();
     if (failure) return <Failed failure={failure} retry={reload} />;
-    if (!value) return <Loading what={T.admin.health} lines={3} retry={reload} />;
+    if (!value) return null;
     return (
         <section aria-labelledby="health" class="card">
             <div class="head">
@@ -85,9 +105,9 @@ function HealthReport() {
 }
 
 function Numbers() {
-    const { value, failure, reload } = useLoaded("admin/statistics", () => data(api.GET("/api/v1/admin/statistics")));
+    const { value, failure, reload } = useNumbers();
     if (failure) return <Failed failure={failure} retry={reload} />;
-    if (!value) return <Loading what={T.admin.numbers} lines={3} retry={reload} />;
+    if (!value) return null;
     const { tasks, queue, users } = value;
     const agents = Object.entries(tasks.by_agent);
     return (
@@ -202,13 +222,7 @@ export default function Admin({ tab }: { tab: string | undefined }) {
                     ))}
                 </nav>
             </div>
-            {now === "" && (
-                <>
-                    <HealthReport />
-                    <Numbers />
-                    <Server />
-                </>
-            )}
+            {now === "" && <Overview />}
             {now === "users" && <Users />}
             {now === "failed" && <FailedTasks />}
         </div>

@@ -59,8 +59,9 @@ export default function Analyses() {
     const list = useTasks({ agent: AGENT, ...(own && !everybody ? { owner: own } : {}) });
     const [chosen, setChosen] = useState<string[]>([]);
     useTitle(T.places.analyses);
+    const followsTop = scrollY < 40 && chosen.length === 0;
     useEffect(() => {
-        if (list.newer > 0 && scrollY < 40 && chosen.length === 0) list.reload();
+        if (list.newer > 0 && followsTop) list.reload();
     }, [list.newer]);
     const choose = (id: string, on: boolean) =>
         setChosen(on ? [...chosen, id].slice(-2) : chosen.filter((one) => one !== id));
@@ -89,7 +90,7 @@ export default function Analyses() {
             {list.failure && !list.items && <Failed failure={list.failure} retry={list.reload} />}
             {!list.items && !list.failure && <Loading what={T.places.analyses} lines={6} retry={list.reload} />}
             {list.items && items.length === 0 && <Empty>{T.machine.never}</Empty>}
-            {list.newer > 0 && (
+            {list.newer > 0 && !followsTop && (
                 <button type="button" class="button newer" onClick={list.reload}>
                     {T.tasks.newer(list.newer)}
                 </button>

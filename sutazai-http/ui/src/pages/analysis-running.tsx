@@ -37,7 +37,8 @@ export function gather(events: ReturnType<typeof useTaskEvents>["events"]) {
     let progress: { fraction: number; message: string } | undefined;
     const texts = new Map<string, string>();
     for (const event of events) {
-        if (event.type === "findings") findings = event.findings as Finding[];
+        if (event.type === "status" && event.status === "processing") texts.clear();
+        else if (event.type === "findings") findings = event.findings as Finding[];
         else if (event.type === "progress") progress = event;
         else if (event.type === "text" && event.finding_id) {
             texts.set(event.finding_id, (texts.get(event.finding_id) ?? "") + event.text);
@@ -92,10 +93,10 @@ export function RunningAnalysis({ task, ended }: { task: Task; ended: () => void
                     <Progress name={T.analysis.running} share={progress?.fraction ?? 0} />
                 </>
             )}
-            {findings && findings.length > 0 && <WrittenFindings findings={findings} texts={texts} />}
             <p class="muted">
                 <Name text={task.agent} /> · <a href={`#/tasks/${task.id}`}>{T.analysis.task}</a>
             </p>
+            {findings && findings.length > 0 && <WrittenFindings findings={findings} texts={texts} />}
         </div>
     );
 }

@@ -1,8 +1,9 @@
 /** Conversations with the model: the list, and the one that is open. */
 import { useState } from "preact/hooks";
-import { change, forget, useLoaded } from "../api/cache";
+import { change, forget } from "../api/cache";
 import type { Talk } from "../api/chat";
 import { api, data } from "../api/client";
+import { CONVERSATIONS, type ConversationList, useConversations } from "../api/content";
 import { useNoModel } from "../api/models";
 import type { Conversation } from "../api/types";
 import { clean } from "../lib/units";
@@ -19,24 +20,17 @@ import { open } from "../router";
 import { T } from "../texts";
 import { OpenTalk } from "./talk";
 
-interface ConversationList {
-    items: Conversation[];
-    next_cursor?: string | null;
-}
-
-const KEY = "conversations";
-
 export function nameOf(conversation: { title: string }): string {
     return clean(conversation.title) || T.chat.untitled;
 }
 
 function remove(conversation: Conversation, isOpen: boolean): void {
-    change<ConversationList>(KEY, (list) => ({
+    change<ConversationList>(CONVERSATIONS, (list) => ({
         ...list,
         items: list.items.filter((one) => one.id !== conversation.id),
     }));
     if (isOpen) open("#/chat");
-    const undo = () => forget(KEY);
+    const undo = () => forget(CONVERSATIONS);
     const params = { path: { id: conversation.id } };
     later(
         T.chat.deleted,
@@ -48,7 +42,7 @@ function remove(conversation: Conversation, isOpen: boolean): void {
 async function rename({ id }: Conversation, title: string): Promise<void> {
     const body = { title };
     const conversation = await data(api.PUT("/api/v1/conversations/{id}/title", { params: { path: { id } }, body }));
-    change<ConversationList>(KEY, (list) => ({
+    change<ConversationList>(CONVERSATIONS, (list) => ({
         ...list,
         items: list.items.map((one) => (one.id === id ? conversation : one)),
     }));
@@ -56,9 +50,7 @@ async function rename({ id }: Conversation, title: string): Promise<void> {
 }
 
 export default function Chat({ id }: { id: string | undefined }) {
-    const loaded = useLoaded<ConversationList>(KEY, () =>
-        data(api.GET("/api/v1/conversations", { params: { query: { limit: 100 } } })),
-    );
+    const loaded = useConversations();
     const noModel = useNoModel();
     const [search, setSearch] = useState("");
     const [renamed, setRenamed] = useState<Conversation>();

@@ -7,6 +7,7 @@ import type { Chunk } from "../api/types";
 import { mark } from "../lib/highlight";
 import { bytes, counted } from "../lib/units";
 import { Copy } from "../parts/copy";
+import { loadParts } from "../parts/found-passage";
 import { Name } from "../parts/name";
 import { Failed, Loading } from "../parts/notice";
 import { Ago } from "../parts/time";
@@ -15,11 +16,6 @@ import { route } from "../router";
 import { T } from "../texts";
 
 const STEP = 20;
-
-async function load(id: string, from: number): Promise<Chunk[]> {
-    const params = { path: { id }, query: { from, limit: STEP } };
-    return (await data(api.GET("/api/v1/documents/{id}/chunks", { params }))).items;
-}
 
 export function DocumentReader({ id, back }: { id: string; back: () => void }) {
     const loaded = useLoaded(`document/${id}`, () =>
@@ -32,7 +28,7 @@ export function DocumentReader({ id, back }: { id: string; back: () => void }) {
     const document_ = loaded.value;
     useTitle(document_?.title ?? T.places.documents);
     const add = (from: number, at: "before" | "after" | "new") => {
-        load(id, from).then(
+        loadParts(id, from, STEP).then(
             (more) =>
                 setChunks((old = []) =>
                     at === "new"

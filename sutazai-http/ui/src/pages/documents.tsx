@@ -1,13 +1,13 @@
 /** Documents of the user: search in them, upload, read their parts. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { change, forget, useLoaded } from "../api/cache";
+import { change, forget, isPending, useLoaded } from "../api/cache";
 import { api, data } from "../api/client";
+import { DOCUMENTS, type DocumentList, useDocuments } from "../api/content";
 import type { Document, Passage } from "../api/types";
 import { dismiss, MAX_BYTES, refusal, send, uploads } from "../api/uploads";
-import { excerpt, marked } from "../lib/highlight";
 import { bytes, counted } from "../lib/units";
-import { Copy } from "../parts/copy";
 import { Search } from "../parts/field";
+import { FoundPassage } from "../parts/found-passage";
 import { Icon } from "../parts/icon";
 import { Menu } from "../parts/menu";
 import { Progress } from "../parts/meter";
@@ -21,11 +21,6 @@ import { attempt, later } from "../parts/toasts";
 import { address, open, route, setQuery } from "../router";
 import { T } from "../texts";
 import { DocumentReader } from "./document";
-
-interface DocumentList {
-    items: Document[];
-    next_cursor?: string | null;
-}
 
 const TYPING_MS = 300;
 
@@ -65,7 +60,7 @@ function Uploads() {
 async function rename({ id }: Document, title: string): Promise<void> {
     const body = { title };
     const document = await data(api.PUT("/api/v1/documents/{id}/title", { params: { path: { id } }, body }));
-    change<DocumentList>("documents", (list) => ({
+    change<DocumentList>(DOCUMENTS, (list) => ({
         ...list,
         items: list.items.map((one) => (one.id === id ? document : one)),
     }));
@@ -75,11 +70,11 @@ async function rename({ id }: Document, title: string): Promise<void> {
 
 function Files({ list, rename }: { list: DocumentList; rename: (document: Document) => void }) {
     const remove = (document: Document) => {
-        change<DocumentList>("documents", (old) => ({
+        change<DocumentList>(DOCUMENTS, (old) => ({
             ...old,
             items: old.items.filter((one) => one.id !== document.id),
         }));
-        const undo = () => forget("documents");
+        const undo = () => forget(DOCUMENTS);
         const params = { path: { id: document.id } };
         later(
             T.documents.deleted(document.title),
@@ -113,54 +108,35 @@ function Files({ list, rename }: { list: DocumentList; rename: (document: Docume
     );
 }
 
-function Found({ passage, query }: { passage: Passage; query: string }) {
-    const { chunk, matches, title } = passage;
-    const [whole, setWhole] = useState(false);
-    const parts = marked(chunk.text, matches);
-    const part = chunk.index + 1;
-    return (
-        <li class="passage" data-row>
-            <p class="row">
-                <a
-                    class="strong"
-                    data-open
-                    href={address(["documents", chunk.document_id], { part: String(part), q: query })}
-                >
-                    <Name text={title} max={60} />
-                </a>
-                <span class="muted">· {T.documents.part(part)}</span>
-                <span class="space" />
-                <Copy text={`“${chunk.text.trim()}” (${title}, ${T.documents.part(part)})`} what={T.documents.quote} />
-            </p>
-            <p class="text pre">
-                {(whole ? parts : excerpt(parts)).map((one, index) =>
-                    one.isHit ? <mark key={index}>{one.text}</mark> : one.text,
-                )}
-            </p>
-            {parts.length > 1 && excerpt(parts).length !== parts.length && (
-                <button type="button" class="button quiet" onClick={() => setWhole(!whole)}>
-                    {whole ? T.documents.less : T.documents.more}
-                </button>
-            )}
-        </li>
-    );
+interface Found {
+    query: string;
+    passages: readonly Passage[];
 }
 
-function Results({ query }: { query: string }) {
-    const found = useLoaded(`search/${query}`, () =>
-        data(api.GET("/api/v1/documents/search", { params: { query: { q: query } } })),
+/** Passages for a query. Those of the query before stay until the new ones are there. */
+function useFound(query: string) {
+    const loaded = useLoaded(`search/${query}`, async () =>
+        query ? (await data(api.GET("/api/v1/documents/search", { params: { query: { q: query } } }))).items : [],
     );
+    const last = useRef<Found | undefined>(undefined);
+    if (!query) last.current = undefined;
+    else if (loaded.value) last.current = { query, passages: loaded.value };
+    return { ...loaded, value: last.current };
+}
+
+function Results({ found }: { found: ReturnType<typeof useFound> }) {
     if (found.failure) return <Failed failure={found.failure} retry={found.reload} />;
     if (!found.value) return <Loading what={T.documents.passages} lines={4} />;
-    if (found.value.items.length === 0) return <Empty>{T.documents.noPassage}</Empty>;
+    const { query, passages } = found.value;
+    if (passages.length === 0) return <Empty>{T.documents.noPassage}</Empty>;
     return (
         <>
             <p class="muted" role="status">
-                {T.documents.found(found.value.items.length)}
+                {T.documents.found(passages.length)}
             </p>
             <ol class="list">
-                {found.value.items.map((passage) => (
-                    <Found
+                {passages.map((passage) => (
+                    <FoundPassage
                         key={`${passage.chunk.document_id}-${passage.chunk.index}`}
                         passage={passage}
                         query={query}
@@ -213,9 +189,8 @@ function useDrop(): boolean {
 
 function All() {
     const query = route.value.query.get("q") ?? "";
-    const loaded = useLoaded<DocumentList>("documents", () =>
-        data(api.GET("/api/v1/documents", { params: { query: { limit: 100 } } })),
-    );
+    const loaded = useDocuments();
+    const found = useFound(query);
     const [typed, setTyped] = useState(query);
     const [renamed, setRenamed] = useState<Document>();
     const input = useRef<HTMLInputElement>(null);
@@ -226,6 +201,9 @@ function All() {
         const timer = setTimeout(() => setQuery({ q: typed.trim() || undefined }), TYPING_MS);
         return () => clearTimeout(timer);
     }, [typed]);
+    // The first files and passages are drawn together, so that neither moves the other.
+    const isDrawn = useRef(false);
+    isDrawn.current ||= !isPending(loaded) && (query === "" || !isPending(found));
     const items = loaded.value?.items;
     const size = (items ?? []).reduce((sum, document) => sum + document.size_bytes, 0);
     return (
@@ -233,7 +211,7 @@ function All() {
             <div class="head">
                 <h1>{T.places.documents}</h1>
                 {items && items.length > 0 && (
-                    <span class="muted">
+                    <span class="muted wide-only">
                         {counted(items.length, T.documents.file)}
                         {loaded.value?.next_cursor ? "+" : ""}, {bytes(size)}
                     </span>
@@ -256,29 +234,31 @@ function All() {
             </div>
             {over && <p class="drop-hint">{T.documents.drop}</p>}
             <Uploads />
-            {items && items.length > 0 && (
+            {!isDrawn.current && <Loading what={T.places.documents} lines={6} retry={loaded.reload} />}
+            {isDrawn.current && items && items.length > 0 && (
                 <div class="filters">
                     <Search label={T.documents.search} value={typed} set={setTyped} />
                 </div>
             )}
-            <div class={query ? "two" : ""}>
-                {query && (
-                    <section aria-label={T.documents.passages}>
-                        <Results query={query} />
-                    </section>
-                )}
-                <section aria-label={T.documents.files}>
-                    {!items && loaded.failure && <Failed failure={loaded.failure} retry={loaded.reload} />}
-                    {!items && !loaded.failure && <Loading what={T.places.documents} lines={4} retry={loaded.reload} />}
-                    {items?.length === 0 && <Empty>{T.documents.none}</Empty>}
-                    {items && items.length > 0 && loaded.value && (
-                        <>
-                            {query && <h2>{T.documents.files}</h2>}
-                            <Files list={loaded.value} rename={setRenamed} />
-                        </>
+            {isDrawn.current && (
+                <div class={query ? "two" : ""}>
+                    {query && (
+                        <section aria-label={T.documents.passages}>
+                            <Results found={found} />
+                        </section>
                     )}
-                </section>
-            </div>
+                    <section aria-label={T.documents.files}>
+                        {!items && loaded.failure && <Failed failure={loaded.failure} retry={loaded.reload} />}
+                        {items?.length === 0 && <Empty>{T.documents.none}</Empty>}
+                        {items && items.length > 0 && loaded.value && (
+                            <>
+                                {query && <h2>{T.documents.files}</h2>}
+                                <Files list={loaded.value} rename={setRenamed} />
+                            </>
+                        )}
+                    </section>
+                </div>
+            )}
             {renamed && (
                 <Rename
                     title={renamed.title}

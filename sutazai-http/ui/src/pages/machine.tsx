@@ -5,8 +5,10 @@ import { snapshotFailure, useRules, useSnapshot, valueAt } from "../api/metrics"
 import type { Snapshot } from "../api/types";
 import { useCommands } from "../keyboard";
 import { boundsOf, countBySeverity, severityOf, softened } from "../lib/rules";
+import { day } from "../lib/time";
 import { coarse } from "../lib/units";
 import { missing, vitals } from "../lib/vitals";
+import { look } from "../look";
 import { Segments } from "../parts/field";
 import { FindingCounts } from "../parts/finding-counts";
 import { Sign } from "../parts/icon";
@@ -18,7 +20,7 @@ import { useTitle } from "../parts/title";
 import { route, setQuery } from "../router";
 import { T } from "../texts";
 import { analyze, useLatestAnalysis } from "./analyze";
-import { chartsOf, MachineCharts, useHistory } from "./machine-charts";
+import { chartsOf, type LoadedHistory, MachineCharts, useHistory } from "./machine-charts";
 import { MachineTables } from "./machine-tables";
 
 const RANGES = { "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 } as const;
@@ -26,13 +28,13 @@ export type Range = keyof typeof RANGES;
 
 function Head({ now }: { now: Snapshot }) {
     if (now.host.status !== "present") return <h1>{T.places.machine}</h1>;
-    const { hostname, uptime_seconds, kernel } = now.host.value;
+    const { hostname, uptime_seconds, system, kernel } = now.host.value;
     return (
         <h1>
             <Name text={hostname} />{" "}
             <small class="muted">
                 {uptime_seconds != null && T.machine.up(coarse(uptime_seconds))}
-                <span class="wide-only"> · {kernel}</span>
+                <span class="wide-only"> · {[system, kernel].filter(Boolean).join(", ")}</span>
             </small>
         </h1>
     );
@@ -56,6 +58,19 @@ function NotMeasuredLine({ now }: { now: Snapshot }) {
                 </ul>
             </details>
         </div>
+    );
+}
+
+/** Time of the first point, if it is later than the range begins. */
+function HistoryBegin({ history }: { history: LoadedHistory }) {
+    const first = Math.min(
+        ...[...history.samples.values()].map((samples) => samples[0]?.at ?? Number.POSITIVE_INFINITY),
+    );
+    const isLate = Number.isFinite(first) && first - history.from > (history.to - history.from) / 50;
+    if (!isLate) return null;
+    const { zone } = look.value;
+    return (
+        <span class="muted wide-only">{T.machine.historyBegins(day(new Date(first * 1000), Date.now(), zone))}</span>
     );
 }
 
@@ -167,6 +182,7 @@ export default function Machine() {
             <section aria-labelledby="history">
                 <div class="head">
                     <h2 id="history">{T.machine.history}</h2>
+                    <HistoryBegin history={history} />
                     <span class="space" />
                     <Segments
                         label={T.machine.range}

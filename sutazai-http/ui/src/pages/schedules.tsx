@@ -1,5 +1,6 @@
 /** Schedules: tasks that are submitted again and again. */
 import { useState } from "preact/hooks";
+import { useAgentList } from "../api/agents";
 import { change, forget, useLoaded } from "../api/cache";
 import { api, data } from "../api/client";
 import type { Schedule } from "../api/types";
@@ -144,6 +145,8 @@ export default function Schedules() {
     const [edited, setEdited] = useState<Schedule | "new">();
     useTitle(T.places.schedules);
     useRowKeys();
+    // Loaded ahead of the form, which needs them at once.
+    useAgentList();
     const items = loaded.value?.items;
     return (
         <div class="page">

@@ -1,9 +1,9 @@
 /** One task: its state, its timeline as it happens, and what it returned. */
-import { useEffect, useState } from "preact/hooks";
-import { AGENT } from "../api/agents";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { AGENT, useAgents } from "../api/agents";
 import { forget, useLoaded } from "../api/cache";
 import { api, BASE, data } from "../api/client";
-import { useTaskEvents } from "../api/task-events";
+import { type TaskEvents, useTaskEvents } from "../api/task-events";
 import { ENDED, hide, put } from "../api/tasks";
 import type { TaskDetails as Task, TaskItem } from "../api/types";
 import { now } from "../lib/time";
@@ -84,15 +84,83 @@ function useTellMe(isOver: boolean, title: string) {
     return offered ? ask : undefined;
 }
 
+/** Reason why a task has not begun. */
+function Waiting({ task }: { task: Task }) {
+    const agent = useAgents().find(({ name }) => name === task.agent);
+    if (new Date(task.run_at).getTime() > now.value) {
+        return (
+            <p class="muted">
+                {T.task.begins} <Ago at={task.run_at} />
+            </p>
+        );
+    }
+    return (
+        <p class="muted">
+            {agent?.online === false ? T.newTask.away(agent.name) : T.task.waiting}{" "}
+            {task.tasks_ahead ? T.task.ahead(task.tasks_ahead) : ""}
+        </p>
+    );
+}
+
+interface BelowProps {
+    task: Task;
+    stream: TaskEvents;
+    isAnalysis: boolean;
+    /** The task runs, or ran while the page was open. */
+    isWatched: boolean;
+}
+
+/** Timeline, findings, payload and result. */
+function Below({ task, stream, isAnalysis, isWatched }: BelowProps) {
+    const [messages, setMessages] = useState(false);
+    const { findings, texts } = gather(stream.events);
+    const hasFindings = findings !== undefined || (isWatched && task.agent === AGENT);
+    return (
+        <>
+            <div class={`${hasFindings ? "two" : ""} ${isWatched ? "watched" : ""}`}>
+                <section aria-labelledby="timeline">
+                    <h2 id="timeline">{T.task.timeline}</h2>
+                    {stream.failure && <Failed failure={stream.failure} />}
+                    <Timeline events={stream.events} />
+                </section>
+                {hasFindings && (
+                    <section aria-labelledby="written">
+                        <h2 id="written">{findings ? counted(findings.length, T.task.finding) : T.machine.findings}</h2>
+                        {findings ? (
+                            <WrittenFindings findings={findings} texts={texts} />
+                        ) : (
+                            <p class="muted">{T.task.notFound}</p>
+                        )}
+                    </section>
+                )}
+            </div>
+            <Json title={T.task.payload} value={task.payload} />
+            {task.result != null && <Json title={T.task.result} value={task.result} open={!isAnalysis} />}
+            <details class="json" onToggle={(event) => event.currentTarget.open && setMessages(true)}>
+                <summary>{T.task.messages}</summary>
+                {messages && <Messages task={task} />}
+            </details>
+            <p class="row wrap">
+                <span class="muted">{T.task.id}</span> <code>{task.id}</code> <Copy text={task.id} what={T.task.id} />
+                <Copy text={asCurl(task)} what={T.task.curl} label={T.task.curl} />
+            </p>
+        </>
+    );
+}
+
 function Known({ task, reload }: { task: Task; reload: () => void }) {
     const stream = useTaskEvents(task.id);
-    const { findings, progress, texts } = gather(stream.events);
+    const { progress } = gather(stream.events);
     const [asks, setAsks] = useState(false);
-    const [messages, setMessages] = useState(false);
     const last = stream.events.findLast((event) => event.type === "status");
     const status = last?.type === "status" ? last.status : task.status;
     const attemptNumber = last?.type === "status" ? last.attempt : task.attempt;
     const isOver = ENDED.includes(status);
+    // What is below the timeline waits for the first events, so that they do not move it.
+    const isDrawn = useRef(false);
+    isDrawn.current ||= stream.failure !== undefined || (isOver ? stream.isWhole : stream.events.length > 0);
+    const wasRunning = useRef(false);
+    wasRunning.current ||= status === "processing";
     const error = last?.type === "status" ? (last.error ?? undefined) : (task.error ?? undefined);
     const title = titleOf(task);
     const tellMe = useTellMe(isOver, title);
@@ -129,6 +197,9 @@ function Known({ task, reload }: { task: Task; reload: () => void }) {
         if (ran > ASK_AFTER_MS) setAsks(true);
         else void cancel();
     };
+    const isDue = status === "pending" && new Date(task.run_at).getTime() <= Date.now();
+    const isWatched = wasRunning.current || isDue;
+    const share = isOver ? 1 : (progress?.fraction ?? 0);
     const isAnalysis = task.agent === AGENT && status === "completed";
     const items: Item[] = [
         { name: T.task.json, run: () => download(`task-${task.id}.json`, JSON.stringify(task, undefined, 2)) },
@@ -177,46 +248,29 @@ function Known({ task, reload }: { task: Task; reload: () => void }) {
                 {T.task.created} <Ago at={task.created_at} />
             </p>
             {task.description && <p class="text">{task.description}</p>}
-            {status === "processing" && (
+            {(!isOver || (status === "completed" && wasRunning.current)) && (
                 <div class="running">
-                    <Progress name={title} share={progress?.fraction ?? 0} />
-                    <span class="number">{Math.round((progress?.fraction ?? 0) * 100)}&nbsp;%</span>
-                    <span class="muted">{progress?.message}</span>
+                    {status === "pending" ? (
+                        <Waiting task={task} />
+                    ) : (
+                        <>
+                            <Progress name={title} share={share} />
+                            <span class="number">{Math.round(share * 100)}&nbsp;%</span>
+                            <span class="muted">{isOver ? T.signs[status] : progress?.message}</span>
+                        </>
+                    )}
                 </div>
-            )}
-            {status === "pending" && (
-                <p class="muted">
-                    {T.task.waiting} {task.tasks_ahead ? T.task.ahead(task.tasks_ahead) : ""}
-                </p>
             )}
             {error && (
                 <p class="notice">
                     <Sign kind={status === "failed" ? "failed" : "warning"} /> {sentence(error.message)}
                 </p>
             )}
-            <div class={findings && !isOver ? "two" : ""}>
-                <section aria-labelledby="timeline">
-                    <h2 id="timeline">{T.task.timeline}</h2>
-                    {stream.failure && <Failed failure={stream.failure} />}
-                    <Timeline events={stream.events} />
-                </section>
-                {findings && !isOver && (
-                    <section aria-labelledby="written">
-                        <h2 id="written">{counted(findings.length, T.task.finding)}</h2>
-                        <WrittenFindings findings={findings} texts={texts} />
-                    </section>
-                )}
-            </div>
-            <Json title={T.task.payload} value={task.payload} />
-            {task.result != null && <Json title={T.task.result} value={task.result} open={!isAnalysis} />}
-            <details class="json" onToggle={(event) => event.currentTarget.open && setMessages(true)}>
-                <summary>{T.task.messages}</summary>
-                {messages && <Messages task={task} />}
-            </details>
-            <p class="row wrap">
-                <span class="muted">{T.task.id}</span> <code>{task.id}</code> <Copy text={task.id} what={T.task.id} />
-                <Copy text={asCurl(task)} what={T.task.curl} label={T.task.curl} />
-            </p>
+            {isDrawn.current ? (
+                <Below task={task} stream={stream} isAnalysis={isAnalysis} isWatched={isWatched} />
+            ) : (
+                <Loading what={T.task.timeline} lines={8} />
+            )}
             {asks && (
                 <Confirm
                     title={T.task.cancelTitle}

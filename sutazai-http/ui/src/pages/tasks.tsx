@@ -1,13 +1,12 @@
 /** List of tasks: filters in the address, progress in the rows, actions on the ones that were selected. */
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useAgents } from "../api/agents";
-import { useLoaded } from "../api/cache";
 import { api, data } from "../api/client";
 import { isAdmin, user } from "../api/session";
-import { hide, put, type TaskQuery, useTasks } from "../api/tasks";
+import { hide, put, type TaskQuery, useTaskCounts, useTasks } from "../api/tasks";
 import type { Status, TaskItem } from "../api/types";
 import { useCommands } from "../keyboard";
-import { counted } from "../lib/units";
+import { count, counted } from "../lib/units";
 import { slice } from "../lib/window";
 import { Filter, Search, Segments } from "../parts/field";
 import { Empty, Failed, Loading, sentence } from "../parts/notice";
@@ -79,15 +78,12 @@ function Filters() {
 }
 
 function Counts() {
-    const own = user()?.id;
-    const { value } = useLoaded("statistics", () =>
-        data(api.GET("/api/v1/tasks/statistics", { params: { query: own ? { owner: own } : {} } })),
-    );
-    if (!value) return null;
-    const shown = (["processing", "pending", "failed"] as const).filter((status) => (value.by_status[status] ?? 0) > 0);
+    const counts = useTaskCounts();
+    if (!counts) return null;
+    const shown = (["processing", "pending", "failed"] as const).filter((status) => (counts[status] ?? 0) > 0);
     return (
-        <span class="muted">
-            {shown.map((status) => `${value.by_status[status]} ${T.signs[status].toLowerCase()}`).join(" · ")}
+        <span class="muted wide-only">
+            {shown.map((status) => `${count(counts[status] ?? 0)} ${T.signs[status].toLowerCase()}`).join(" · ")}
         </span>
     );
 }
@@ -225,9 +221,10 @@ export default function Tasks() {
     const clear = () => setSelected(new Set());
     useCommands([{ keys: "Escape", name: T.keys.out, kind: "action", run: clear }], []);
     const items = list.items ?? [];
+    // At the top of the list nothing moves under the pointer by a new row.
+    const followsTop = scrollY < 40 && selected.size === 0;
     useEffect(() => {
-        // At the top of the list nothing moves under the pointer by a new row.
-        if (list.newer > 0 && scrollY < 40 && selected.size === 0) list.reload();
+        if (list.newer > 0 && followsTop) list.reload();
     }, [list.newer]);
     const select = (task: TaskItem, on: boolean, range: boolean) => {
         const next = new Set(selected);
@@ -268,7 +265,7 @@ export default function Tasks() {
                 </button>
             </div>
             <Filters key={cleared} />
-            {list.newer > 0 && (
+            {list.newer > 0 && !followsTop && (
                 <button type="button" class="button newer" onClick={list.reload}>
                     {T.tasks.newer(list.newer)}
                 </button>

@@ -1,9 +1,9 @@
 /** Palette: opens pages, runs actions of this page, finds tasks, conversations and documents. */
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { AGENT } from "../api/agents";
-import { known } from "../api/cache";
 import { api, data } from "../api/client";
-import type { Conversation, Document, TaskItem } from "../api/types";
+import { useConversations, useDocuments } from "../api/content";
+import type { TaskItem } from "../api/types";
 import { commands } from "../keyboard";
 import { isId, rank } from "../lib/match";
 import { open } from "../router";
@@ -44,10 +44,10 @@ function taskEntry(task: TaskItem): Entry {
     };
 }
 
-/** Conversations and documents that were seen already; they are found without a request. */
-function knownEntries(): Entry[] {
-    const talks = known<{ items: Conversation[] }>("conversations")?.items ?? [];
-    const documents = known<{ items: Document[] }>("documents")?.items ?? [];
+/** Conversations and documents, the newest 100 of each. */
+function useContent(): Entry[] {
+    const talks = useConversations().value?.items ?? [];
+    const documents = useDocuments().value?.items ?? [];
     return [
         ...talks.map((one) => ({
             id: one.id,
@@ -95,7 +95,7 @@ export function Palette({ close }: { close: () => void }) {
     const input = useRef<HTMLInputElement>(null);
     const list = useRef<HTMLDivElement>(null);
     const tasks = useFoundTasks(query);
-    const ranked = [...commandEntries(), ...knownEntries()]
+    const ranked = [...commandEntries(), ...useContent()]
         .flatMap((entry) => {
             const fits = rank(entry.name, query);
             return fits === undefined ? [] : [{ entry, fits }];

@@ -1,15 +1,15 @@
 /** Form of a schedule: what it runs, and when. */
 import { useState } from "preact/hooks";
-import { useAgents } from "../api/agents";
+import { useAgentList } from "../api/agents";
 import { api, data } from "../api/client";
-import type { Schedule } from "../api/types";
+import type { Agent, Schedule } from "../api/types";
 import { words } from "../lib/cron";
 import { PRIORITIES } from "../lib/priorities";
 import { T } from "../texts";
 import { SelectField, TextField } from "./field";
 import { FormError, useForm } from "./form";
 import { NextTimes } from "./next-times";
-import { sentence } from "./notice";
+import { Failed, Loading, sentence } from "./notice";
 import { PayloadForm } from "./payload-form";
 
 const PRESETS = [
@@ -25,8 +25,18 @@ interface Props {
     close: () => void;
 }
 
-export function ScheduleForm({ schedule, done, close }: Props) {
-    const agents = useAgents();
+/** Waits for the agents: the dialog is centered, so all of it would move when their fields arrive. */
+export function ScheduleForm(props: Props) {
+    const { value, failure, reload } = useAgentList();
+    if (value) return <Known {...props} agents={value.items} />;
+    return (
+        <div class="body">
+            {failure ? <Failed failure={failure} retry={reload} /> : <Loading what={T.schedules.new} lines={8} />}
+        </div>
+    );
+}
+
+function Known({ schedule, done, close, agents }: Props & { agents: readonly Agent[] }) {
     const [name, setName] = useState(schedule?.name ?? "");
     const [agentName, setAgent] = useState(schedule?.agent);
     const [cron, setCron] = useState<string>(schedule?.cron ?? PRESETS[0][0]);

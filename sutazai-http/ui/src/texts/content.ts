@@ -22,6 +22,8 @@ export const CONTENT = {
         more: "Show the whole part",
         before: "Show the parts before",
         after: "Show the parts after",
+        partBefore: "Show the part before",
+        partAfter: "Show the part after",
         deleted: (title: string) => `Deleted: ${title}`,
         missing: "There is no such document, or it is not yours.",
         all: "All documents",

@@ -20,6 +20,7 @@ export const MACHINE = {
         otherMachine: (host: string) => `The analysis is of ${host}, which is another machine than the one shown here.`,
         findings: "Findings",
         history: "History",
+        historyBegins: (at: string) => `It begins at ${at}, with one point a minute.`,
         range: "Range",
     },
     charts: {

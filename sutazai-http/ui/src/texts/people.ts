@@ -44,7 +44,6 @@ export const PEOPLE = {
         users: "Users",
         failed: "Failed tasks",
         health: "health",
-        numbers: "numbers",
         states: { healthy: "Healthy", degraded: "Degraded", unhealthy: "Unhealthy" },
         checked: "checked",
         checkAgain: "Check again",

@@ -36,11 +36,13 @@ export const WORK = {
         atMost: (time: string) => `of at most ${time}`,
         created: "created",
         waiting: "Waiting for a worker.",
+        begins: "Begins",
         ahead: (count: number) =>
             `${count === 1000 ? "At least 1,000 tasks" : counted(count, "task")} of this user ${count === 1 ? "runs" : "run"} first.`,
         timeline: "Timeline",
         found: (count: number) => counted(count, "finding"),
         finding: "finding",
+        notFound: "The rules have not been run yet.",
         writes: (about: string) => `writing: ${about}`,
         earlier: (count: number) => `Show ${count} earlier`,
         payload: "Payload",

@@ -49,6 +49,32 @@ export async function picture(page, name, options = {}) {
     await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), ...options });
 }
 
+/** Sizes of the windows in which pages are judged. */
+export const SIZES = [
+    [1280, 900],
+    [360, 780],
+];
+
+/** Judges a state of a page in both themes and sizes, and writes a screenshot of each. */
+export async function everywhere(page, name) {
+    const before = page.viewportSize();
+    const protocol = await page.context().newCDPSession(page);
+    for (const [width, height] of SIZES) {
+        await protocol.send("Emulation.setTouchEmulationEnabled", { enabled: width < 500 });
+        await page.setViewportSize({ width, height });
+        for (const colorScheme of ["light", "dark"]) {
+            await page.emulateMedia({ colorScheme });
+            await picture(page, `${name}-${colorScheme}-${width}`);
+            for (const found of await violations(page)) faults.push(`${name}-${colorScheme}-${width}: ${found}`);
+        }
+        if ((await overflow(page)) > 0) faults.push(`${name}: ${await overflow(page)} px wider than a window of ${width} px`);
+    }
+    await protocol.send("Emulation.setTouchEmulationEnabled", { enabled: false });
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.setViewportSize(before);
+    await protocol.detach();
+}
+
 /** Counts the requests to the API of a window; event streams, which stay open, are counted apart. */
 export function counter(context) {
     const seen = { requests: [], streams: [] };
@@ -119,10 +145,10 @@ export async function apiAs(login, method, path, body) {
 /** Calls the API as the admin of the tests. */
 export const api = (method, path, body) => apiAs("root_1", method, path, body);
 
-/** Waits until a task has ended and returns it. */
-export async function ended(id) {
+/** Waits until a task of a user has ended and returns it. */
+export async function ended(id, login = "root_1") {
     for (let round = 0; round < 600; round += 1) {
-        const task = await api("GET", `/api/v1/tasks/${id}`);
+        const task = await apiAs(login, "GET", `/api/v1/tasks/${id}`);
         if (["completed", "failed", "cancelled"].includes(task.status)) return task;
         await new Promise((resolve) => setTimeout(resolve, 200));
     }

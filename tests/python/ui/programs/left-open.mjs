@@ -69,6 +69,7 @@ for (let round = 0; round < SAMPLES / 300; round += 1) await send(300);
 await settled(page);
 const after = { heap: await heap(), nodes: await nodes() };
 const grown = after.heap - before.heap;
+console.log(`heap grown by ${(grown / 1024 / 1024).toFixed(2)} MiB after ${SAMPLES} measurements`);
 assert(grown <= MAX_GROWTH, `the heap grew by ${grown} bytes, from ${before.heap}`);
 assert(after.nodes <= before.nodes + 20, `${before.nodes} nodes became ${after.nodes}`);
 await finish();

@@ -30,6 +30,7 @@ while (!(await last.isVisible())) {
 await scrollTo(0.5);
 await settled(page);
 most = Math.max(most, await nodes());
+console.log(`nodes of a list of ${total} tasks: ${most}`);
 assert(most <= MAX_NODES, `${most} nodes`);
 
 await page.evaluate(() => scrollTo(0, 0));

@@ -1,6 +1,19 @@
 /** Every page and state, in both themes and on a desktop and a phone: axe-core, targets, width, and a screenshot. */
 import assert from "node:assert/strict";
-import { ARGUMENTS, BASE, finish, go, newWindow, overflow, picture, settled, signIn, smallTargets, violations } from "./browser.mjs";
+import {
+    ARGUMENTS,
+    BASE,
+    finish,
+    go,
+    newWindow,
+    overflow,
+    picture,
+    settled,
+    signIn,
+    SIZES,
+    smallTargets,
+    violations,
+} from "./browser.mjs";
 
 const PAGES = JSON.parse(ARGUMENTS[0]);
 
@@ -66,7 +79,7 @@ async function printed(page) {
     assert(sheets.length > 0);
 }
 
-for (const [width, height] of [[1280, 900], [360, 780]]) {
+for (const [width, height] of SIZES) {
     for (const colorScheme of ["light", "dark"]) {
         const label = `${colorScheme}-${width}`;
         const context = await newWindow({ width, height, colorScheme, expected: /404|429|501/ });

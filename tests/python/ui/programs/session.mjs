@@ -1,6 +1,6 @@
 /** Sessions and streams over several tabs, and what the pages store. */
 import assert from "node:assert/strict";
-import { api, finish, go, newWindow, picture, settled, signIn } from "./browser.mjs";
+import { api, everywhere, finish, go, newWindow, settled, signIn } from "./browser.mjs";
 
 const context = await newWindow({ expected: /401|Unauthorized|ERR_FAILED/ });
 const streams = new Map();
@@ -70,6 +70,11 @@ const cookies = await context.cookies();
 assert.equal(cookies.length, 1);
 assert(cookies[0].httpOnly && cookies[0].sameSite === "Strict", JSON.stringify(cookies));
 
+// The model of this server does not answer.
+await go(tab, "#/admin");
+await tab.getByRole("heading", { name: "Degraded" }).waitFor();
+await everywhere(tab, "admin-degraded");
+
 // A session that another client ends is a dialog above the page, which keeps what was typed.
 await go(tab, "#/tasks/new");
 await tab.getByLabel("Title").fill("typed before");
@@ -77,7 +82,7 @@ await api("POST", "/api/v1/auth/logout-all");
 await tab.getByRole("button", { name: "Submit task" }).click();
 const dialog = tab.getByRole("dialog", { name: "Your session has ended" });
 await dialog.waitFor();
-await picture(tab, "session-ended");
+await everywhere(tab, "session-ended");
 await dialog.getByLabel("Password").fill("correct horse battery");
 await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
 await dialog.waitFor({ state: "detached" });

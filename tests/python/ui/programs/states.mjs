@@ -1,6 +1,6 @@
 /** A server without a model and without Docker, before its first analysis, and a device that goes offline. */
 import assert from "node:assert/strict";
-import { api, BASE, ended, finish, go, newWindow, picture, settled, signIn } from "./browser.mjs";
+import { api, BASE, ended, everywhere, finish, go, newWindow, settled, signIn } from "./browser.mjs";
 
 const context = await newWindow({ expected: /503|404|401|ERR_INTERNET|ERR_NETWORK/ });
 const page = await context.newPage();
@@ -9,7 +9,7 @@ await page.getByLabel("User name or e-mail address").fill("root_1");
 await page.getByLabel("Password").fill("not the password");
 await page.getByRole("button", { name: "Sign in" }).click();
 await page.getByText("This name and password do not match.").waitFor();
-await picture(page, "sign-in-error");
+await everywhere(page, "sign-in-error");
 await signIn(page);
 
 // First run.
@@ -30,7 +30,7 @@ for (const [hash, words] of Object.entries(empty)) {
     await page.goto(`${BASE}/ui/${hash}`);
     await page.getByText(words).first().waitFor();
     await settled(page);
-    await picture(page, `first-run-${hash.replaceAll(/[^a-z]/g, "") || "machine"}`);
+    await everywhere(page, `first-run-${hash.replaceAll(/[^a-z]/g, "") || "machine"}`);
 }
 await page.goto(`${BASE}/ui/#/tasks?status=failed`);
 await page.getByText("No task matches these filters.").waitFor();
@@ -40,6 +40,7 @@ await page.goto(`${BASE}/ui/#/`);
 await page.getByText(/Not measured:.*containers/).waitFor();
 await page.getByText(/Containers: not measured\. .*\/no\/docker\.sock/).first().waitFor({ state: "attached" });
 await page.locator(".tile").first().waitFor();
+await everywhere(page, "machine-not-measured");
 
 // Without a model the rules write, and say so.
 await page.keyboard.press("n");
@@ -54,7 +55,7 @@ await page.locator(".task-row").first().waitFor();
 const rows = await page.locator(".task-row").count();
 await context.setOffline(true);
 await page.getByText(/This device is offline\. What you see is from \d\d:\d\d:\d\d\./).waitFor();
-await picture(page, "offline");
+await everywhere(page, "offline");
 assert.equal(await page.locator(".task-row").count(), rows);
 await context.setOffline(false);
 await page.getByText("This device is offline.").waitFor({ state: "detached" });
