@@ -248,10 +248,12 @@ mod tests {
     #[test]
     fn numbers_of_own_sources_are_recorded_under_their_positions() {
         let mut snapshot = Snapshot::empty(DateTime::UNIX_EPOCH);
-        let queue = json!({ "depth": 7, "name": "a", "open": true, "ages": [1, 2], "age": { "oldest": 2.5 } });
+        let queue =
+            json!({ "depth": 7, "name": "a", "open": true, "ages": [1, 2], "age": { "oldest": 2.5 } });
         snapshot.add(SnapshotPart::Custom("queue".to_owned(), queue));
         snapshot.add(SnapshotPart::Custom("load".to_owned(), json!(0.5)));
-        let many: serde_json::Map<_, _> = (0..200).map(|number| (number.to_string(), json!(number))).collect();
+        let many: serde_json::Map<_, _> =
+            (0..200).map(|number| (number.to_string(), json!(number))).collect();
         snapshot.add(SnapshotPart::Custom("many".to_owned(), many.into()));
         let recorded: Vec<_> =
             samples("one", &snapshot).into_iter().map(|sample| (sample.series, sample.value)).collect();

@@ -8,8 +8,8 @@ use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sutazai::external::futures::FutureExt;
 use sutazai::domain::{Caller, UserRole};
+use sutazai::external::futures::FutureExt;
 use tokio::runtime::Handle;
 
 use crate::agent::AgentQueues;
@@ -116,7 +116,11 @@ impl Core {
             opened = Some(Local::open(options, queues, test).await?);
             Ok(Vec::new())
         })?;
-        Ok(Self { target: opened.map(|local| Target::Engine(Arc::new(local))), handle, process: Process::this() })
+        Ok(Self {
+            target: opened.map(|local| Target::Engine(Arc::new(local))),
+            handle,
+            process: Process::this(),
+        })
     }
 
     fn target(&self) -> PyResult<Target> {
@@ -163,9 +167,15 @@ impl Core {
         let role = if is_admin { UserRole::Admin } else { UserRole::User };
         let local = match self.target()? {
             Target::Engine(local) => local.of(Caller::User { id, role }),
-            Target::Server(_) => return Err(PyValueError::new_err("a server knows its users by their sign-in")),
+            Target::Server(_) => {
+                return Err(PyValueError::new_err("a server knows its users by their sign-in"));
+            }
         };
-        Ok(Self { target: Some(Target::Engine(Arc::new(local))), handle: self.handle.clone(), process: self.process })
+        Ok(Self {
+            target: Some(Target::Engine(Arc::new(local))),
+            handle: self.handle.clone(),
+            process: self.process,
+        })
     }
 
     /// Connects to a server with these options, given as JSON, and waits for the sign-in if they have one.

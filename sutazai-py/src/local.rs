@@ -184,9 +184,8 @@ impl Local {
         let more = |builder: EngineBuilder| {
             let builder = builder.workers(workers).lease(lease).shutdown_grace(grace);
             let builder = agents.into_iter().fold(builder, EngineBuilder::agent);
-            let builder = sources.into_iter().fold(builder, |builder, source| {
-                builder.metric_source(Arc::new(source))
-            });
+            let builder =
+                sources.into_iter().fold(builder, |builder, source| builder.metric_source(Arc::new(source)));
             let builder = match (test_model, own_models) {
                 (Some(model), _) => builder.model(model),
                 (None, Some(models)) => setup::with_models(builder, models),

@@ -56,7 +56,12 @@ impl Sender {
     fn new() -> std::io::Result<Self> {
         let descriptor = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let state = State { items: VecDeque::new(), is_closed: false };
-        Ok(Self { state: Mutex::new(state), arrived: Condvar::new(), descriptor, closed: CancellationToken::new() })
+        Ok(Self {
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+            descriptor,
+            closed: CancellationToken::new(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -46,7 +46,8 @@ impl Process {
         if self.is_this() {
             return Ok(());
         }
-        let message = format!("this engine or client was opened in process {}; open one in this process", self.id);
+        let message =
+            format!("this engine or client was opened in process {}; open one in this process", self.id);
         Err(ForkedError::new_err(message))
     }
 }

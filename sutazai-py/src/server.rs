@@ -90,15 +90,21 @@ impl Servers {
     ///
     /// # Errors
     /// `InvalidInput` naming the setting, or `Unavailable` naming `host` or `port`.
-    pub(crate) async fn start(&self, engine: &Engine, host: &str, port: u16, signing_key: &str) -> Result<Listening> {
+    pub(crate) async fn start(
+        &self,
+        engine: &Engine,
+        host: &str,
+        port: u16,
+        signing_key: &str,
+    ) -> Result<Listening> {
         let unknown = || Error::unavailable(format!("host {host:?} has no address")).with_field("host");
         let found = lookup_host((host, port)).await;
         let address = found.ok().and_then(|mut addresses| addresses.next()).ok_or_else(unknown)?;
         let config = self.config(address, signing_key)?;
         let service = Service::over(&config, self.stores.clone(), engine.clone()).await?;
-        let listener = TcpListener::bind(address).await.map_err(|e| {
-            Error::unavailable(format!("cannot listen on {address}: {e}")).with_field("port")
-        })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|e| Error::unavailable(format!("cannot listen on {address}: {e}")).with_field("port"))?;
         let address = listener.local_addr()?;
         let setup_code = service.begin_setup().await?;
         let (stop, has_tls) = (CancellationToken::new(), config.server.connections.tls.is_some());

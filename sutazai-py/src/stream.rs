@@ -79,13 +79,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Creates the stream of this request, which begins with the first read.
-    pub(crate) fn new(
-        target: Target,
-        handle: Handle,
-        process: Process,
-        verb: String,
-        body: Vec<u8>,
-    ) -> Self {
+    pub(crate) fn new(target: Target, handle: Handle, process: Process, verb: String, body: Vec<u8>) -> Self {
         let opener = target.clone();
         let opening = async move { opener.open_stream(&verb, &body).await };
         let chunks = opening.try_flatten_stream().boxed().ready_chunks(MAX_ITEMS);

@@ -144,7 +144,15 @@ const UNNAMED_DEPENDENCIES: &[&str] = &[
 
 #[test]
 fn every_dependency_is_used() {
-    for package in ["", "sutazai-core", "sutazai-agent", "sutazai-store", "sutazai-http", "sutazai-http/bodies", "sutazai-py"] {
+    for package in [
+        "",
+        "sutazai-core",
+        "sutazai-agent",
+        "sutazai-store",
+        "sutazai-http",
+        "sutazai-http/bodies",
+        "sutazai-py",
+    ] {
         let folder = root().join(package);
         let text = |folders: &[&str]| -> String {
             folders.iter().flat_map(|name| rust_files(&folder.join(name))).map(|path| read(&path)).collect()

@@ -79,7 +79,11 @@ async fn first_model_is_the_default_when_none_is_named() {
     assert_eq!(manager.answering(None).await.unwrap().name, "model-of-first");
     manager.load(None).await.unwrap();
 
-    let nobody = ModelManager::new(vec![Arc::new(failing("first", ErrorKind::Unavailable))], "", Arc::new(SystemClock));
+    let nobody = ModelManager::new(
+        vec![Arc::new(failing("first", ErrorKind::Unavailable))],
+        "",
+        Arc::new(SystemClock),
+    );
     assert_eq!(nobody.complete(ask()).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 

@@ -34,4 +34,3 @@ impl Register {
         (NewUser { username, email, password }, invitation)
     }
 }
-

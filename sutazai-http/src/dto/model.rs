@@ -124,4 +124,3 @@ impl ModelList {
         Self { items: models.into_iter().map(view).collect(), queue: load.into(), fetching }
     }
 }
-

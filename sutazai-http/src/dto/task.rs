@@ -10,8 +10,8 @@ use sutazai_bodies::page::PageView;
 use sutazai_bodies::time::time;
 use sutazai_bodies::vocabulary::{KindWord, PriorityLevelWord, StatusWord};
 use sutazai_core::domain::{
-    Caller, EventKind, FindingCounts, PageRequest, PriorityLevel, Task, TaskError, TaskEvent,
-    TaskId, TaskQuery, TaskSearch, TaskStatistics, TaskStatus, TaskSummary, UserId,
+    Caller, EventKind, FindingCounts, PageRequest, PriorityLevel, Task, TaskError, TaskEvent, TaskId,
+    TaskQuery, TaskSearch, TaskStatistics, TaskStatus, TaskSummary, UserId,
 };
 use sutazai_core::{Error, ErrorKind};
 use utoipa::{IntoParams, ToSchema};

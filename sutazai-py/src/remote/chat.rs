@@ -87,7 +87,8 @@ pub(super) struct Say {
 
 /// Opens the answer to a message: pieces of text, then the usage of the answer as it is stored.
 pub(super) async fn say(http: &Http, say: Say) -> Result<Items> {
-    let (path, options) = (path(&say.id)?, json!({ "max_tokens": say.max_tokens, "temperature": say.temperature }));
+    let (path, options) =
+        (path(&say.id)?, json!({ "max_tokens": say.max_tokens, "temperature": say.temperature }));
     let request = match say.text {
         Some(text) => {
             let mut message = options;

@@ -20,12 +20,8 @@ pub(super) struct Add {
 }
 
 pub(super) async fn add(http: &Http, body: Add, file: &[u8]) -> Answer {
-    let form = Form {
-        title: &body.title,
-        name: body.name.as_deref(),
-        media_type: body.media_type.as_deref(),
-        file,
-    };
+    let form =
+        Form { title: &body.title, name: body.name.as_deref(), media_type: body.media_type.as_deref(), file };
     // With a key of its own the request may be repeated, and stores the document once.
     let key = Uuid::now_v7().to_string();
     passed(http, &Request::post("api/v1/documents").form(form).once(key)).await

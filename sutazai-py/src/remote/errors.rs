@@ -78,7 +78,9 @@ fn of_status(status: StatusCode) -> ErrorKind {
 pub(super) fn of_body(body: ErrorBody, status: StatusCode) -> Error {
     let kind = kind(&body.code, status);
     if kind == ErrorKind::NotFound && body.message == NO_ROUTE {
-        return Error::unsupported("this server has no such route; it may be another program, or an older version");
+        return Error::unsupported(
+            "this server has no such route; it may be another program, or an older version",
+        );
     }
     let mut error = Error::new(kind, body.message);
     if let Some(field) = body.details.field {
@@ -107,11 +109,8 @@ pub(super) fn refused(status: StatusCode, retry_after: Option<Duration>, body: &
 
 /// Returns the error of a request that was not answered. Its text has no address, which may contain a secret.
 pub(super) fn not_answered(e: reqwest::Error) -> Error {
-    let message = if e.is_connect() {
-        "the server cannot be reached"
-    } else {
-        "the server broke off the connection"
-    };
+    let message =
+        if e.is_connect() { "the server cannot be reached" } else { "the server broke off the connection" };
     Error::unavailable(message).with_source(e.without_url())
 }
 

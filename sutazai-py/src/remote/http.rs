@@ -257,12 +257,14 @@ impl Http {
     async fn renewed(&self, refresh: &str) -> Result<Session> {
         let body = Refresh { refresh_token: Some(refresh.to_owned()) };
         let request = Request::post("api/v1/auth/refresh").json(&body)?.repeatable_if(true);
-        let body = self.with_retries(&request, || self.unsigned(&request)).await.map_err(|e| match e.kind() {
-            ErrorKind::Unauthenticated => {
-                Error::new(ErrorKind::Unauthenticated, "the session has ended; sign in again").with_source(e)
-            }
-            _ => e,
-        })?;
+        let body =
+            self.with_retries(&request, || self.unsigned(&request)).await.map_err(|e| match e.kind() {
+                ErrorKind::Unauthenticated => {
+                    Error::new(ErrorKind::Unauthenticated, "the session has ended; sign in again")
+                        .with_source(e)
+                }
+                _ => e,
+            })?;
         Session::new(data(&body)?)
     }
 }

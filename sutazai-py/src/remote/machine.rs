@@ -8,9 +8,9 @@ use sutazai_bodies::readiness::{HealthStatus, ReadinessCheck, ReadinessReport};
 
 use super::errors::{of_body, unexpected};
 use super::http::Http;
+use super::items;
 use super::request::Request;
 use super::tasks::time;
-use super::items;
 use crate::verbs::{Answer, answer};
 
 /// Sections of a snapshot that have a name of their own.

@@ -363,8 +363,8 @@ struct Accepted {
 
 /// Downloads a model in a task of the server and reports its progress, without the numbers of bytes.
 pub(super) async fn pull(http: &Http, body: Pull) -> Result<Items> {
-    let pull: sutazai_bodies::model::PullModel =
-        serde_json::from_value(json!({ "model": body.model })).map_err(|e| Error::invalid("model", e.to_string()))?;
+    let pull: sutazai_bodies::model::PullModel = serde_json::from_value(json!({ "model": body.model }))
+        .map_err(|e| Error::invalid("model", e.to_string()))?;
     let task: Accepted = http.data(&Request::post("api/v1/models/pull").json(&pull)?).await?;
     let follower = Follower::new(http.clone(), task.id);
     let items = stream::unfold(Some(follower), |follower| async move {

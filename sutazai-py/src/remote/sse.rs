@@ -110,7 +110,8 @@ impl SseReader {
             if let Some(event) = self.parser.events.pop_front() {
                 return Ok(Some(event));
             }
-            let silent = |_| Error::timeout(format!("the server sent no event and no sign for {IDLE_TIMEOUT:?}"));
+            let silent =
+                |_| Error::timeout(format!("the server sent no event and no sign for {IDLE_TIMEOUT:?}"));
             let piece = timeout_at(self.heard_at + IDLE_TIMEOUT, self.body.next()).await.map_err(silent)?;
             let Some(piece) = piece else { return Ok(None) };
             self.heard_at = Instant::now();

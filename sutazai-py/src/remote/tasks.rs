@@ -57,7 +57,9 @@ pub(super) struct List {
 
 pub(super) async fn list(http: &Http, body: List) -> Answer {
     if body.parent.is_some() {
-        return Err(Error::unsupported("a server cannot list the children of a task").with_field("parent").into());
+        return Err(Error::unsupported("a server cannot list the children of a task")
+            .with_field("parent")
+            .into());
     }
     let request = Request::get("api/v1/tasks")
         .query_if("status", body.status)

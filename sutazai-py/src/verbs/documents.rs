@@ -3,9 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sutazai::Result;
-use sutazai::domain::{
-    Chunk, Document, DocumentId, MediaType, NewDocument, Page, PageLimit, Passage,
-};
+use sutazai::domain::{Chunk, Document, DocumentId, MediaType, NewDocument, Page, PageLimit, Passage};
 
 use super::{Answer, Id, PageBody, answer, id, nothing, page};
 use crate::local::Local;

@@ -23,8 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "identity")]
 use crate::identity::Identity;
 use crate::ports::{
-    Agent, Clock, MetricSource, MetricStore, ModelBackend, SeriesQuery, TaskRecords, Tracer,
-    collect_snapshot,
+    Agent, Clock, MetricSource, MetricStore, ModelBackend, SeriesQuery, TaskRecords, Tracer, collect_snapshot,
 };
 use crate::schedules::Schedules;
 use crate::validation::time_of_listing;
