@@ -368,7 +368,9 @@ impl Claimer {
     /// Reads when something is due next, but no earlier than [`PREFETCH_WINDOW`] from now: a task that is due already
     /// was not claimable just now, and polling at once would spin.
     async fn read_due(&self) -> DateTime<Utc> {
-        let due = guarded("look at the queue", self.shared.parts.queue.next_due(&self.agents));
+        let parts = &self.shared.parts;
+        let agents = parts.registry.names();
+        let due = guarded("look at the queue", parts.queue.next_due(&agents));
         let due = due.await.unwrap_or_else(|e| {
             tracing::warn!(error = %e, "reading the next due time failed");
             None
