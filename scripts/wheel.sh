@@ -50,6 +50,7 @@ done
 patchelf --force-rpath --set-rpath "\$ORIGIN" "${renamed[@]}" "$native"/*
 patchelf "${renamed[@]}" "$content"/sutazai/_sutazai.abi3.so
 
+mkdir "$folder/packed"
 wheel pack --dest-dir "$folder/packed" "$content" >&2
 # Finds the oldest C library that has every symbol, and names the wheel after it.
 auditwheel repair --wheel-dir "$folder/repaired" "$folder"/packed/*.whl >&2
