@@ -120,7 +120,7 @@ impl Options {
 /// Queues through which Python serves an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Queues {
-    /// Queues of agents.
+    /// Queues through which Python runs agents.
     pub(crate) agents: AgentQueues,
     /// Queues of model backends and metric sources.
     pub(crate) ports: PortQueues,
@@ -301,7 +301,8 @@ async fn own_models(
         .into_iter()
         .map(|declaration| {
             let position = declaration.position;
-            Ok((position, Arc::new(PythonModelBackend::new(declaration, queues)?) as _))
+            let backend: Arc<dyn ModelBackend> = Arc::new(PythonModelBackend::new(declaration, queues)?);
+            Ok((position, backend))
         })
         .collect::<Result<Vec<_>>>()?;
     // In real time, whatever the clock of the engine is: a failed request is repeated after a moment.

@@ -48,7 +48,7 @@ pub(crate) enum Method {
     Models,
     /// Writes the answer of a model.
     Generate,
-    /// Computes embeddings.
+    /// Computes the embeddings of texts.
     Embed,
     /// Measures the section of a metric source.
     Collect,

@@ -61,6 +61,7 @@ def test_suite_names_what_does_not_conform() -> None:
 
 
 def test_sections_of_own_sources() -> None:
+    sources: list[sutazai.MetricSource | sutazai.AsyncMetricSource]
     sources = [MailQueue(), AsyncQueue(), Away(), Broken()]
     with sutazai.Engine(":memory:", metric_sources=sources, environment=False) as engine:
         custom = engine.metrics.snapshot().custom

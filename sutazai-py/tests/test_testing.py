@@ -107,7 +107,8 @@ def add_up(numbers: list[int]) -> int:
     context = sutazai.current()
     if not context.children:
         context.wait_for(*(add.task(number, 0) for number in numbers), state={"numbers": len(numbers)})
-    return context.state["numbers"] + sum(child.result for child in context.children)
+    results: list[int] = [child.result for child in context.children]
+    return int(context.state["numbers"]) + sum(results)
 
 
 def test_recorded_context_of_a_function() -> None:

@@ -12,7 +12,7 @@ import time
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 from typing_extensions import TypeAlias
 
@@ -183,12 +183,17 @@ async def _answer_async(made: Any, call: PortCall) -> bytes:
     try:
         async for piece in answer:
             if usage.is_text(piece) and not call.try_send(piece):
-                await awaited(lambda queue, token, piece=piece: call.begin_send(queue, token, piece))
+                await _send(call, piece)
             if call.is_dropped:
                 break
     finally:
         await getattr(answer, "aclose", _nothing_async)()
     return usage.written(call.is_dropped)
+
+
+async def _send(call: PortCall, piece: str) -> None:
+    """Waits until there is room for a piece."""
+    await awaited(lambda queue, token: call.begin_send(queue, token, piece))
 
 
 def _nothing() -> None:
@@ -200,8 +205,9 @@ async def _nothing_async() -> None:
 
 
 def _models(backend: Any, models: Sequence[ModelInfo]) -> list[ModelInfo]:
-    is_embedder = type(backend).generate in (ModelBackend.generate, AsyncModelBackend.generate)
-    purpose = "embed" if is_embedder else None
+    own: Any = backend.__class__
+    is_embedder = own.generate in (ModelBackend.generate, AsyncModelBackend.generate)
+    purpose: Literal["embed"] | None = "embed" if is_embedder else None
     return [replace(model, backend=backend.name, purpose=model.purpose or purpose) for model in models]
 
 

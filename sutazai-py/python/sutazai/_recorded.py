@@ -55,7 +55,7 @@ class RecordedCall:
         self._seen, self._clock = seen, clock
         self.task_id = str(uuid.uuid4())
         self.children = json.dumps([child.to_dict() for child in children]).encode()
-        task = {
+        task: dict[str, Any] = {
             "id": self.task_id,
             "agent": self.agent,
             "status": "processing",

@@ -98,7 +98,8 @@ def _grace(clock: Clock | None) -> float | None:
 
 
 def _prepare(made: Engine | AsyncEngine, model: ScriptedModel | None, clock: Clock | None) -> None:
-    opener = _sutazai.TestOpener(model and model._native, clock and clock._native)
+    native_model = None if model is None else model._native
+    opener = _sutazai.TestOpener(native_model, None if clock is None else clock._native)
     made._opener, made._has_test_model = opener.open, model is not None
 
 
