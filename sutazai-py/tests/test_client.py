@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -291,7 +291,7 @@ def success(data: Any) -> bytes:
     return json.dumps({"status": "success", "data": data}).encode()
 
 
-BUSY = (503, {}, failure("busy", retry_after_seconds=0))
+BUSY: tuple[int, dict[str, str], bytes] = (503, {}, failure("busy", retry_after_seconds=0))
 
 
 def test_reads_and_keyed_submissions_are_repeated() -> None:
@@ -398,13 +398,14 @@ def test_unsupported_requests_say_so() -> None:
     local = testing_engine(add, model=ScriptedModel())
     local._settings.update(OPEN)
     with local, local.serve(port=0) as server, sutazai.Client(server.url) as client:
-        for request, field in [
+        requests: list[tuple[Callable[[], object], str | None]] = [
             (lambda: client.models.load(), None),
             (lambda: list(client.tasks.list(parent="0199f3c2-a1b4-7000-a1b2-c3d4e5f60718")), "parent"),
             (lambda: client.models.complete("Hello", grammar="start: /a/"), "grammar"),
             (lambda: client.models.complete("Hello", repeat_penalty=1.2), "repeat_penalty"),
             (lambda: "".join(client.models.stream("Hello", grammar="start: /a/")), "grammar"),
-        ]:
+        ]
+        for request, field in requests:
             with pytest.raises(sutazai.UnsupportedError) as e:
                 request()
             assert e.value.field == field and isinstance(e.value, NotImplementedError)
@@ -441,7 +442,7 @@ def test_remote_example() -> None:
     with engine(USERS) as local, local.serve(port=0) as server:
         key = api_key(server.url, ["tasks:read", "tasks:write"])
         environment = {**os.environ, "SUTAZAI_API_KEY": key}
-        command = [sys.executable, example, server.url]
+        command: list[str | Path] = [sys.executable, example, server.url]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "3\n21\nagent nobody not found\n", "")
 

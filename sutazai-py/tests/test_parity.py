@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -285,25 +286,22 @@ async def feed_reports_the_events_of_all_tasks(api: Any) -> None:
 @check
 async def unknown_tasks_are_not_found(api: Any) -> None:
     for id in ("unknown", UNKNOWN):
-        for call in (
-            lambda id=id: api.tasks.get(id),
-            lambda id=id: api.tasks.handle(id).result(1),
-            lambda id=id: api.tasks.handle(id).cancel(),
-            lambda id=id: api.tasks.handle(id).delete(),
-        ):
+        handle = api.tasks.handle(id)
+        for call in (partial(api.tasks.get, id), partial(handle.result, 1), handle.cancel, handle.delete):
             e = await fails(sutazai.NotFoundError, call)
             assert e.message == f"task {id} not found" and isinstance(e, LookupError)
 
 
 @check
 async def invalid_submissions_name_the_field(api: Any) -> None:
-    for new, field in [
+    invalid: list[tuple[sutazai.NewTask[Any], str]] = [
         (sutazai.NewTask[Any](agent="add", payload={"x": 1}), "payload"),
         (sutazai.NewTask[Any](agent="add", payload={"x": "one", "y": 2}), "payload.x"),
         (add.task(1, 2).but(priority=12), "priority"),
         (add.task(1, 2).but(title="x" * 300), "title"),
-    ]:
-        e = await fails(sutazai.InvalidInputError, lambda new=new: api.submit(new))
+    ]
+    for new, field in invalid:
+        e = await fails(sutazai.InvalidInputError, partial(api.submit, new))
         assert e.field == field and isinstance(e, ValueError)
     e = await fails(sutazai.NotFoundError, lambda: api.submit("nobody", {}))
     assert "nobody" in e.message
@@ -375,8 +373,12 @@ async def schedules_are_created_replaced_and_deleted(api: Any) -> None:
 
 @check
 async def invalid_schedules_name_the_field(api: Any) -> None:
-    for options, field in [({"cron": "often"}, "cron"), ({"cron": "0 3 * * *", "time_zone": "Mars"}, "time_zone")]:
-        e = await fails(sutazai.InvalidInputError, lambda o=options: api.schedules.create("x", add.task(1, 2), **o))
+    invalid: list[tuple[dict[str, str], str]] = [
+        ({"cron": "often"}, "cron"),
+        ({"cron": "0 3 * * *", "time_zone": "Mars"}, "time_zone"),
+    ]
+    for options, field in invalid:
+        e = await fails(sutazai.InvalidInputError, partial(api.schedules.create, "x", add.task(1, 2), **options))
         assert e.field == field
     await fails(sutazai.NotFoundError, lambda: api.schedules.delete(UNKNOWN))
 
