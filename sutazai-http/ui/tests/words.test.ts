@@ -147,6 +147,8 @@ test("whole words of a search are marked, regardless of case", () => {
     expect(mark("a (b", "(")).toEqual([{ text: "a (b", isHit: false }]);
     const long = excerpt(mark(`${"x ".repeat(400)}lease ${"y ".repeat(400)}`, "lease"));
     expect(long[0]?.text.startsWith("…")).toBe(true);
+    expect(long.at(-1)?.text.endsWith("…")).toBe(true);
+    expect(long.map((part) => part.text).join("").length).toBeLessThan(450);
 });
 
 test("places of a search are cut by code points", () => {

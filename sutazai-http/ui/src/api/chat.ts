@@ -94,6 +94,12 @@ async function followAnswer(
     }
 }
 
+/** Returns whether the last message of a conversation is this one of the user, so that it is stored already. */
+export function endsWith(talk: Talk, said: string): boolean {
+    const last = talk.messages.at(-1);
+    return last?.role === "user" && last.content === said;
+}
+
 function settle(conversation: string, said: string | undefined, message: Message): void {
     const mine = {
         ...message,
@@ -103,10 +109,12 @@ function settle(conversation: string, said: string | undefined, message: Message
         usage: null,
         cut: false,
     } as Message;
-    change<Talk>(`talk/${conversation}`, (talk) => ({
-        ...talk,
-        messages: [...talk.messages, ...(said === undefined ? [] : [mine]), message],
-    }));
+    change<Talk>(`talk/${conversation}`, (talk) => {
+        // A conversation that was loaded meanwhile has the answer already.
+        if (talk.messages.some(({ id }) => id === message.id)) return talk;
+        const isNew = said !== undefined && !endsWith(talk, said);
+        return { ...talk, messages: [...talk.messages, ...(isNew ? [mine] : []), message] };
+    });
     set(conversation, undefined);
 }
 

@@ -43,6 +43,7 @@ export function metricName(metric: string): string {
     }
     const short = metric
         .replace(/^host\./, "")
+        .replace(/interval_seconds$/, "measured over")
         .replace(/_(percent|bytes|celsius|ms)$/, "")
         .replace(/_(bytes_)?per_second$/, " per second");
     // What is in brackets is a name of the machine and stays as it is.

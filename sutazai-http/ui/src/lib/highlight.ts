@@ -38,13 +38,24 @@ const CONTEXT = 220;
 
 /** Shortens a passage to the surroundings of its first hit. */
 export function excerpt(parts: readonly Marked[]): Marked[] {
-    const first = parts.findIndex((part) => part.isHit);
-    const whole = parts.reduce((sum, part) => sum + part.text.length, 0);
-    if (first <= 0 || whole <= CONTEXT * 2) return [...parts];
+    const first = Math.max(
+        0,
+        parts.findIndex((part) => part.isHit),
+    );
     const before = parts
         .slice(0, first)
         .map((part) => part.text)
         .join("");
-    if (before.length <= CONTEXT) return [...parts];
-    return [{ text: `…${before.slice(-CONTEXT)}`, isHit: false }, ...parts.slice(first)];
+    const start = before.length > CONTEXT ? `…${before.slice(-CONTEXT)}` : before;
+    const shown: Marked[] = start ? [{ text: start, isHit: false }] : [];
+    let left = CONTEXT * 2 - start.length;
+    for (const part of parts.slice(first)) {
+        if (part.text.length > left) {
+            shown.push({ text: `${part.isHit ? "" : part.text.slice(0, left)}…`, isHit: false });
+            break;
+        }
+        shown.push(part);
+        left -= part.text.length;
+    }
+    return shown;
 }

@@ -24,6 +24,9 @@ export function fold(events: readonly TaskEvent[]): Step[] {
         } else if (event.type === "progress") {
             steps.push({ ...base, kind: "progress", text: event.message });
         } else if (event.type === "findings") {
+            // The agent has said so already: its progress names the number of findings.
+            const last = steps.at(-1);
+            if (last?.kind === "progress" && Number.parseInt(last.text, 10) === event.findings.length) continue;
             steps.push({ ...base, kind: "findings", text: String(event.findings.length) });
         } else {
             const about = event.finding_id ?? "";

@@ -49,6 +49,9 @@ function Look() {
     );
 }
 
+/** Sessions that are shown at first. */
+const SHOWN = 5;
+
 /** Names the browser and system of a session. */
 function agentName(agent: string | null | undefined): string {
     if (!agent) return T.account.unknownClient;
@@ -71,6 +74,7 @@ function useKeys() {
 function Sessions() {
     const loaded = useSessions();
     const [asks, setAsks] = useState(false);
+    const [all, setAll] = useState(false);
     const end = (session: Session) => {
         change<{ items: Session[] }>("sessions", (list) => ({
             items: list.items.filter((one) => one.id !== session.id),
@@ -95,7 +99,7 @@ function Sessions() {
             </div>
             {!items && loaded.failure && <Failed failure={loaded.failure} retry={loaded.reload} />}
             <ul class="list">
-                {items?.map((session) => (
+                {items?.slice(0, all ? items.length : SHOWN).map((session) => (
                     <li key={session.id} class="row wrap">
                         <span class="grow">
                             <Name text={agentName(session.user_agent)} />{" "}
@@ -114,6 +118,13 @@ function Sessions() {
                     </li>
                 ))}
             </ul>
+            {items && items.length > SHOWN && !all && (
+                <div>
+                    <button type="button" class="button" onClick={() => setAll(true)}>
+                        {T.account.moreSessions(items.length - SHOWN)}
+                    </button>
+                </div>
+            )}
             {items?.length === 1 && <p class="muted">{T.account.onlySession}</p>}
             {asks && (
                 <Confirm

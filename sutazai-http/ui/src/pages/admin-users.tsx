@@ -13,10 +13,9 @@ import { NewPassword, NewUser } from "../parts/new-user";
 import { Empty, Failed, Loading } from "../parts/notice";
 import { Ago } from "../parts/time";
 import { attempt, say } from "../parts/toasts";
-import { route, setQuery } from "../router";
+import { useTypedQuery } from "../parts/typed-query";
+import { route } from "../router";
 import { T } from "../texts";
-
-const TYPING_MS = 300;
 
 interface UserList {
     items: ManagedUser[];
@@ -135,14 +134,10 @@ export function Users() {
     const loaded = useLoaded<UserList>(`users/${q}`, () =>
         data(api.GET("/api/v1/admin/users", { params: { query: { limit: 100, ...(q ? { search: q } : {}) } } })),
     );
-    const [typed, setTyped] = useState(q);
+    const [typed, setTyped] = useTypedQuery();
     const [question, setQuestion] = useState<Question>();
     const [form, setForm] = useState<Form>();
     const close = () => setForm(undefined);
-    useEffect(() => {
-        const timer = setTimeout(() => setQuery({ q: typed.trim() || undefined }), TYPING_MS);
-        return () => clearTimeout(timer);
-    }, [typed]);
     const items = loaded.value?.items;
     const asked = question && T.users.questions[question.kind](question.of.username, question.of.role === "admin");
     return (

@@ -13,8 +13,14 @@ import { attempt } from "../parts/toasts";
 import { T } from "../texts";
 import { analyze } from "./analyze";
 
-/** Findings of an analysis that still runs, with the text written so far. */
-export function WrittenFindings({ findings, texts }: { findings: readonly Finding[]; texts: Map<string, string> }) {
+interface WrittenProps {
+    findings: readonly Finding[];
+    texts: Map<string, string>;
+    isOver?: boolean;
+}
+
+/** Findings of an analysis, with the text written so far. */
+export function WrittenFindings({ findings, texts, isOver = false }: WrittenProps) {
     return (
         <ul class="list">
             {findings.map((finding) => {
@@ -24,7 +30,7 @@ export function WrittenFindings({ findings, texts }: { findings: readonly Findin
                         <p class="row">
                             <Sign kind={finding.severity} named /> <b>{finding.summary}</b>
                         </p>
-                        <p class="text muted">{text ?? T.running.waits}</p>
+                        {(text || !isOver) && <p class="text muted">{text ?? T.running.waits}</p>}
                     </li>
                 );
             })}
@@ -86,7 +92,8 @@ export function RunningAnalysis({ task, ended }: { task: Task; ended: () => void
             ) : (
                 <>
                     <p class="row">
-                        <Sign kind={status} /> <span>{progress?.message ?? T.running.begins}</span>
+                        <Sign kind={status} />{" "}
+                        <span>{progress?.message ?? (status === "pending" ? T.running.begins : T.signs[status])}</span>
                         <span class="space" />
                         <Elapsed from={task.created_at} />
                     </p>

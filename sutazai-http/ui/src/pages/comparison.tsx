@@ -9,6 +9,7 @@ import { look } from "../look";
 import { Copy } from "../parts/copy";
 import { Sign } from "../parts/icon";
 import { Failed, Loading } from "../parts/notice";
+import { vitalName } from "../parts/tile";
 import { useTitle } from "../parts/title";
 import { T } from "../texts";
 import { useTask } from "./analysis";
@@ -52,7 +53,7 @@ function Vitals({ before, after }: { before: Analysis; after: Analysis }) {
                         {rows.map(({ vital, one, step }) => (
                             <tr key={vital.metric}>
                                 <th scope="row">
-                                    {T.vitals[vital.kind]} <bdi>{vital.of}</bdi>
+                                    <bdi>{vitalName(vital)}</bdi>
                                 </th>
                                 <td class="number">{one.text}</td>
                                 <td class="number">{vital.text}</td>

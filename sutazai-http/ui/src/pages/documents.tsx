@@ -18,11 +18,10 @@ import { useRowKeys } from "../parts/row-keys";
 import { Ago } from "../parts/time";
 import { useTitle } from "../parts/title";
 import { attempt, later } from "../parts/toasts";
-import { address, open, route, setQuery } from "../router";
+import { useTypedQuery } from "../parts/typed-query";
+import { address, open, route } from "../router";
 import { T } from "../texts";
 import { DocumentReader } from "./document";
-
-const TYPING_MS = 300;
 
 function sendAll(files: Iterable<File>): void {
     const words = { ...T.documents.refused, size: T.documents.refused.size(bytes(MAX_BYTES)) };
@@ -191,16 +190,12 @@ function All() {
     const query = route.value.query.get("q") ?? "";
     const loaded = useDocuments();
     const found = useFound(query);
-    const [typed, setTyped] = useState(query);
+    const [typed, setTyped] = useTypedQuery();
     const [renamed, setRenamed] = useState<Document>();
     const input = useRef<HTMLInputElement>(null);
     const over = useDrop();
     useTitle(T.places.documents);
     useRowKeys();
-    useEffect(() => {
-        const timer = setTimeout(() => setQuery({ q: typed.trim() || undefined }), TYPING_MS);
-        return () => clearTimeout(timer);
-    }, [typed]);
     // The first files and passages are drawn together, so that neither moves the other.
     const isDrawn = useRef(false);
     isDrawn.current ||= !isPending(loaded) && (query === "" || !isPending(found));

@@ -1,7 +1,7 @@
 /** One conversation: its messages, the answer that is being written, and the field for the next message. */
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { change, forget, useLoaded } from "../api/cache";
-import { answers, ask, askAgain, clear, stop, type Talk } from "../api/chat";
+import { answers, ask, askAgain, clear, endsWith, stop, type Talk } from "../api/chat";
 import { api, data } from "../api/client";
 import { useModels } from "../api/models";
 import type { Message } from "../api/types";
@@ -64,7 +64,7 @@ function One({ message, again }: { message: Message; again: (() => void) | undef
     );
 }
 
-function Writing({ id }: { id: string }) {
+function Writing({ id, talk }: { id: string; talk: Talk | undefined }) {
     const answer = answers.value.get(id);
     if (!answer) return null;
     const busy = answer.state === "waiting" || answer.state === "writing";
@@ -80,7 +80,7 @@ function Writing({ id }: { id: string }) {
         });
     return (
         <>
-            {answer.said !== undefined && (
+            {answer.said !== undefined && !(talk && endsWith(talk, answer.said)) && (
                 <li class="message mine">
                     <p class="who">
                         <b>{T.chat.you}</b>
@@ -269,7 +269,7 @@ function Known({ id }: { id: string }) {
                             again={index === talk.messages.length - 1 && !answer ? () => void askAgain(id) : undefined}
                         />
                     ))}
-                    <Writing id={id} />
+                    <Writing id={id} talk={talk} />
                 </ol>
             </div>
             {!isAtEnd && (

@@ -127,7 +127,7 @@ function Below({ task, stream, isAnalysis, isWatched }: BelowProps) {
                     <section aria-labelledby="written">
                         <h2 id="written">{findings ? counted(findings.length, T.task.finding) : T.machine.findings}</h2>
                         {findings ? (
-                            <WrittenFindings findings={findings} texts={texts} />
+                            <WrittenFindings findings={findings} texts={texts} isOver={stream.isWhole} />
                         ) : (
                             <p class="muted">{T.task.notFound}</p>
                         )}

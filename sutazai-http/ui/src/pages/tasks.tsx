@@ -9,17 +9,18 @@ import { useCommands } from "../keyboard";
 import { count, counted } from "../lib/units";
 import { slice } from "../lib/window";
 import { Filter, Search, Segments } from "../parts/field";
+import { Icon } from "../parts/icon";
 import { Empty, Failed, Loading, sentence } from "../parts/notice";
 import { useRowKeys } from "../parts/row-keys";
 import { hasDetail, TaskRow } from "../parts/task-row";
 import { useTitle } from "../parts/title";
 import { attempt, later, say } from "../parts/toasts";
+import { useTypedQuery } from "../parts/typed-query";
 import { open, route, setQuery } from "../router";
 import { T } from "../texts";
 
 const DAY = 86_400_000;
 const AGES: Record<string, number> = { "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY };
-const TYPING_MS = 250;
 const STATUSES: readonly Status[] = ["pending", "processing", "completed", "failed", "cancelled"];
 
 function useQuery(): { query: TaskQuery; filtered: boolean; everybody: boolean } {
@@ -42,11 +43,7 @@ function useQuery(): { query: TaskQuery; filtered: boolean; everybody: boolean }
 function Filters() {
     const asked = route.value.query;
     const agents = useAgents();
-    const [typed, setTyped] = useState(asked.get("q") ?? "");
-    useEffect(() => {
-        const timer = setTimeout(() => setQuery({ q: typed.trim() || undefined }), TYPING_MS);
-        return () => clearTimeout(timer);
-    }, [typed]);
+    const [typed, setTyped] = useTypedQuery();
     return (
         <div class="filters">
             <Search label={T.tasks.search} value={typed} set={setTyped} />
@@ -143,8 +140,8 @@ function Selection({ tasks, clear }: { tasks: readonly TaskItem[]; clear: () => 
                     {T.tasks.deleteN(ended.length)}
                 </button>
             )}
-            <button type="button" class="button quiet" onClick={clear}>
-                {T.close}
+            <button type="button" class="button quiet small" aria-label={T.close} onClick={clear}>
+                <Icon name="x" />
             </button>
         </div>
     );
@@ -214,7 +211,6 @@ export default function Tasks() {
     const { query, filtered, everybody } = useQuery();
     const list = useTasks(query);
     const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-    const [cleared, setCleared] = useState(0);
     const last = useRef<string | undefined>(undefined);
     useTitle(T.places.tasks);
     useRowKeys();
@@ -236,11 +232,6 @@ export default function Tasks() {
         }
         last.current = task.id;
         setSelected(next);
-    };
-    const clearFilters = () => {
-        open("#/tasks");
-        // The search field is created again, empty.
-        setCleared(cleared + 1);
     };
     const chosen = items.filter((task) => selected.has(task.id));
     return (
@@ -264,7 +255,7 @@ export default function Tasks() {
                     {T.tasks.new}
                 </button>
             </div>
-            <Filters key={cleared} />
+            <Filters />
             {list.newer > 0 && !followsTop && (
                 <button type="button" class="button newer" onClick={list.reload}>
                     {T.tasks.newer(list.newer)}
@@ -276,7 +267,7 @@ export default function Tasks() {
                 <Empty>
                     {filtered ? T.tasks.noFit : T.tasks.none}{" "}
                     {filtered && (
-                        <button type="button" class="button" onClick={clearFilters}>
+                        <button type="button" class="button" onClick={() => open("#/tasks")}>
                             {T.clearFilters}
                         </button>
                     )}

@@ -126,7 +126,7 @@ function Picture({
                 max={100}
                 text={measured(evidence.value, "percent")}
                 bounds={shown}
-                severity={severityOf(evidence.value, bounds) ?? finding.severity}
+                severity={bounds.length > 0 && !severityOf(evidence.value, bounds) ? undefined : finding.severity}
             />
         );
     }

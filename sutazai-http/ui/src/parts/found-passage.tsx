@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { api, data } from "../api/client";
 import type { Chunk, Passage } from "../api/types";
-import { excerpt, mark, marked } from "../lib/highlight";
+import { excerpt, type Marked, mark, marked } from "../lib/highlight";
 import { address } from "../router";
 import { T } from "../texts";
 import { Copy } from "./copy";
@@ -42,6 +42,10 @@ function Neighbor({ part, query }: { part: Chunk; query: string }) {
     );
 }
 
+function lengthOf(parts: readonly Marked[]): number {
+    return parts.reduce((sum, part) => sum + part.text.length, 0);
+}
+
 export function FoundPassage({ passage, query }: { passage: Passage; query: string }) {
     const { chunk, matches, title } = passage;
     const [whole, setWhole] = useState(false);
@@ -76,7 +80,7 @@ export function FoundPassage({ passage, query }: { passage: Passage; query: stri
                 <Neighbor key={one.index} part={one} query={query} />
             ))}
             <p class="row wrap">
-                {short.length !== parts.length && !(isWhole && !whole) && (
+                {lengthOf(short) < lengthOf(parts) && (whole || !isWhole) && (
                     <button type="button" class="button quiet" onClick={() => setWhole(!whole)}>
                         {whole ? T.documents.less : T.documents.more}
                     </button>

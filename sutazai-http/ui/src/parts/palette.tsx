@@ -155,7 +155,7 @@ export function Palette({ close }: { close: () => void }) {
                         >
                             <span class="muted group">{entry.group}</span>
                             <bdi class="grow ellipsis">{entry.name}</bdi>
-                            {entry.keys && <kbd>{entry.keys}</kbd>}
+                            {entry.keys && <kbd class="wide-only">{entry.keys}</kbd>}
                         </div>
                     ))}
                 </div>

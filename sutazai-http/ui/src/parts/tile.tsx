@@ -9,6 +9,12 @@ import { Sign } from "./icon";
 import { Meter } from "./meter";
 import { Sparkline } from "./sparkline";
 
+/** Names a value with the device or resource that was chosen, such as `Disk /var`. */
+export function vitalName({ kind, of }: Vital, max = 60): string {
+    const name = kind === "pressure" ? T.resources[of as "cpu"] : middle(clean(of), max);
+    return `${T.vitals[kind]} ${name}`.trim();
+}
+
 interface Props {
     vital: Vital;
     bounds: readonly MetricBound[];
@@ -20,7 +26,7 @@ interface Props {
 }
 
 export function Tile({ vital, bounds, severity, samples, loading, select }: Props) {
-    const name = `${T.vitals[vital.kind]} ${middle(clean(vital.of), 20)}`.trim();
+    const name = vitalName(vital, 20);
     const points = samples.map(({ at, mean }) => ({ at, value: mean }));
     const first = points[0];
     const last = points.at(-1);

@@ -123,6 +123,7 @@ export const PEOPLE = {
     account: {
         sessions: "Sessions",
         onlySession: "Only this session.",
+        moreSessions: (count: number) => `Show ${count} more`,
         thisSession: "this one",
         unknownClient: "Unknown client",
         used: "used",

@@ -64,6 +64,8 @@ export async function everywhere(page, name) {
         await page.setViewportSize({ width, height });
         for (const colorScheme of ["light", "dark"]) {
             await page.emulateMedia({ colorScheme });
+            // Colors change within 120 ms.
+            await page.waitForFunction(() => document.getAnimations().every(({ playState }) => playState !== "running"));
             await picture(page, `${name}-${colorScheme}-${width}`);
             for (const found of await violations(page)) faults.push(`${name}-${colorScheme}-${width}: ${found}`);
         }

@@ -134,6 +134,8 @@ await press("Enter");
 await page.locator(".message:not(.mine)").waitFor();
 await page.locator(".message[aria-busy=true]").waitFor({ state: "detached", timeout: 60_000 });
 assert((await page.locator(".message .rich").textContent()) !== "");
+// The message stands there once, also if the conversation was loaded while the model wrote.
+assert.equal(await page.locator(".message.mine").count(), 1);
 await page.waitForURL(/#\/chat\/(?!new)/);
 await page.reload();
 await page.locator(".message.mine", { hasText: "Say yes." }).waitFor();

@@ -87,7 +87,7 @@ await take(page, "task");
 await visit("#/schedules");
 await page.getByRole("button", { name: "New schedule" }).click();
 await page.getByRole("textbox", { name: "Name" }).fill("Every night");
-await page.getByLabel("When").selectOption("every night at 3:00");
+await page.getByLabel("When", { exact: true }).selectOption("every night at 3:00");
 await page.locator(".next-times li").nth(2).waitFor();
 await take(page, "schedule");
 await page.keyboard.press("Escape");
