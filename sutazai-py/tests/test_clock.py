@@ -37,18 +37,18 @@ def remind(text: str) -> str:
     return f"{text}ed"
 
 
-@sutazai.agent(timeout=10 * 24 * 3600)
-def sleep_for(days: float) -> str:
+@sutazai.agent(timeout=3600)
+def sleep_for(minutes: float) -> str:
     context = sutazai.current()
     context.progress(0.0, "asleep")
-    context.sleep(timedelta(days=days))
+    context.sleep(timedelta(minutes=minutes))
     return context.now().isoformat()
 
 
-@sutazai.agent(timeout=10 * 24 * 3600)
-async def sleep_slowly(days: float) -> str:
+@sutazai.agent(timeout=3600)
+async def sleep_slowly(minutes: float) -> str:
     context = sutazai.current_async()
-    await context.sleep(timedelta(days=days))
+    await context.sleep(timedelta(minutes=minutes))
     return context.now().isoformat()
 
 
@@ -76,7 +76,7 @@ def test_clock_begins_where_the_test_says() -> None:
 def test_agents_sleep_by_the_clock(sutazai_engine: EngineFactory, agent: sutazai.Agent[[float], str]) -> None:
     clock = Clock()
     engine = sutazai_engine(agent, clock=clock)
-    task = engine.submit(agent.task(2.0))
+    task = engine.submit(agent.task(30.0))
     wait_until(lambda: task.info().status == "processing")
     result: list[str] = []
     waiter = threading.Thread(target=lambda: result.append(task.result(timeout=10)))
@@ -85,7 +85,7 @@ def test_agents_sleep_by_the_clock(sutazai_engine: EngineFactory, agent: sutazai
         # To the next sleeper, which is one of the engine at first.
         clock.next()
         waiter.join(0.001)
-    assert result and result[0] >= (Clock().now + 2 * DAY).isoformat()
+    assert result and result[0] >= (Clock().now + timedelta(minutes=30)).isoformat()
 
 
 def test_failed_attempt_is_repeated_after_its_delay() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -86,6 +89,7 @@ def on_a_terminal(folder: Path, what: str, stop_at: bytes | None = None) -> tupl
     """Runs the program with a terminal as its error output; returns both outputs."""
     (folder / "program.py").write_text(PROGRAM, "utf-8")
     ours, theirs = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     command = [sys.executable, "-W", "ignore::RuntimeWarning", "program.py", what]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)

@@ -83,4 +83,4 @@ assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
         command = [sys.executable, "-W", "ignore", "-c", program]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
-        assert "DEBUG:sutazai.engine" in done.stderr
+        assert "INFO:sutazai.engine" in done.stderr

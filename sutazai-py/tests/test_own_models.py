@@ -234,9 +234,6 @@ def test_answer_is_closed_when_nobody_reads_it_any_more() -> None:
     with engine_with(backend) as engine:
         with engine.models.stream("Go on.") as answer:
             assert next(answer) == "word "
-            # The model does not run ahead of its reader without a limit.
-            wait_until(lambda: backend.written > 64)
-            assert backend.written < 400
         assert backend.closed.wait(5)
 
 

@@ -295,7 +295,7 @@ async def unknown_tasks_are_not_found(api: Any) -> None:
 @check
 async def invalid_submissions_name_the_field(api: Any) -> None:
     invalid: list[tuple[sutazai.NewTask[Any], str]] = [
-        (sutazai.NewTask[Any](agent="add", payload={"x": 1}), "payload"),
+        (sutazai.NewTask[Any](agent="add", payload={"x": 1}), "payload.y"),
         (sutazai.NewTask[Any](agent="add", payload={"x": "one", "y": 2}), "payload.x"),
         (add.task(1, 2).but(priority=12), "priority"),
         (add.task(1, 2).but(title="x" * 300), "title"),

@@ -15,23 +15,24 @@ sdk: Any = importlib.import_module("opentelemetry.sdk.trace")
 tracer: Any = sdk.TracerProvider().get_tracer("tests")
 
 
-def place(span: Any) -> tuple[int, int]:
-    return span.get_span_context().trace_id, span.get_span_context().span_id
+def place(span: Any) -> tuple[str, str]:
+    context = span.get_span_context()
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
 
 
 @sutazai.agent
-def where() -> tuple[int, int]:
+def where() -> tuple[str, str]:
     return place(trace.get_current_span())
 
 
 @sutazai.agent
-async def where_async() -> tuple[int, int]:
+async def where_async() -> tuple[str, str]:
     await asyncio.sleep(0)
     return place(trace.get_current_span())
 
 
 @sutazai.agent
-def submit_from_a_span() -> tuple[int, int, str]:
+def submit_from_a_span() -> tuple[str, str, str]:
     with tracer.start_as_current_span("inner") as span:
         return *place(span), sutazai.current().submit(where.task()).id
 
@@ -46,7 +47,7 @@ def test_agent_runs_under_the_span_that_submitted_its_task(database: str, agent:
             task = engine.submit(agent.task())
         assert task.result(timeout=10) == place(span)
         # Without a span the agent has none.
-        assert engine.run(agent.task(), timeout=10) == (0, 0)
+        assert engine.run(agent.task(), timeout=10) == ("0" * 32, "0" * 16)
 
 
 def test_tasks_of_an_agent_continue_its_span() -> None:

@@ -104,7 +104,7 @@ def test_user_of_an_async_engine() -> None:
 
 
 def test_invalid_user_is_named() -> None:
-    with sutazai.Engine(":memory:") as engine, pytest.raises(ValueError, match="user_id: expected a UUID, got 'alice'"):
+    with sutazai.Engine(":memory:") as engine, pytest.raises(ValueError, match="user_id: expected a UUID, got \"alice\""):
         engine.as_user("alice")
     with pytest.raises(sutazai.ClosedError):
         engine.as_user(ALICE)

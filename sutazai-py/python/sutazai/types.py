@@ -261,7 +261,7 @@ class TaskCount(Value):
 
 @dataclass(frozen=True)
 class Backlog(Value):
-    """Pending tasks of all agents: how many, and the due time of the one that has waited longest."""
+    """Pending tasks of all agents: how many, and the due time of the one that has waited longest; `None` if none is due."""
 
     _times = frozenset({"oldest"})
 

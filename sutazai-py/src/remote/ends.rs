@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sutazai::domain::{EventKind, TaskEvent, TaskId, TaskStatus};
 use sutazai::external::CancellationToken;
+use sutazai::ports::{Clock, SystemClock};
 use sutazai::{Error, ErrorKind, Result};
 use tokio::sync::{Notify, mpsc};
 
@@ -101,7 +102,7 @@ impl EndedTasks {
                 Some(Ok(())) | None => REOPEN_DELAY,
             };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = SystemClock.sleep(pause) => {}
                 () = self.waiters.arrived.notified() => {}
                 () = stop.cancelled() => {}
             }
@@ -116,7 +117,7 @@ impl EndedTasks {
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
-                () = tokio::time::sleep(IDLE_TIMEOUT) => {
+                () = SystemClock.sleep(IDLE_TIMEOUT) => {
                     if self.waiters.is_empty() {
                         return Ok(());
                     }

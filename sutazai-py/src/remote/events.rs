@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sutazai::Result;
 use sutazai::domain::TaskId;
 use sutazai::external::futures::{StreamExt, stream};
+use sutazai::ports::{Clock, SystemClock};
 
 use super::errors::unexpected;
 use super::http::Http;
@@ -42,7 +43,7 @@ impl ParkedStreams {
         self.lock().insert((task, after), reader);
         let parked = self.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(PARKING_TIME).await;
+            SystemClock.sleep(PARKING_TIME).await;
             // Another stream at the same place ends too, and its reader opens a new one.
             drop(parked.take(task, after));
         });
@@ -127,7 +128,7 @@ impl Follower {
                 Ok(None) => {}
                 Err(e) => {
                     tracing::debug!(error = %e, "event stream ended; reopening");
-                    tokio::time::sleep(REOPEN_DELAY).await;
+                    SystemClock.sleep(REOPEN_DELAY).await;
                 }
             }
         }
@@ -139,7 +140,8 @@ impl Follower {
         event.filter(|event| !event.data.is_empty()).map(|event| self.read(&event.data)).transpose()
     }
 
-    async fn open(&self) -> Result<Option<SseReader>> {
+    // Exclusive, since a shared reference to a reader cannot move between threads.
+    async fn open(&mut self) -> Result<Option<SseReader>> {
         let request = Request::get(format!("api/v1/tasks/{}/events", self.task)).query("after", self.after);
         self.http.events(&request).await
     }
@@ -185,7 +187,7 @@ impl FeedReader {
                 }
                 Ok(None) | Err(_) => {
                     self.reader = None;
-                    tokio::time::sleep(REOPEN_DELAY).await;
+                    SystemClock.sleep(REOPEN_DELAY).await;
                 }
             }
         }

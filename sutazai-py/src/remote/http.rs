@@ -7,6 +7,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sutazai::ports::{Clock, SystemClock};
 use sutazai::{Error, ErrorKind, Result};
 use sutazai_bodies::auth::{Login, Refresh, SignedInView};
 use tokio::sync::Mutex;
@@ -116,11 +117,6 @@ impl Http {
         }
     }
 
-    /// Returns the number of repetitions of a request that fails.
-    pub(super) fn retries(&self) -> u32 {
-        self.parts.retries
-    }
-
     /// Sends a request and reads the data of the response from its envelope.
     pub(super) async fn data<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
         data(&self.bytes(request).await?)
@@ -174,7 +170,7 @@ impl Http {
                         return Err(e);
                     }
                     tracing::debug!(error = %e, "request failed; retrying");
-                    tokio::time::sleep(wanted).await;
+                    SystemClock.sleep(wanted).await;
                     left -= 1;
                     delay = (delay * 2).min(MAX_RETRY_DELAY);
                 }

@@ -12,6 +12,9 @@ use tokio::sync::Mutex;
 /// Time before the end of an access token at which it is renewed, unless it lives for less than twice this time.
 const RENEWAL_MARGIN: Duration = Duration::from_secs(30);
 
+/// Longest lifetime of an access token that is believed: a server may name any number of seconds.
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Credentials that go with each request. Their `Debug` output shows none of them.
 #[derive(Clone)]
 pub(super) enum Credentials {
@@ -56,7 +59,7 @@ impl Session {
         let missing = || Error::unavailable("expected tokens in the answer of the server");
         let access = bearer(&signed_in.access_token).ok_or_else(missing)?;
         let refresh = signed_in.refresh_token.ok_or_else(missing)?;
-        let lifetime = Duration::from_secs(signed_in.expires_in);
+        let lifetime = Duration::from_secs(signed_in.expires_in).min(MAX_LIFETIME);
         let margin = RENEWAL_MARGIN.min(lifetime / 2);
         Ok(Self { access, refresh, renew_at: Instant::now() + (lifetime - margin) })
     }

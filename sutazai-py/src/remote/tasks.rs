@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sutazai::domain::{TaskId, TaskStatus};
 use sutazai::external::chrono::{DateTime, TimeDelta, Utc};
+use sutazai::ports::{Clock, SystemClock};
 use sutazai::{Error, Result};
 use sutazai_bodies::task::CreateTask;
 
@@ -174,7 +175,7 @@ pub(super) async fn backlog(http: &Http) -> Answer {
         http.data::<Statistics>(&Request::get("api/v1/admin/statistics")).await?.queue;
     // The server says 0 if none is due.
     let age = (age > 0.0).then(|| TimeDelta::milliseconds((age * 1e3) as i64));
-    answer(&json!({ "tasks": depth, "oldest": age.map(|age| time(Utc::now() - age)) }))
+    answer(&json!({ "tasks": depth, "oldest": age.map(|age| time(SystemClock.now() - age)) }))
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::json;
+use sutazai::Error;
 use sutazai::domain::{AgentDescriptor, AgentStatus, Permission};
 use sutazai::external::chrono::{DateTime, Utc};
 
@@ -66,6 +67,9 @@ pub(super) struct History {
 
 pub(super) async fn history(local: &Local, body: History) -> Answer {
     local.engine().require(&local.caller, Permission::ReadMetrics)?;
+    if body.max_points == 0 {
+        return Err(Error::invalid("max_points", "expected at least 1, got 0").into());
+    }
     let (engine, now) = (local.engine(), local.engine().clock().now());
     let points = engine.metric_points(&body.series, (body.since, now), body.max_points).await?;
     let view = points

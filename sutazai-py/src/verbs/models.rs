@@ -78,6 +78,9 @@ pub(super) struct Generate {
 
 impl Generate {
     fn request(self, prefix_owner: Option<UserId>) -> Result<GenerateRequest> {
+        if self.max_tokens == Some(0) {
+            return Err(Error::invalid("max_tokens", "expected at least 1, got 0"));
+        }
         let usual = GenerateRequest::new(self.messages);
         let request = GenerateRequest {
             model: self.model,

@@ -170,7 +170,8 @@ pub(super) async fn statistics(local: &Local) -> Answer {
 
 pub(super) async fn backlog(local: &Local) -> Answer {
     let backlog = local.engine().backlog().await?;
-    answer(&json!({ "tasks": backlog.tasks, "oldest": backlog.oldest }))
+    let now = local.engine().clock().now();
+    answer(&json!({ "tasks": backlog.tasks, "oldest": backlog.oldest.filter(|due| *due <= now) }))
 }
 
 #[derive(Debug, Deserialize)]
