@@ -3,7 +3,7 @@
 # `public-api.sh`. `public-api.sh update` writes the snapshots.
 . "$(dirname "$0")/env.sh"
 cd "$root"
-crates=(sutazai sutazai-core sutazai-agent sutazai-store sutazai-http)
+crates=(sutazai sutazai-core sutazai-agent sutazai-store sutazai-http sutazai-bodies)
 snapshots=$root/public-api
 
 # The version and the format of rustdoc's JSON belong together: Rust 1.95 writes format 57.

@@ -30,8 +30,8 @@ def main(url: str, api_key: str | None) -> None:
         print(total(client, [(1, 2), (3, 4), (5, 6)]))
         try:
             client.submit("nobody", {})
-        except sutazai.NotFoundError as e:
-            print(e)
+        except sutazai.InvalidInputError as e:
+            print(f"{e.field} is invalid")
 
 
 if __name__ == "__main__":

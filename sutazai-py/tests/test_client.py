@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -268,7 +268,7 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def scripted(*script: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def scripted(*script: tuple[int, dict[str, str], bytes]) -> Generator[tuple[str, list[tuple[str, str]]], None, None]:
     class Handler(Answers):
         pass
 
@@ -444,7 +444,7 @@ def test_remote_example() -> None:
         environment = {**os.environ, "SUTAZAI_API_KEY": key}
         command: list[str | Path] = [sys.executable, example, server.url]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n21\nagent nobody not found\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n21\nagent is invalid\n", "")
 
 
 def test_client_on_a_running_loop_warns_once() -> None:

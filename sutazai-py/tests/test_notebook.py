@@ -94,7 +94,7 @@ def test_cell_that_runs_again_replaces_its_agent(kernel: Kernel) -> None:
     kernel.run("import sutazai; engine = sutazai.Engine(':memory:').open()")
     kernel.run(AGENT)
     assert kernel.run("print(engine.run(shift.task(1)))") == "2\n"
-    kernel.run(AGENT.replace("number: int", "number: float").replace("+ 1", "+ 0.5"))
+    kernel.run(AGENT.replace("int", "float").replace("+ 1", "+ 0.5"))
     assert kernel.run("print(engine.run(shift.task(1.25)))") == "1.75\n"
     # The function became a coroutine.
     kernel.run(AGENT.replace("def", "async def").replace("+ 1", "+ 2"))

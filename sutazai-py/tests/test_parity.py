@@ -303,8 +303,8 @@ async def invalid_submissions_name_the_field(api: Any) -> None:
     for new, field in invalid:
         e = await fails(sutazai.InvalidInputError, partial(api.submit, new))
         assert e.field == field and isinstance(e, ValueError)
-    e = await fails(sutazai.NotFoundError, lambda: api.submit("nobody", {}))
-    assert "nobody" in e.message
+    e = await fails(sutazai.InvalidInputError, lambda: api.submit("nobody", {}))
+    assert e.field == "agent" and "nobody" in e.message
 
 
 @check

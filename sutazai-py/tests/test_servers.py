@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -34,7 +34,7 @@ def until(condition: Callable[[], T | None], log: Path) -> T:
 
 
 @contextmanager
-def served(folder: Path, *command: str) -> Iterator[httpx.Client]:
+def served(folder: Path, *command: str) -> Generator[httpx.Client, None, None]:
     """Runs a server on a free port until the end of the block, and then requests its end."""
     log = folder / "server.log"
     environment = {**os.environ, "PYTHONPATH": os.fspath(EXAMPLES), "APP_DATABASE": "app.db"}
@@ -114,7 +114,8 @@ def test_reload_of_uvicorn_replaces_the_agent(tmp_path: Path) -> None:
             return ""
 
     with served(tmp_path, "uvicorn", "app:app", "--port", "0", "--reload") as client:
-        assert version(client) == "one"
+        # The process that watches the files listens before the one that answers has started.
+        until(lambda: version(client) == "one", tmp_path / "server.log")
         app.write_text(RELOADED.replace('"one"', '"two"'), "utf-8")
         until(lambda: version(client) == "two", tmp_path / "server.log")
 

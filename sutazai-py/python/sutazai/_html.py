@@ -105,7 +105,9 @@ def _host(host: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
 
 
 def _processes(host: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-    for one in ((host["processes"] or {}).get("top") or [])[:MAX_PROCESSES]:
+    processes: Mapping[str, Any] = host["processes"] or {}
+    top: Sequence[Mapping[str, Any]] = processes.get("top") or []
+    for one in top[:MAX_PROCESSES]:
         yield one["name"], one["pid"], f"{one['cpu_percent']:.0f} % of a processor", _bytes(one["memory_bytes"])
 
 

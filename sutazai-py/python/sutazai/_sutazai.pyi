@@ -1,5 +1,31 @@
 from typing import final
 
+__all__ = [
+    "__version__",
+    "IS_DEBUG_BUILD",
+    "Failed",
+    "ForkedError",
+    "Core",
+    "Pending",
+    "Queue",
+    "Stream",
+    "Call",
+    "PortCall",
+    "run_model_process",
+    "ScriptedModel",
+    "ManualClock",
+    "TestOpener",
+    "check_agent",
+    "check_model_backend",
+    "check_metric_source",
+    "forked",
+    "forward_logs",
+    "stop_logs",
+    "end_runtime",
+    "analyze",
+    "snapshot",
+]
+
 __version__: str
 IS_DEBUG_BUILD: bool
 
