@@ -21,11 +21,11 @@ pub async fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc
     models_with(config, clock, Vec::new()).await
 }
 
-/// Connects the backends of `MODEL_BACKENDS` as [`models`] does, with backends of the embedder among them: each at the
+/// Connects the backends of `MODEL_BACKENDS` as [`models()`] does, with backends of the embedder among them: each at the
 /// position in the order of preference that comes with it. Positions ascend.
 ///
 /// # Errors
-/// Those of [`models`].
+/// Those of [`models()`].
 pub async fn models_with(
     config: &Config,
     clock: Arc<dyn Clock>,
