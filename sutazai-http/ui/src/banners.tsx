@@ -59,7 +59,7 @@ function Connection() {
     }
     if (back) {
         return (
-            <div class="banner good">
+            <div class="banner good" role="status">
                 <Sign kind="good" /> <span>{T.connection.back}</span>
             </div>
         );
@@ -72,7 +72,7 @@ export function Banners() {
     return (
         <>
             {!isSecureContext && (
-                <div class="banner warning">
+                <div class="banner warning" role="status">
                     <Sign kind="warning" />
                     <span>
                         {T.connection.notEncrypted} {T.connection.howTls} <code>TLS_CERT</code>, <code>TLS_KEY</code>.

@@ -64,7 +64,14 @@ export default function Chat({ id }: { id: string | undefined }) {
         );
     }
     const items = loaded.value.items;
-    if (items.length === 0 && noModel) return <Empty>{T.chat.noModel}</Empty>;
+    if (items.length === 0 && noModel) {
+        return (
+            <>
+                <h1>{T.places.chat}</h1>
+                <Empty>{T.chat.noModel}</Empty>
+            </>
+        );
+    }
     const shown = items.filter((one) => nameOf(one).toLowerCase().includes(search.trim().toLowerCase()));
     return (
         <div class={id ? "chat has-talk" : "chat"}>

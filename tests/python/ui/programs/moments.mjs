@@ -1,26 +1,8 @@
-/** States that last for moments: what runs, is uploaded or is written, a new key, and questions before an action. */
+/** States that last for moments: what is uploaded or is written, a new key, and questions before an action. */
 import assert from "node:assert/strict";
-import { api, BASE, ended, everywhere, finish, go, newWindow, picture, settled, signIn, SIZES } from "./browser.mjs";
+import { api, everywhere, finish, go, newWindow, picture, signIn } from "./browser.mjs";
 
 const STORY = "Write a long story about a ship, a storm and an island.";
-
-// An analysis of rules takes a second, so each window watches one of its own.
-for (const [width, height] of SIZES) {
-    for (const colorScheme of ["light", "dark"]) {
-        const context = await newWindow({ width, height, colorScheme });
-        const page = await context.newPage();
-        await signIn(page);
-        for (const kind of ["tasks", "analyses"]) {
-            await settled(page);
-            const { task_id } = await api("POST", "/api/v1/agents/hardware-optimizer/analyze", { use_model: true });
-            await page.goto(`${BASE}/ui/#/${kind}/${task_id}`);
-            await page.locator("main .progress").first().waitFor();
-            await picture(page, `running-${kind}-${colorScheme}-${width}`);
-            await ended(task_id);
-        }
-        await context.close();
-    }
-}
 
 const context = await newWindow({ expected: /ERR_FAILED|ERR_ABORTED/ });
 const page = await context.newPage();

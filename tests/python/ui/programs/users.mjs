@@ -73,7 +73,8 @@ for (const size of [{ width: 1280, height: 900 }, { width: 360, height: 780 }]) 
 }
 
 // Bob sees nothing of it: in lists, by links, in the palette, in what arrives live.
-const context = await newWindow({ expected: /404|501/ });
+// A request that is under way while bob signs out is answered with 401.
+const context = await newWindow({ expected: /401|404|501/ });
 const page = await context.newPage();
 await signIn(page, "bob");
 for (const hash of LISTS) {
