@@ -1,6 +1,6 @@
 /** States that last for moments: what is uploaded or is written, a new key, and questions before an action. */
 import assert from "node:assert/strict";
-import { api, everywhere, finish, go, newWindow, picture, signIn } from "./browser.mjs";
+import { api, ended, everywhere, finish, go, newWindow, picture, signIn } from "./browser.mjs";
 
 const STORY = "Write a long story about a ship, a storm and an island.";
 
@@ -77,6 +77,8 @@ await page.getByRole("button", { name: "Disable" }).click();
 await page.getByText("disabled", { exact: true }).waitFor();
 
 // Deleting can be undone for some seconds.
+const { task_id } = await api("POST", "/api/v1/agents/hardware-optimizer/analyze", { use_model: false });
+await ended(task_id);
 await go(page, "#/tasks");
 await page.locator(".task-row input").first().check();
 await page.getByRole("button", { name: "Delete 1" }).click();
