@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// takes at least 32 bytes of memory, even where its text has two.
 const MAX_VALUES: usize = 20_000;
 
-/// Payload of a task with at most [`MAX_VALUES`] values.
+/// Payload of a task with at most 20,000 values.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Payload(
