@@ -10,7 +10,7 @@
 //!      by hand└──────────── failed    cancelled    completed
 //! ```
 //!
-//! What each [`Command`] does in each status; "refused" is a `Conflict`, and "–" leaves the task as it is:
+//! Effect of each [`Command`] in each status; "refused" is a `Conflict`, and "–" leaves the task as it is:
 //!
 //! | command | pending | processing | completed | failed | cancelled |
 //! |---|---|---|---|---|---|

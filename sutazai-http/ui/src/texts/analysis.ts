@@ -69,7 +69,7 @@ export const ANALYSIS = {
     checked: {
         nothingFound: (count: number) => `Checked, nothing found: ${counted(count, "rule")}`,
         notLookedAt: (count: number) => `Could not be checked: ${counted(count, "rule")}`,
-        none: "nothing of this kind is there",
+        none: "nothing of this kind was found",
         thing: "object",
     },
     comparison: {

@@ -64,7 +64,7 @@ export const CONTENT = {
         latest: "Jump to latest",
     },
     models: {
-        none: "No model is there: the rules write the recommendations.",
+        none: "No model is available: the rules write the recommendations.",
         askAdmin: "Ask an admin to fetch one.",
         answers: "answers by default",
         writes: "writes recommendations",

@@ -21,7 +21,7 @@ const empty = {
     "#/documents": /No documents yet\. Drop \.txt, \.md or \.html files here, up to 10 MB each\./,
     "#/documents?q=lease": /No part has any of these words\. Whole words are compared: leases is not lease\./,
     "#/chat": /No model is set up\. Set MODEL_BACKENDS and start the server again\./,
-    "#/models": /No model is there: the rules write the recommendations\./,
+    "#/models": /No model is available: the rules write the recommendations\./,
     "#/admin/failed": /No failed tasks\./,
     "#/admin/users": /No user but you\./,
     "#/account": /No API keys yet\. Programs sign in with them in your name\./,
