@@ -112,6 +112,34 @@ def test_result_that_does_not_fit_its_type_fails_the_task() -> None:
             assert e.value.error.kind == "internal"
 
 
+@pytest.mark.parametrize("integer", [2**64, 10**19 * 7, -(2**63) - 1, -(10**30)])
+def test_integers_that_would_lose_digits_are_refused(integer: int) -> None:
+    @sutazai.agent(max_attempts=1)
+    def give(text: str) -> int:
+        return integer
+
+    @sutazai.agent
+    def take(anything: Any) -> Any:
+        return anything
+
+    with engine(give, take) as running:
+        with pytest.raises(sutazai.TaskFailedError, match=str(integer)):
+            running.run(give.task("a"), timeout=10)
+        with pytest.raises(sutazai.InvalidInputError, match=str(integer)):
+            running.submit("take", {"anything": [{"n": integer}]})
+
+
+def test_integers_of_64_bits_keep_all_digits() -> None:
+    @sutazai.agent
+    def take(anything: Any) -> Any:
+        return anything
+
+    texts = ["99999999999999999999", '"\\" 99999999999999999999']
+    edges: list[Any] = [2**64 - 1, -(2**63), 0, {"n": 10**18}, 1.5e300, -1e-30, *texts]
+    with engine(take) as running:
+        assert running.submit("take", {"anything": edges}).result(timeout=10) == edges
+
+
 def test_kind_of_a_failure_decides_on_a_retry() -> None:
     attempts = dict[str, int]()
 

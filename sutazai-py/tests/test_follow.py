@@ -57,6 +57,11 @@ def count() -> int:
     return 2
 
 
+@sutazai.agent
+def silent() -> None:
+    """Reports no progress."""
+
+
 @sutazai.agent(max_attempts=1)
 def fail() -> None:
     raise ValueError("no")
@@ -74,6 +79,15 @@ def test_progress_is_written_line_by_line(
         with pytest.raises(sutazai.TaskFailedError):
             engine.submit(fail.task()).follow(bar=True)
     assert capsys.readouterr().err == " 25% one\n100% two\n"
+
+
+def test_task_without_progress_ends_with_a_full_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with sutazai.Engine(":memory:", agents=[silent]) as engine:
+        engine.submit(silent.task()).follow(bar=True)
+    assert capsys.readouterr().err == "100%\n"
 
 
 def test_progress_of_a_task_in_an_event_loop(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from .types import Event, ProgressEvent
+from .types import Event, ProgressEvent, StatusEvent
 
 
 class Bar(Protocol):
@@ -82,13 +82,18 @@ class Follower:
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
+        self._fraction = 0.0
 
     def see(self, event: Event) -> None:
-        """Shows an event if it is about progress."""
+        """Shows an event if it is about progress, and a completed task as a full bar."""
         if isinstance(event, ProgressEvent):
+            self._fraction = event.fraction
             # The text of an agent may be that of others, and a terminal obeys control characters.
             message = "".join(letter if letter.isprintable() else " " for letter in event.message)
             self._bar.show(event.fraction, message)
+        # An agent need not report progress.
+        elif isinstance(event, StatusEvent) and event.status == "completed" and self._fraction < 1:
+            self._bar.show(1.0, "")
 
 
 @contextmanager
