@@ -154,6 +154,16 @@ def test_users_never_see_each_other(start, run):
     run("users", start(**WITH_MODEL))
 
 
+def test_long_lists_continue_and_a_deleted_task_is_named(start, run):
+    server = start(**WITH_MODEL)
+    for number in range(120):
+        server.call("POST", "/api/v1/conversations", {"title": f"Conversation {number}"})
+    for name in ("Night", "Noon"):
+        schedule = {"name": name, "agent": "hardware-optimizer", "cron": "30 7 * * *", "time_zone": "UTC"}
+        server.call("POST", "/api/v1/schedules", schedule)
+    run("lists", server, 120)
+
+
 @pytest.fixture(scope="module")
 def crowded(start):
     """A server with 10,000 tasks and a day of history."""

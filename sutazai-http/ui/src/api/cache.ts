@@ -19,6 +19,10 @@ interface Entry {
     load: () => Promise<unknown>;
 }
 
+/** A list of lines stands in for what is loaded after this time, and then for a least time, since a flash disturbs. */
+export const PLACEHOLDER_DELAY_MS = 300;
+const PLACEHOLDER_MIN_MS = 400;
+
 const entries = new Map<string, Entry>();
 
 function entry<T>(key: string, load: () => Promise<T>): Entry {
@@ -32,13 +36,25 @@ function entry<T>(key: string, load: () => Promise<T>): Entry {
     return found;
 }
 
+/** Waits until the placeholder that may be shown since `begin` has stood long enough. */
+async function placeholderIsOver(one: Entry, begin: number): Promise<void> {
+    const age = performance.now() - begin;
+    const left = PLACEHOLDER_DELAY_MS + PLACEHOLDER_MIN_MS - age;
+    if (one.shown > 0 && isPending(one.state.value) && age > PLACEHOLDER_DELAY_MS && left > 0) {
+        await new Promise((resolve) => setTimeout(resolve, left));
+    }
+}
+
 async function fill(one: Entry): Promise<void> {
     one.stale = false;
     one.state.value = { ...one.state.value, loading: true };
+    const begin = performance.now();
     try {
         const value = await one.load();
+        await placeholderIsOver(one, begin);
         one.state.value = { value, failure: undefined, loading: false, at: Date.now() };
     } catch (error) {
+        await placeholderIsOver(one, begin);
         one.stale = true;
         one.state.value = { ...one.state.value, failure: Failure.of(error), loading: false };
     }

@@ -1,6 +1,6 @@
 /** Documents and conversations of the user, loaded once for their pages and for the palette. */
-import { useLoaded } from "./cache";
 import { api, data } from "./client";
+import { type Listing, useListing } from "./listing";
 import type { Conversation, Document } from "./types";
 
 export const DOCUMENTS = "documents";
@@ -8,22 +8,17 @@ export const CONVERSATIONS = "conversations";
 
 const LIMIT = 100;
 
-interface List<T> {
-    items: T[];
-    next_cursor?: string | null;
-}
-
-export type DocumentList = List<Document>;
-export type ConversationList = List<Conversation>;
+export type DocumentList = Listing<Document>;
+export type ConversationList = Listing<Conversation>;
 
 export function useDocuments() {
-    return useLoaded<DocumentList>(DOCUMENTS, () =>
-        data(api.GET("/api/v1/documents", { params: { query: { limit: LIMIT } } })),
+    return useListing<Document>(DOCUMENTS, (cursor) =>
+        data(api.GET("/api/v1/documents", { params: { query: { limit: LIMIT, ...(cursor ? { cursor } : {}) } } })),
     );
 }
 
 export function useConversations() {
-    return useLoaded<ConversationList>(CONVERSATIONS, () =>
-        data(api.GET("/api/v1/conversations", { params: { query: { limit: LIMIT } } })),
+    return useListing<Conversation>(CONVERSATIONS, (cursor) =>
+        data(api.GET("/api/v1/conversations", { params: { query: { limit: LIMIT, ...(cursor ? { cursor } : {}) } } })),
     );
 }

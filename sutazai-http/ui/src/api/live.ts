@@ -6,7 +6,8 @@ import { readEvents } from "./sse";
 import type { TaskEvent } from "./types";
 
 const SILENCE_MS = 35_000;
-const MAX_DELAY_MS = 30_000;
+/** With its jitter and a failed attempt, the page is live within 10 s after the server is back. */
+const MAX_DELAY_MS = 6_000;
 
 export type Live =
     | { kind: "connecting" }

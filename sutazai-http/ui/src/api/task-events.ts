@@ -22,12 +22,15 @@ export function useTaskEvents(id: string): TaskEvents {
     const [round, setRound] = useState(0);
     const isWhole = useRef(false);
     isWhole.current = state.isWhole;
+    const retriedAt = useRef(0);
     // The stream of a task ends with it; a retry, here or elsewhere, begins another one.
     useEffect(
         () =>
             follow((event) => {
                 const isRetry = event.task_id === id && event.type === "status" && event.status === "pending";
-                if (isRetry && isWhole.current) setRound((old) => old + 1);
+                if (!isRetry) return;
+                retriedAt.current = event.sequence;
+                if (isWhole.current) setRound((old) => old + 1);
             }),
         [id],
     );
@@ -35,6 +38,7 @@ export function useTaskEvents(id: string): TaskEvents {
         const abort = new AbortController();
         let isFirst = true;
         let last: string | undefined;
+        let sequence = 0;
         let gathered: TaskEvent[] = [];
         let timer: ReturnType<typeof setTimeout> | undefined;
         const flush = () => {
@@ -59,6 +63,7 @@ export function useTaskEvents(id: string): TaskEvents {
                 last = event.id ?? last;
                 if (event.data === "") return;
                 const task = JSON.parse(event.data) as TaskEvent;
+                sequence = task.sequence;
                 ended = task.type === "status" && ["completed", "failed", "cancelled"].includes(task.status);
                 gathered.push(task);
                 // Many pieces of text arrive at once; they are drawn together.
@@ -70,6 +75,11 @@ export function useTaskEvents(id: string): TaskEvents {
             while (!abort.signal.aborted) {
                 try {
                     if (await read()) {
+                        // The retry was announced while the stream of the attempt before ended.
+                        if (sequence < retriedAt.current) {
+                            retriedAt.current = sequence;
+                            continue;
+                        }
                         if (timer) clearTimeout(timer);
                         flush();
                         setState((old) => ({ ...old, isWhole: true }));

@@ -1,13 +1,15 @@
 /** Users of the server and invitations. */
 import { useEffect, useState } from "preact/hooks";
-import { change, forget, useLoaded } from "../api/cache";
+import { change, forget } from "../api/cache";
 import { api, BASE, data } from "../api/client";
+import { type Listing, useListing } from "../api/listing";
 import { user } from "../api/session";
 import type { ManagedUser } from "../api/types";
 import { Copy } from "../parts/copy";
 import { Confirm, Dialog } from "../parts/dialog";
 import { Search } from "../parts/field";
 import { Menu } from "../parts/menu";
+import { More } from "../parts/more";
 import { Name } from "../parts/name";
 import { NewPassword, NewUser } from "../parts/new-user";
 import { Empty, Failed, Loading } from "../parts/notice";
@@ -17,10 +19,7 @@ import { useTypedQuery } from "../parts/typed-query";
 import { route } from "../router";
 import { T } from "../texts";
 
-interface UserList {
-    items: ManagedUser[];
-    next_cursor?: string | null;
-}
+const LIMIT = 100;
 
 type Question = { kind: "role" | "disable" | "sessions" | "delete"; of: ManagedUser };
 type Form = "invite" | "add" | { password: ManagedUser };
@@ -60,7 +59,7 @@ interface RowProps {
 function Row({ one, ask, show }: RowProps) {
     const isSelf = one.id === user()?.id;
     const edit = (changes: Partial<ManagedUser>) =>
-        change<UserList>(`users/${route.value.query.get("q") ?? ""}`, (list) => ({
+        change<Listing<ManagedUser>>(`users/${route.value.query.get("q") ?? ""}`, (list) => ({
             ...list,
             items: list.items.map((each) => (each.id === one.id ? { ...each, ...changes } : each)),
         }));
@@ -131,9 +130,10 @@ async function act({ kind, of }: Question): Promise<void> {
 
 export function Users() {
     const q = route.value.query.get("q") ?? "";
-    const loaded = useLoaded<UserList>(`users/${q}`, () =>
-        data(api.GET("/api/v1/admin/users", { params: { query: { limit: 100, ...(q ? { search: q } : {}) } } })),
-    );
+    const loaded = useListing<ManagedUser>(`users/${q}`, (cursor) => {
+        const query = { limit: LIMIT, ...(q ? { search: q } : {}), ...(cursor ? { cursor } : {}) };
+        return data(api.GET("/api/v1/admin/users", { params: { query } }));
+    });
     const [typed, setTyped] = useTypedQuery();
     const [question, setQuestion] = useState<Question>();
     const [form, setForm] = useState<Form>();
@@ -160,6 +160,7 @@ export function Users() {
                     <Row key={one.id} one={one} ask={setQuestion} show={setForm} />
                 ))}
             </ul>
+            <More load={loaded.loadMore} />
             {items?.length === 1 && !q && <p class="muted">{T.users.onlyYou}</p>}
             {question && asked && (
                 <Confirm

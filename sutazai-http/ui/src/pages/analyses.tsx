@@ -9,6 +9,7 @@ import { look } from "../look";
 import { Segments } from "../parts/field";
 import { FindingCounts } from "../parts/finding-counts";
 import { PriorityMark, Sign } from "../parts/icon";
+import { More } from "../parts/more";
 import { Empty, Failed, Loading } from "../parts/notice";
 import { Owner } from "../parts/owner";
 import { titleOf } from "../parts/task-row";
@@ -163,11 +164,7 @@ export default function Analyses() {
                             </tbody>
                         </table>
                     </div>
-                    {list.value?.next && (
-                        <button type="button" class="button" onClick={() => void list.loadMore()}>
-                            {T.showMore}
-                        </button>
-                    )}
+                    <More load={list.value?.next ? list.loadMore : undefined} />
                 </>
             )}
             {chosen.length > 0 && (

@@ -28,7 +28,7 @@ export function WrittenFindings({ findings, texts, isOver = false }: WrittenProp
                 return (
                     <li key={finding.id} class="written">
                         <p class="row">
-                            <Sign kind={finding.severity} named /> <b>{finding.summary}</b>
+                            <Sign kind={finding.severity} named /> <b class="grow">{finding.summary}</b>
                         </p>
                         {(text || !isOver) && <p class="text muted">{text ?? T.running.waits}</p>}
                     </li>

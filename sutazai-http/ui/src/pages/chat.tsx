@@ -10,6 +10,7 @@ import { clean } from "../lib/units";
 import { Search } from "../parts/field";
 import { Icon } from "../parts/icon";
 import { Menu } from "../parts/menu";
+import { More } from "../parts/more";
 import { Empty, Failed, Loading } from "../parts/notice";
 import { Rename } from "../parts/rename";
 import { useRowKeys } from "../parts/row-keys";
@@ -109,6 +110,7 @@ export default function Chat({ id }: { id: string | undefined }) {
                         </li>
                     ))}
                 </ul>
+                <More load={loaded.loadMore} />
             </aside>
             {renamed && (
                 <Rename

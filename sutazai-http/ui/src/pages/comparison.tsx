@@ -18,7 +18,7 @@ function Side({ finding }: { finding: Finding | undefined }) {
     if (!finding) return <span class="muted">–</span>;
     return (
         <span class="row top-aligned">
-            <Sign kind={finding.severity} named /> <span>{finding.summary}</span>
+            <Sign kind={finding.severity} named /> <span class="grow">{finding.summary}</span>
         </span>
     );
 }

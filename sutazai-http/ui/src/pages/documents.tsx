@@ -11,6 +11,7 @@ import { FoundPassage } from "../parts/found-passage";
 import { Icon } from "../parts/icon";
 import { Menu } from "../parts/menu";
 import { Progress } from "../parts/meter";
+import { More } from "../parts/more";
 import { Name } from "../parts/name";
 import { Empty, Failed, Loading, sentence } from "../parts/notice";
 import { Rename } from "../parts/rename";
@@ -249,6 +250,7 @@ function All() {
                             <>
                                 {query && <h2>{T.documents.files}</h2>}
                                 <Files list={loaded.value} rename={setRenamed} />
+                                <More load={loaded.loadMore} />
                             </>
                         )}
                     </section>

@@ -172,7 +172,7 @@ export default function Machine() {
                                     href={`#/analyses/${latest.id}?finding=${encodeURIComponent(finding.id)}`}
                                 >
                                     <Sign kind={finding.severity} named />
-                                    <span>{finding.summary}</span>
+                                    <span class="grow">{finding.summary}</span>
                                 </a>
                             </li>
                         ))}

@@ -7,7 +7,7 @@ import type { Schedule } from "../api/types";
 import { words } from "../lib/cron";
 import { clean } from "../lib/units";
 import { Dialog } from "../parts/dialog";
-import { Check } from "../parts/field";
+import { Check, Search } from "../parts/field";
 import { Sign } from "../parts/icon";
 import { Menu } from "../parts/menu";
 import { Name } from "../parts/name";
@@ -147,7 +147,10 @@ export default function Schedules() {
     useRowKeys();
     // Loaded ahead of the form, which needs them at once.
     useAgentList();
+    const [search, setSearch] = useState("");
     const items = loaded.value?.items;
+    const wanted = search.trim().toLowerCase();
+    const shown = items?.filter(({ name, agent }) => `${name}\n${agent}`.toLowerCase().includes(wanted));
     return (
         <div class="page">
             <div class="head">
@@ -161,8 +164,14 @@ export default function Schedules() {
             {!items && !loaded.failure && <Loading what={T.places.schedules} lines={4} retry={loaded.reload} />}
             {items?.length === 0 && <Empty>{T.schedules.none}</Empty>}
             {items && items.length > 0 && (
+                <div class="filters">
+                    <Search label={T.schedules.search} value={search} set={setSearch} />
+                </div>
+            )}
+            {wanted && shown?.length === 0 && <Empty>{T.schedules.noFit}</Empty>}
+            {shown && shown.length > 0 && (
                 <ul class="list">
-                    {items.map((schedule) => (
+                    {shown.map((schedule) => (
                         <Row key={schedule.id} schedule={schedule} edit={() => setEdited(schedule)} />
                     ))}
                 </ul>

@@ -175,14 +175,15 @@ function Known({ task, reload }: { task: Task; reload: () => void }) {
         return () => clearInterval(timer);
     }, [status, Boolean(task.tasks_ahead)]);
     const path = { params: { path: { id: task.id } } };
+    // A refused action means that the task is not what the page shows; it may have been deleted in another window.
     const cancel = () =>
-        attempt(async () => put((await data(api.POST("/api/v1/tasks/{id}/cancel", path))) as TaskItem));
+        attempt(async () => put((await data(api.POST("/api/v1/tasks/{id}/cancel", path))) as TaskItem), reload);
     const retry = () =>
         attempt(async () => {
             await data(api.POST("/api/v1/tasks/{id}/retry", path));
             forget("tasks");
             reload();
-        });
+        }, reload);
     const remove = () => {
         const undo = hide([task.id]);
         open("#/tasks");
@@ -287,7 +288,8 @@ function Known({ task, reload }: { task: Task; reload: () => void }) {
 
 export default function TaskPage({ id }: { id: string }) {
     const loaded = useTask(id);
-    if (loaded.value) return <Known task={loaded.value as Task} reload={loaded.reload} />;
+    const isDeleted = loaded.value !== undefined && loaded.failure?.status === 404;
+    if (loaded.value && !isDeleted) return <Known task={loaded.value as Task} reload={loaded.reload} />;
     if (!loaded.failure) return <Loading what={T.task.name} lines={8} retry={loaded.reload} />;
     return (
         <Failed
@@ -295,7 +297,7 @@ export default function TaskPage({ id }: { id: string }) {
             retry={loaded.reload}
             missing={
                 <>
-                    {T.task.missing} <a href="#/tasks">{T.task.all}</a>
+                    {isDeleted ? T.task.deleted : T.task.missing} <a href="#/tasks">{T.task.all}</a>
                 </>
             }
         />

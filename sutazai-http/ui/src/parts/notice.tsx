@@ -1,20 +1,23 @@
 /** States of a part: loading, empty, failed, not measured. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { PLACEHOLDER_DELAY_MS } from "../api/cache";
 import type { Failure } from "../api/failure";
 import { user } from "../api/session";
 import { T } from "../texts";
 import { Copy } from "./copy";
 import { Icon, Sign } from "./icon";
 
-const DELAY_MS = 300;
 const SLOW_MS = 10_000;
 
 /** Lines in the place of what is loaded; nothing for the first 300 ms. */
 export function Loading({ what, lines = 4, retry }: { what: string; lines?: number; retry?: () => void }) {
     const [phase, setPhase] = useState<"none" | "shown" | "slow">("none");
     useEffect(() => {
-        const timers = [setTimeout(() => setPhase("shown"), DELAY_MS), setTimeout(() => setPhase("slow"), SLOW_MS)];
+        const timers = [
+            setTimeout(() => setPhase("shown"), PLACEHOLDER_DELAY_MS),
+            setTimeout(() => setPhase("slow"), SLOW_MS),
+        ];
         return () => timers.forEach(clearTimeout);
     }, []);
     return (

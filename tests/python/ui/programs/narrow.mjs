@@ -1,4 +1,4 @@
-/** Narrow and zoomed windows scroll in one direction only. */
+/** Narrow and zoomed windows scroll in one direction only, also when what was found has a long name without spaces. */
 import assert from "node:assert/strict";
 import { ARGUMENTS, BASE, finish, newWindow, overflow, settled, signIn } from "./browser.mjs";
 
@@ -9,9 +9,20 @@ const WINDOWS = {
     "200 %": { width: 640, height: 450, deviceScaleFactor: 2 },
 };
 
+const LONG_NAME = `/docker/${"a580672e4f15a6e56af2865a5ce24659".repeat(4)}`;
+
+/** Lengthens the names of what was found in the answers about tasks and in the events of ended ones. */
+async function lengthen(route) {
+    const response = await route.fetch();
+    const body = await response.text();
+    const long = body.replaceAll(/"(summary|resource|text)":"((?:[^"\\]|\\.)*)"/g, `"$1":"$2 ${LONG_NAME}"`);
+    await route.fulfill({ response, body: long });
+}
+
 const problems = [];
 for (const [label, window] of Object.entries(WINDOWS)) {
     const context = await newWindow({ ...window, expected: /404/ });
+    await context.route(/\/api\/v1\/tasks\/[^/?]+(\/events)?$/, lengthen);
     const page = await context.newPage();
     await signIn(page);
     for (const [name, hash] of Object.entries(PAGES)) {
