@@ -29,7 +29,7 @@ class Server:
     def __init__(self, command, environment, cwd=None):
         self.port = free_port()
         self.log = tempfile.TemporaryFile()
-        command = [word.replace("PORT", str(self.port)) for word in command]
+        command = [str(word).replace("PORT", str(self.port)) for word in command]
         self.process = subprocess.Popen(
             command, env={**os.environ, **environment}, cwd=cwd, stdout=self.log, stderr=self.log,
             start_new_session=True,
