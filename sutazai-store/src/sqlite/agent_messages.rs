@@ -63,6 +63,7 @@ pub(super) async fn read(
         key: "number",
         order: Order::Ascending,
         content: &["payload"],
+        has_large_rows: true,
     };
     let mut sql = LIST.select();
     sql.push(" AND (task_id = ").push_bind(id.0).push(" OR correlation_id = ").push_bind(id.0).push(")");

@@ -192,6 +192,7 @@ async fn list(
         key: "id",
         order: Order::Descending,
         content: &["title"],
+        has_large_rows: false,
     };
     let mut sql = LIST.select();
     sql.push(" AND complete");

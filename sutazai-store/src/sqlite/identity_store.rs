@@ -228,6 +228,7 @@ async fn users(connection: &mut SqliteConnection, query: &UserQuery) -> StoreRes
         key: "id",
         order: Order::Descending,
         content: &["username", "email"],
+        has_large_rows: false,
     };
     let mut sql = LIST.select();
     if let Some(search) = query.search.as_ref().map(|text| text.to_lowercase()) {

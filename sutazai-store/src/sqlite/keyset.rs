@@ -25,6 +25,9 @@ pub(super) struct Keyset {
     pub(super) order: Order,
     /// Columns whose content counts towards the size of a page.
     pub(super) content: &'static [&'static str],
+    /// Indicates that a few rows can exceed the size of a page, so that sizes are compared before content is read. This
+    /// doubles the cost of a page of small rows.
+    pub(super) has_large_rows: bool,
 }
 
 impl Keyset {
@@ -32,6 +35,9 @@ impl Keyset {
     /// to [`page`](Self::page).
     pub(super) fn select(&self) -> QueryBuilder<Sqlite> {
         let Self { table, columns, key, .. } = self;
+        if !self.has_large_rows {
+            return QueryBuilder::new(format!("SELECT {columns} FROM {table} WHERE true"));
+        }
         let sizes: Vec<String> =
             self.content.iter().map(|column| format!("ifnull(octet_length({column}), 0)")).collect();
         QueryBuilder::new(format!(
@@ -45,8 +51,8 @@ impl Keyset {
     /// Completes the statement: at most `limit` rows after the key, and the row after them, which shows whether there is a
     /// next page.
     ///
-    /// The content of a row beyond the page is not read: SQLite knows the size of a text without its content. The second row
-    /// is always selected: it shows that a page whose first row exceeds the bytes is not the last.
+    /// The content of a large row beyond the page is not read: SQLite knows the size of a text without its content. The second
+    /// row is always selected: it shows that a page whose first row exceeds the bytes is not the last.
     pub(super) fn complete<'k, K>(&self, sql: &mut QueryBuilder<Sqlite>, after: Option<K>, limit: u32)
     where
         K: sqlx::Encode<'k, Sqlite> + sqlx::Type<Sqlite>,
@@ -60,6 +66,9 @@ impl Keyset {
             sql.push(format_args!(" AND {key} {follows} ")).push_bind(after);
         }
         sql.push(format_args!(" ORDER BY {key}{order} LIMIT ")).push_bind(i64::from(limit) + 1);
+        if !self.has_large_rows {
+            return;
+        }
         sql.push(format_args!(") WINDOW ordered AS (ORDER BY {key}{order})) WHERE before <= "));
         sql.push_bind(MAX_PAGE_BYTES as i64).push(format_args!(" OR place <= 2) ORDER BY {key}{order}"));
     }

@@ -107,6 +107,7 @@ async fn list(
         key: "id",
         order: Order::Descending,
         content: &["payload"],
+        has_large_rows: true,
     };
     let mut sql = LIST.select();
     if let Some(owner) = owner {

@@ -34,6 +34,7 @@ const EVENT_LOG: Keyset = Keyset {
     key: "position",
     order: Order::Ascending,
     content: &["kind"],
+    has_large_rows: true,
 };
 
 /// Number of pending tasks that wait for no child, and the time since which the oldest is due.
@@ -248,6 +249,7 @@ async fn list(connection: &mut SqliteConnection, query: &TaskQuery) -> StoreResu
         key: "id",
         order: Order::Descending,
         content: TASK_CONTENT,
+        has_large_rows: true,
     };
     let (sql, asked) = filtered(&LIST, query);
     LIST.page(connection, sql, asked, task, |task| Some(task.id)).await
@@ -263,6 +265,7 @@ async fn summaries(
         key: "id",
         order: Order::Descending,
         content: SUMMARY_CONTENT,
+        has_large_rows: false,
     };
     let (sql, asked) = filtered(&list, query);
     list.page(connection, sql, asked, decode_summary, |summary| Some(summary.task.id)).await
