@@ -278,6 +278,23 @@ fn sums_of_times_cannot_panic() {
     }
 }
 
+/// SQLite plans a statement again whenever the bare parameter of a limit is bound.
+#[test]
+fn limits_of_sqlite_are_expressions() {
+    let files = rust_files(&root().join("sutazai-store/src/sqlite"));
+    let mut limits = 0;
+    for (path, text) in files.iter().map(|path| (path, read(path))) {
+        // In a constant, and pushed to a statement.
+        for (begin, end) in [("LIMIT ?", " + 0"), ("LIMIT \")", ".push(\" + 0\")")] {
+            for after in text.split(begin).skip(1).map(|after| after.split(';').next().unwrap_or_default()) {
+                assert!(after.contains(end), "{}: {begin}{after}", path.display());
+                limits += 1;
+            }
+        }
+    }
+    assert!(limits > 10);
+}
+
 fn read_if_there(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }

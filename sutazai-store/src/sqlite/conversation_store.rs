@@ -119,7 +119,9 @@ async fn list(
     }
     // One more row than requested shows whether there is a next page. All of them are read: a conversation without its
     // messages has at most 41 kB.
-    sql.push(" ORDER BY updated_at DESC, id DESC LIMIT ").push_bind(i64::from(page.limit.get()) + 1);
+    sql.push(" ORDER BY updated_at DESC, id DESC LIMIT ")
+        .push_bind(i64::from(page.limit.get()) + 1)
+        .push(" + 0");
     let rows = sql.build().fetch_all(connection).await?;
     let bytes = |row: &SqliteRow, column: &str| {
         row.try_get::<Option<&[u8]>, _>(column).ok().flatten().map_or(0, <[u8]>::len)
@@ -152,7 +154,7 @@ async fn messages(
         message_columns!(),
         " FROM messages WHERE id IN (SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY id DESC) - bytes AS newer \
          FROM (SELECT id, octet_length(content) AS bytes FROM messages \
-         WHERE conversation_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3)) WHERE newer < ?4) \
+         WHERE conversation_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3 + 0)) WHERE newer < ?4) \
          ORDER BY id DESC"
     );
     let rows = sqlx::query(LATEST)

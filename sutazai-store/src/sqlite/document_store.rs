@@ -212,7 +212,7 @@ async fn chunks(
     const IN_ORDER: &str = concat!(
         "SELECT ",
         chunk_columns!(),
-        " FROM chunks WHERE document_id = ? AND number >= ? ORDER BY number LIMIT ?"
+        " FROM chunks WHERE document_id = ? AND number >= ? ORDER BY number LIMIT ? + 0"
     );
     let rows =
         sqlx::query(IN_ORDER).bind(document.0).bind(from).bind(limit).fetch_all(&mut *connection).await?;
@@ -231,7 +231,7 @@ async fn search(connection: &mut SqliteConnection, query: &PassageQuery) -> Stor
                 CROSS JOIN chunks ON chunks.id = found.rowid \
                 CROSS JOIN documents ON documents.id = chunks.document_id \
             WHERE documents.owner IS ?2 AND documents.complete GROUP BY chunks.id \
-            ORDER BY worth DESC, closeness, chunks.document_id DESC, chunks.number LIMIT ?3 \
+            ORDER BY worth DESC, closeness, chunks.document_id DESC, chunks.number LIMIT ?3 + 0 \
         ) AS best JOIN chunks ON chunks.id = best.id JOIN documents ON documents.id = chunks.document_id \
         ORDER BY best.worth DESC, best.closeness, chunks.document_id DESC, chunks.number"
     );
@@ -418,7 +418,7 @@ async fn remove(database: &Database, id: DocumentId) -> Result<()> {
 
 async fn remove_chunks(tx: &mut Transaction, id: DocumentId) -> StoreResult<u64> {
     const DELETE: &str =
-        "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE document_id = ? LIMIT ?)";
+        "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE document_id = ? LIMIT ? + 0)";
     let delete = sqlx::query(DELETE).bind(id.0).bind(CHUNK_BATCH_SIZE as i64);
     Ok(delete.execute(&mut tx.connection).await?.rows_affected())
 }

@@ -65,7 +65,7 @@ impl Keyset {
         if let Some(after) = after {
             sql.push(format_args!(" AND {key} {follows} ")).push_bind(after);
         }
-        sql.push(format_args!(" ORDER BY {key}{order} LIMIT ")).push_bind(i64::from(limit) + 1);
+        sql.push(format_args!(" ORDER BY {key}{order} LIMIT ")).push_bind(i64::from(limit) + 1).push(" + 0");
         if !self.has_large_rows {
             return;
         }

@@ -45,7 +45,8 @@ pub(super) async fn leave(tx: &mut Transaction, tasks: &[TaskId]) -> StoreResult
 
 /// Returns the first `limit` messages, in order.
 pub(super) async fn first(connection: &mut SqliteConnection, limit: u32) -> StoreResult<Vec<OutboxMessage>> {
-    const FIRST: &str = concat!("SELECT ", outbox_columns!(), ", number FROM outbox ORDER BY number LIMIT ?");
+    const FIRST: &str =
+        concat!("SELECT ", outbox_columns!(), ", number FROM outbox ORDER BY number LIMIT ? + 0");
     let rows = sqlx::query(FIRST).bind(limit).fetch_all(connection).await?;
     let read = |row: &SqliteRow| -> StoreResult<OutboxMessage> {
         let number = row.try_get::<i64, _>("number")?.unsigned_abs();

@@ -41,14 +41,14 @@ macro_rules! heads {
 
 /// First tasks of the next `?4` partitions.
 const HEADS: &str =
-    concat!(heads!(), "SELECT owner, agent, priority, run_at, id FROM partitions LIMIT ?4 OFFSET 1");
+    concat!(heads!(), "SELECT owner, agent, priority, run_at, id FROM partitions LIMIT ?4 + 0 OFFSET 1");
 
 /// Further tasks of a partition: `?1` owner, `?2` agent, `?3` priority, `?4` and `?5` due time and id after
 /// which, `?6` due by when, `?7` how many.
 const DUE: &str = "\
     SELECT run_at, id FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0 \
     AND ifnull(owner, zeroblob(16)) = ?1 AND agent = ?2 AND priority = ?3 \
-    AND run_at >= ?4 AND run_at <= ?6 AND (run_at > ?4 OR id > ?5) ORDER BY run_at, id LIMIT ?7";
+    AND run_at >= ?4 AND run_at <= ?6 AND (run_at > ?4 OR id > ?5) ORDER BY run_at, id LIMIT ?7 + 0";
 
 /// Next time at which a task of these agents is due or a lease expires: `?1`, `?2`, `?3` sort before all
 /// partitions, `?4` agents as JSON.
@@ -66,7 +66,7 @@ pub(super) const NEXT_DUE: &str = concat!(
 const TASKS_AHEAD: &str = "\
     SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_queue WHERE status = 'pending' AND waiting_for = 0 \
     AND ifnull(owner, zeroblob(16)) = ?1 AND run_at <= ?2 \
-    AND (max(run_at, 0) - priority * ?3, run_at, id) < (?4, ?5, ?6) LIMIT ?7)";
+    AND (max(run_at, 0) - priority * ?3, run_at, id) < (?4, ?5, ?6) LIMIT ?7 + 0)";
 
 /// Returns the number of the owner's due tasks with a smaller scheduling key.
 pub(super) async fn ahead(

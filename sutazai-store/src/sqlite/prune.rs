@@ -12,7 +12,7 @@ use super::writer::Transaction;
 /// Removes the expired tasks of one page.
 pub(super) async fn prune(tx: &mut Transaction, look: RetentionBatch) -> StoreResult<Pruned> {
     const PAGE: &str =
-        "SELECT id, status, finished_at FROM tasks WHERE id > ? AND id < ? ORDER BY id LIMIT ?";
+        "SELECT id, status, finished_at FROM tasks WHERE id > ? AND id < ? ORDER BY id LIMIT ? + 0";
     // Children of a task that has not ended are still needed for its next claim.
     const NEEDED: &str = "SELECT child_id FROM task_waits JOIN tasks ON tasks.id = task_waits.parent_id \
                           WHERE status IN ('pending', 'processing') AND child_id IN (VALUES";

@@ -47,7 +47,7 @@ pub(super) async fn enqueue(
 /// Returns an error if more than `max` tasks of an owner are pending; the count stops there.
 async fn check_pending(transaction: &mut Transaction, owner: UserId, max: u32) -> StoreResult<()> {
     const PENDING: &str = "SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_queue \
-        WHERE ifnull(owner, zeroblob(16)) = ? AND status = 'pending' AND waiting_for = 0 LIMIT ?)";
+        WHERE ifnull(owner, zeroblob(16)) = ? AND status = 'pending' AND waiting_for = 0 LIMIT ? + 0)";
     let pending = sqlx::query(PENDING).bind(owner.0).bind(i64::from(max) + 1);
     if pending.fetch_one(&mut transaction.connection).await?.try_get::<i64, _>(0)? > i64::from(max) {
         Err(quota::queue_full(max))?;
@@ -153,7 +153,7 @@ pub(super) async fn delete(transaction: &mut Transaction, id: TaskId) -> StoreRe
 /// Removes at most 128 tasks of an owner, whatever their status; foreign keys delete their events and
 /// messages.
 pub(super) async fn delete_some(transaction: &mut Transaction, owner: UserId) -> StoreResult<u64> {
-    const SOME: &str = "SELECT id FROM tasks WHERE owner = ? ORDER BY id LIMIT ?";
+    const SOME: &str = "SELECT id FROM tasks WHERE owner = ? ORDER BY id LIMIT ? + 0";
     const DELETE: &str = "DELETE FROM tasks WHERE id IN (VALUES";
     let rows = sqlx::query(SOME).bind(owner.0).bind(DELETE_BATCH_SIZE as i64);
     let rows = rows.fetch_all(&mut transaction.connection).await?;

@@ -124,7 +124,7 @@ async fn upcoming(connection: &mut SqliteConnection, limit: u32) -> StoreResult<
     const NEXT: &str = concat!(
         "SELECT ",
         schedule_columns!(),
-        " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT ? OFFSET ?"
+        " FROM schedules WHERE next_run_at IS NOT NULL ORDER BY next_run_at, id LIMIT ? + 0 OFFSET ?"
     );
     let mut upcoming: Vec<Schedule> = Vec::new();
     let mut passed = 0;
@@ -195,7 +195,7 @@ async fn waiting(
     const WAITING: &str = concat!(
         "SELECT ",
         schedule_columns!(),
-        " FROM schedules WHERE queued <> '[]' AND (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2"
+        " FROM schedules WHERE queued <> '[]' AND (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2 + 0"
     );
     loop {
         let wanted = sqlx::query(WAITING).bind(after.map(|after| after.0)).bind(limit);

@@ -3,6 +3,9 @@
 //! A statement costs a round trip to the thread of the connection, so one statement handles many rows. Its
 //! text depends on the number of rows; they are split into groups of 128, 64, 32 ... 1, so that at most eight
 //! texts per statement are prepared.
+//!
+//! A limit is written as `LIMIT ? + 0`. SQLite looks at a bare parameter while it plans a statement, and therefore plans it
+//! again whenever the parameter is bound.
 
 use std::path::Path;
 
