@@ -8,12 +8,22 @@ scripts/install.sh run
 seconds=${1:-600}
 [ $# = 0 ] || shift
 
-version=0.13.5
-bolero=$cache/cargo-bolero
-if [ "$("$bolero/bin/cargo-bolero" bolero --version 2>/dev/null | awk '{ print $NF }')" != "$version" ]; then
-    say "Installing cargo-bolero $version (some minutes, once)"
-    cargo install --quiet --locked --root "$bolero" --version "$version" cargo-bolero
-fi
+# Flags of the coverage that libFuzzer needs. Compiler passes are chosen by name, which the stable compiler permits only
+# with RUSTC_BOOTSTRAP.
+flags="--cfg fuzzing -Cpasses=sancov-module --cfg fuzzing_libfuzzer"
+for option in inline-8bit-counters level=4 pc-table trace-compares stack-depth; do
+    flags+=" -Cllvm-args=-sanitizer-coverage-$option"
+done
+platform=$(rustc -vV | sed -n 's/^host: //p')
+
+# Builds the tests of the library of PACKAGE and prints the path of their program: build PACKAGE FEATURES. Only the library
+# is instrumented, because tests without a target do not link libFuzzer. With a platform, build scripts are not.
+build() {
+    RUSTFLAGS=$flags RUSTC_BOOTSTRAP=1 BOLERO_FUZZER=libfuzzer cargo test --lib --no-run --profile fuzz --locked \
+        --target "$platform" --target-dir "$CARGO_TARGET_DIR/fuzz" --package "$1" \
+        $([ "$2" = - ] || echo --no-default-features --features "$2") 2>&1 |
+        tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))$/\1/p'
+}
 
 # Package, its features, and its targets.
 targets=(
@@ -28,16 +38,16 @@ failed=()
 for line in "${targets[@]}"; do
     read -r -d '' -a words <<<"$line" || true
     package=${words[0]} features=${words[1]}
+    program=
     for target in "${words[@]:2}"; do
         [ $# = 0 ] || [[ " $* " == *" $target "* ]] || continue
+        program=${program:-$(build "$package" "$features")}
         corpus=$cache/fuzz/$package/$target
         mkdir -p "$corpus/corpus" "$corpus/crashes"
         say "$package $target"
-        # Sanitizers need a nightly compiler; overflow checks and assertions do not.
-        "$bolero/bin/cargo-bolero" bolero test "$target" --package "$package" --engine libfuzzer --sanitizer NONE \
-            $([ "$features" = - ] || echo --no-default-features --features "$features") --rustc-bootstrap \
-            --target-dir "$CARGO_TARGET_DIR/fuzz" --corpus-dir "$corpus/corpus" --crashes-dir "$corpus/crashes" \
-            -T "${seconds}s" || failed+=("$target")
+        BOLERO_TEST_NAME=$target BOLERO_LIBTEST_HARNESS=1 \
+            BOLERO_LIBFUZZER_ARGS="$corpus/corpus $corpus/crashes -artifact_prefix=$corpus/crashes/ -timeout=10 -max_total_time=$seconds" \
+            "$program" "$target" --exact --nocapture --quiet --test-threads 1 || failed+=("$target")
     done
 done
 [ ${#failed[@]} = 0 ] || { say "Failed: ${failed[*]}"; exit 1; }
