@@ -45,7 +45,7 @@ for target; do
     *) echo "$target is not known. Known are x86_64-pc-windows-gnu, x86_64-apple-darwin and aarch64-apple-darwin." >&2; exit 2 ;;
     esac
     say "$target"
-    rustup target add -q "$target"
+    rustup -q target add "$target"
     folder=$(compiler "$zig_target") name=${target//-/_}
     for tool in CC:cc CXX:c++ AR:ar; do
         export "${tool%:*}_$name=$folder/${tool#*:}"
