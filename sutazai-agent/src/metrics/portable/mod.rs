@@ -444,15 +444,15 @@ fn temperatures(sensors: &Components) -> Vec<TemperatureMetrics> {
 /// Returns whether the file system of a path responds within `limit`. A thread queries it, because only Linux has the
 /// program that a child process would run; it ends when the file system answers or this process ends.
 #[cfg(not(target_os = "linux"))]
-pub fn answers(path: &std::path::Path, limit: std::time::Duration) -> bool {
-    let (sender, answer) = std::sync::mpsc::channel();
+pub async fn answers(path: &std::path::Path, limit: std::time::Duration) -> bool {
+    let (sender, answer) = tokio::sync::oneshot::channel();
     let path = path.to_owned();
     std::thread::spawn(move || {
-        let answered = std::fs::metadata(path);
+        let _ = std::fs::metadata(path);
         // The receiver may have given up already.
-        let _ = sender.send(answered.is_ok());
+        let _ = sender.send(());
     });
-    answer.recv_timeout(limit) != Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+    tokio::time::timeout(limit, answer).await.is_ok()
 }
 
 /// Returns a figure that `sysinfo` may not know, with a reason for people.
