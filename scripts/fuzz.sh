@@ -17,7 +17,7 @@ done
 platform=$(rustc -vV | sed -n 's/^host: //p')
 
 # Builds the tests of the library of PACKAGE and prints the path of their program: build PACKAGE FEATURES. Only the library
-# is instrumented, because tests without a target do not link libFuzzer. With a platform, build scripts are not.
+# is instrumented, because tests without a target do not link libFuzzer. Cargo keeps the flags from build scripts if a platform is named.
 build() {
     RUSTFLAGS=$flags RUSTC_BOOTSTRAP=1 BOLERO_FUZZER=libfuzzer cargo test --lib --no-run --profile fuzz --locked \
         --target "$platform" --target-dir "$CARGO_TARGET_DIR/fuzz" --package "$1" \

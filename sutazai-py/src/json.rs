@@ -1,4 +1,4 @@
-//! JSON that Python wrote, read without loss: an integer that the engine would round is refused.
+//! JSON that Python wrote, read without loss: an integer that the engine would round is rejected.
 
 use serde::de::{DeserializeOwned, Error as _};
 

@@ -113,7 +113,7 @@ def test_result_that_does_not_fit_its_type_fails_the_task() -> None:
 
 
 @pytest.mark.parametrize("integer", [2**64, 10**19 * 7, -(2**63) - 1, -(10**30)])
-def test_integers_that_would_lose_digits_are_refused(integer: int) -> None:
+def test_integers_that_would_lose_digits_are_rejected(integer: int) -> None:
     @sutazai.agent(max_attempts=1)
     def give(text: str) -> int:
         return integer

@@ -26,7 +26,7 @@ pub(super) struct Keyset {
     /// Columns whose content counts towards the size of a page.
     pub(super) content: &'static [&'static str],
     /// Indicates that a few rows can exceed the size of a page, so that sizes are compared before content is read. This
-    /// doubles the cost of a page of small rows.
+    /// nearly doubles the cost of a page of small rows.
     pub(super) has_large_rows: bool,
 }
 

@@ -175,7 +175,7 @@ function Known({ task, reload }: { task: Task; reload: () => void }) {
         return () => clearInterval(timer);
     }, [status, Boolean(task.tasks_ahead)]);
     const path = { params: { path: { id: task.id } } };
-    // A refused action means that the task is not what the page shows; it may have been deleted in another window.
+    // A rejected action means that the task is not what the page shows; it may have been deleted in another window.
     const cancel = () =>
         attempt(async () => put((await data(api.POST("/api/v1/tasks/{id}/cancel", path))) as TaskItem), reload);
     const retry = () =>

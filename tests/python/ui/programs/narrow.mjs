@@ -11,7 +11,7 @@ const WINDOWS = {
 
 const LONG_NAME = `/docker/${"a580672e4f15a6e56af2865a5ce24659".repeat(4)}`;
 
-/** Lengthens the names of what was found in the answers about tasks and in the events of ended ones. */
+/** Lengthens the names of what was found in the responses about tasks and in the events of ended ones. */
 async function lengthen(route) {
     const response = await route.fetch();
     const body = await response.text();
