@@ -13,6 +13,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 /// - `now` never goes back between two calls of one thread, unless the clock is set.
 /// - `monotonic` grows with the elapsed time and never goes back, even if the clock is set.
 /// - `sleep` ends no earlier than the given duration after its call, as measured by `now`.
+/// - `sleep_until` ends no earlier than `monotonic` reaches the given reading.
 ///
 /// # Examples
 ///
@@ -49,6 +50,19 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future ends the wait and has no other effect.
     async fn sleep(&self, duration: Duration);
+
+    /// Suspends the calling task until [`monotonic`](Self::monotonic) is at least `until`; returns at once if it is
+    /// already. A clock that a test advances implements this itself, so that time that passes between the caller's
+    /// reading and this call is not slept again; the default suits clocks that run by themselves.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and has no other effect.
+    async fn sleep_until(&self, until: Duration) {
+        let left = until.saturating_sub(self.monotonic());
+        if !left.is_zero() {
+            self.sleep(left).await;
+        }
+    }
 }
 
 impl dyn Clock + '_ {

@@ -30,24 +30,29 @@ impl Schedules {
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let clock = self.engine.clock();
         loop {
-            let pause = match self.fire_due().await {
-                Ok(next) => next.map_or(POLL_INTERVAL, |next| {
-                    (next - clock.now()).to_std().unwrap_or_default().min(POLL_INTERVAL)
+            // Absolute times, because a manual clock may be advanced before the wait begins.
+            let looked = clock.monotonic();
+            let poll_at = looked.saturating_add(POLL_INTERVAL);
+            let due_at = match self.fire_due().await {
+                Ok(next) => next.map_or(poll_at, |next| {
+                    let monotonic = clock.monotonic();
+                    let left = (next - clock.now()).to_std().unwrap_or_default();
+                    monotonic.saturating_add(left).min(poll_at)
                 }),
                 Err(e) => {
                     tracing::warn!(error = %e, "firing schedules failed; retrying");
-                    POLL_INTERVAL
+                    clock.monotonic().saturating_add(POLL_INTERVAL)
                 }
             };
-            let pause = match self.start_queued().await {
-                Ok(true) => pause.min(QUEUE_POLL),
-                Ok(false) => pause,
+            let wake_at = match self.start_queued().await {
+                Ok(true) => due_at.min(looked.saturating_add(QUEUE_POLL)),
+                Ok(false) => due_at,
                 Err(e) => {
                     tracing::warn!(error = %e, "starting queued times failed; retrying");
-                    pause
+                    due_at
                 }
             };
-            if stop.run_until_cancelled(clock.sleep(pause)).await.is_none() {
+            if stop.run_until_cancelled(clock.sleep_until(wake_at)).await.is_none() {
                 return;
             }
         }

@@ -11,7 +11,8 @@ use crate::ports::Clock;
 pub async fn run_all<F: Future<Output = ()>>(clock: Arc<dyn Clock>, go_on: impl Fn(Duration) -> F) {
     now_never_goes_back(clock.as_ref());
     steady_grows_with_the_time_that_passes(clock.as_ref(), &go_on).await;
-    sleep_ends_no_earlier(clock, go_on).await;
+    sleep_ends_no_earlier(clock.clone(), &go_on).await;
+    sleep_until_ends_at_its_reading(clock.as_ref(), &go_on).await;
 }
 
 /// `now` never goes back between two calls of one thread, unless the clock is set.
@@ -45,13 +46,27 @@ pub async fn steady_grows_with_the_time_that_passes<F: Future<Output = ()>>(
 /// `sleep` ends no earlier than the given duration after its call, as measured by `now`.
 pub async fn sleep_ends_no_earlier<F: Future<Output = ()>>(
     clock: Arc<dyn Clock>,
-    go_on: impl Fn(Duration) -> F,
+    go_on: &impl Fn(Duration) -> F,
 ) {
     let span = Duration::from_millis(20);
     let begun = clock.now();
     tokio::join!(clock.sleep(span), go_on(span));
     let slept = clock.now() - begun;
     assert!(slept.to_std().is_ok_and(|slept| slept >= span), "slept only {slept}");
+}
+
+/// `sleep_until` ends no earlier than `monotonic` reaches the given reading, and at once if it is past.
+pub async fn sleep_until_ends_at_its_reading<F: Future<Output = ()>>(
+    clock: &dyn Clock,
+    go_on: &impl Fn(Duration) -> F,
+) {
+    let span = Duration::from_millis(20);
+    let until = clock.monotonic() + span;
+    tokio::join!(clock.sleep_until(until), go_on(span));
+    let woken = clock.monotonic();
+    // As above, by 1 microsecond.
+    assert!(woken + Duration::from_micros(1) >= until, "woke at {woken:?} instead of {until:?}");
+    clock.sleep_until(until.min(woken)).await;
 }
 
 #[cfg(test)]

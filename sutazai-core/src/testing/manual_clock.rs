@@ -106,7 +106,10 @@ impl Clock for ManualClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        let until = self.monotonic().saturating_add(duration);
+        self.sleep_until(self.monotonic().saturating_add(duration)).await;
+    }
+
+    async fn sleep_until(&self, until: Duration) {
         let _sleeper = Sleeper::new(self, until);
         let mut reading = self.reading.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail while a caller sleeps.

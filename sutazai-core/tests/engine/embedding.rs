@@ -183,7 +183,7 @@ fn pressure() -> MockMetricSource {
     source
 }
 
-fn hourly() -> NewSchedule {
+pub(crate) fn hourly() -> NewSchedule {
     NewSchedule {
         name: "Count hourly".into(),
         agent: "word-counter".into(),
@@ -197,7 +197,7 @@ fn hourly() -> NewSchedule {
     }
 }
 
-async fn tasks(engine: &Engine) -> Vec<TaskStatus> {
+pub(crate) async fn tasks(engine: &Engine) -> Vec<TaskStatus> {
     let query = TaskQuery { page: PageLimit::MAX.into(), ..TaskQuery::default() };
     let page = engine.tasks(&Caller::System, query).await.unwrap();
     page.items.into_iter().map(|task| task.status).collect()

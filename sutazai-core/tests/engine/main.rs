@@ -19,3 +19,4 @@ mod running;
 mod schedules;
 mod stage;
 mod stopping;
+mod time_travel;

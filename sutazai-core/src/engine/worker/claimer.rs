@@ -64,6 +64,8 @@ enum Backlog {
 struct LastClaim {
     /// Steady time at which it started.
     started_at: Duration,
+    /// Wall-clock time by which it judged what was due.
+    now: DateTime<Utc>,
     /// Number of tasks that were requested.
     requested: usize,
     /// Indicates that it returned as many tasks as requested.
@@ -114,7 +116,7 @@ pub(crate) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<OutcomeRecor
         let wants_more = claimer.backlog == Backlog::Possible && claiming.is_none();
         // Tasks that are being submitted right now will occupy the free workers, so no claim competes with them.
         let needs_slot = !claimer.prefetch.waiting.is_empty() || (wants_more && dispatch.reserved() == 0);
-        let pause = if claiming.is_none() { claimer.pause().await } else { POLL_INTERVAL };
+        let wake_at = if claiming.is_none() { claimer.wake_at().await } else { claimer.poll_at() };
         tokio::select! {
             biased;
             () = closing.cancelled() => break,
@@ -130,7 +132,7 @@ pub(crate) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<OutcomeRecor
             () = queue_wake_up(&mut wake_ups) => claimer.note_due_tasks(),
             // Completed tasks may have freed capacity under the concurrency limits.
             () = capacity_freed.notified(), if limited => claimer.note_due_tasks(),
-            () = clock.sleep(pause) => {
+            () = clock.sleep_until(wake_at) => {
                 claimer.release_stale().await;
                 claimer.poll_queue().await;
                 claimer.backlog = Backlog::Possible;
@@ -181,15 +183,16 @@ fn drain_wake_ups(wake_ups: &mut broadcast::Receiver<WakeUp>) -> bool {
 
 impl Claimer {
     fn new(shared: Arc<Shared>, outcomes: mpsc::Sender<OutcomeRecord>) -> Self {
-        let now = shared.parts.clock.monotonic();
-        let clock_watch = ClockWatch::new(&*shared.parts.clock, shared.parts.lease, POLL_INTERVAL);
+        let clock = &*shared.parts.clock;
+        let (now, started_at) = (clock.now(), clock.monotonic());
+        let clock_watch = ClockWatch::new(clock, shared.parts.lease, POLL_INTERVAL);
         Self {
             shared,
             outcomes,
-            prefetch: Prefetch { waiting: VecDeque::new(), size: 0, kept_at: now },
+            prefetch: Prefetch { waiting: VecDeque::new(), size: 0, kept_at: started_at },
             backlog: Backlog::Possible,
-            last_claim: LastClaim { started_at: now, requested: 0, is_full: false, owner: None },
-            poll: Poll { due_at: None, last: now },
+            last_claim: LastClaim { started_at, now, requested: 0, is_full: false, owner: None },
+            poll: Poll { due_at: None, last: started_at },
             clock_watch,
         }
     }
@@ -278,6 +281,7 @@ impl Claimer {
     fn claim(&mut self) -> Claiming {
         self.adapt_prefetch();
         let now = self.shared.parts.clock.now();
+        self.last_claim.now = now;
         self.last_claim.requested = self.wants();
         self.last_claim.started_at = self.shared.parts.clock.monotonic();
         (self.backlog, self.poll.due_at) = (Backlog::Drained, None);
@@ -347,26 +351,38 @@ impl Claimer {
         self.shared.dispatch.set_waiting(self.prefetch.waiting.len());
     }
 
-    /// Returns how long to wait without other events: until something is due, at most [`POLL_INTERVAL`].
-    async fn pause(&mut self) -> Duration {
+    /// Returns the steady time until which to wait for other events: until something is due, at most
+    /// [`POLL_INTERVAL`].
+    ///
+    /// An absolute time, because a manual clock may be advanced before the wait begins.
+    async fn wake_at(&mut self) -> Duration {
+        let clock = self.shared.parts.clock.clone();
         if self.backlog == Backlog::Unreadable {
-            return CLAIM_RETRY_INTERVAL;
+            return clock.monotonic().saturating_add(CLAIM_RETRY_INTERVAL);
         }
         if !self.prefetch.waiting.is_empty() {
-            return MAX_PREFETCH_AGE.saturating_sub(self.since(self.prefetch.kept_at)).max(PREFETCH_WINDOW);
+            let stale_at = self.prefetch.kept_at.saturating_add(MAX_PREFETCH_AGE);
+            return stale_at.max(clock.monotonic().saturating_add(PREFETCH_WINDOW));
         }
         if self.backlog == Backlog::Possible || self.shared.slots.available_permits() == 0 {
-            return POLL_INTERVAL;
+            return self.poll_at();
         }
         let due_at = match self.poll.due_at {
             Some(due_at) => due_at,
             None => *self.poll.due_at.insert(self.read_due().await),
         };
-        (due_at - self.shared.parts.clock.now()).to_std().unwrap_or_default()
+        // Read in this order, time that passes in between makes the wait shorter, never longer.
+        let monotonic = clock.monotonic();
+        monotonic.saturating_add((due_at - clock.now()).to_std().unwrap_or_default())
     }
 
-    /// Reads when something is due next, but no earlier than [`PREFETCH_WINDOW`] from now: a task that is due already
-    /// was not claimable just now, and polling at once would spin.
+    /// Returns the steady time of the poll that nothing else precedes.
+    fn poll_at(&self) -> Duration {
+        self.shared.parts.clock.monotonic().saturating_add(POLL_INTERVAL)
+    }
+
+    /// Reads when something is due next, but no earlier than [`PREFETCH_WINDOW`] after the last claim: a task that was
+    /// due by then was not claimable, and polling at once would spin. What became due since waits for nothing.
     async fn read_due(&self) -> DateTime<Utc> {
         let parts = &self.shared.parts;
         let agents = parts.registry.names();
@@ -375,9 +391,9 @@ impl Claimer {
             tracing::warn!(error = %e, "reading the next due time failed");
             None
         });
-        let now = self.shared.parts.clock.now();
-        let (soonest, latest) = (later(now, PREFETCH_WINDOW), later(now, POLL_INTERVAL));
-        due.unwrap_or(latest).clamp(soonest, latest)
+        let latest = later(parts.clock.now(), POLL_INTERVAL);
+        let soonest = later(self.last_claim.now, PREFETCH_WINDOW);
+        due.map_or(latest, |due| due.max(soonest).min(latest))
     }
 
     /// Releases prefetched tasks that could not start in time, so that other processes can claim them.
