@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use sutazai::domain::{AgentDescriptor, Permission, Step};
+use sutazai::domain::{AgentDescriptor, Permission, Step, TaskDefaults};
 use sutazai::external::async_trait;
 use sutazai::ports::{Agent, AgentContext, Clock, SystemClock};
 use sutazai::{Error, Result};
@@ -26,6 +26,7 @@ pub(crate) struct Declaration {
     capabilities: Vec<String>,
     input_schema: Value,
     output_schema: Option<Value>,
+    defaults: TaskDefaults,
     is_async: bool,
     admin_only: bool,
     uses_model: bool,
@@ -74,8 +75,16 @@ impl PythonAgent {
     /// # Errors
     /// `InvalidInput` if a coroutine has no event loop to run in.
     pub(crate) fn new(declaration: Declaration, queues: &AgentQueues) -> Result<Self> {
-        let Declaration { name, description, capabilities, input_schema, output_schema, is_async, .. } =
-            declaration;
+        let Declaration {
+            name,
+            description,
+            capabilities,
+            input_schema,
+            output_schema,
+            defaults,
+            is_async,
+            ..
+        } = declaration;
         let mut permissions = vec![Permission::WriteTasks];
         permissions.extend(declaration.admin_only.then_some(Permission::Administer));
         permissions.extend(declaration.uses_model.then_some(Permission::UseModels));
@@ -87,7 +96,8 @@ impl PythonAgent {
         } else {
             (queues.threads.clone(), queues.watcher.clone(), INTERRUPT_AFTER)
         };
-        let mut descriptor = AgentDescriptor::new(name, description).input_schema(input_schema);
+        let mut descriptor =
+            AgentDescriptor::new(name, description).input_schema(input_schema).defaults(defaults);
         descriptor.output_schema = output_schema;
         if !capabilities.is_empty() {
             descriptor = descriptor.capabilities(capabilities);

@@ -219,14 +219,15 @@ impl Call {
 
     /// Ends the call with this result, as JSON.
     fn finish(&self, result: &[u8]) -> PyResult<()> {
-        let result = crate::json::from_slice(result).map_err(invalid)?;
+        let result = sutazai_bodies::exact_json::from_slice(result).map_err(invalid)?;
         self.call.end(Ok(Step::Done(result)));
         Ok(())
     }
 
     /// Ends the call; the agent runs again when these children have ended.
     fn wait_for(&self, children: &[u8]) -> PyResult<()> {
-        let WaitFor { children, state, any } = crate::json::from_slice(children).map_err(invalid)?;
+        let WaitFor { children, state, any } =
+            sutazai_bodies::exact_json::from_slice(children).map_err(invalid)?;
         let until = if any { WaitUntil::Any } else { WaitUntil::All };
         self.call.end(Ok(Step::Wait { children, state, until }));
         Ok(())

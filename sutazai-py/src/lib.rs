@@ -10,7 +10,6 @@ mod analysis;
 mod bridge;
 mod ended;
 mod failure;
-mod json;
 mod local;
 mod log;
 mod metric_source;

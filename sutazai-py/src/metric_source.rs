@@ -44,6 +44,9 @@ impl MetricSource for PythonMetricSource {
     async fn collect(&self) -> Result<SnapshotPart> {
         let measured = self.object.call(Method::Collect, &Value::Null).await?;
         let invalid = |e| Error::internal(format!("{} returned no valid measurement: {e}", self.name));
-        Ok(SnapshotPart::Custom(self.name.clone(), crate::json::from_slice(&measured).map_err(invalid)?))
+        Ok(SnapshotPart::Custom(
+            self.name.clone(),
+            sutazai_bodies::exact_json::from_slice(&measured).map_err(invalid)?,
+        ))
     }
 }

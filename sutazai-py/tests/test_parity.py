@@ -51,6 +51,12 @@ def crash() -> None:
     raise LookupError("lost")
 
 
+@sutazai.agent(timeout=timedelta(minutes=2), max_attempts=7, priority=8)
+def patient() -> str:
+    """Takes its time."""
+    return "done"
+
+
 @sutazai.agent
 def steps(count: int) -> int:
     context = sutazai.current()
@@ -75,7 +81,7 @@ def add_up(pairs: list[tuple[int, int]]) -> int:
     return sum(child.result for child in context.children)
 
 
-AGENTS: list[sutazai.Agent[..., Any]] = [add, doubled, refuse, crash, steps, wait_for_ever, add_up]
+AGENTS: list[sutazai.Agent[..., Any]] = [add, doubled, refuse, crash, patient, steps, wait_for_ever, add_up]
 
 
 def model() -> ScriptedModel:
@@ -321,6 +327,7 @@ async def agents_describe_themselves(api: Any) -> None:
     agents = {agent.name: agent for agent in await of(api.agents())}
     assert agents["add"].description == "Adds two numbers." and set(agents) >= {"hardware-optimizer", "add-up"}
     assert agents["add"].input_schema["required"] == ["x", "y"] and agents["add"].output_schema == {"type": "integer"}
+    assert (agents["add"].defaults, agents["patient"].defaults) == (sutazai.TaskDefaults(), sutazai.TaskDefaults(8, 120, 7))
 
 
 @check
@@ -352,6 +359,19 @@ async def machine_is_analyzed(api: Any) -> None:
 
 
 # ---- schedules
+
+
+@check
+async def settings_left_out_are_those_of_the_agent(api: Any) -> None:
+    for new in (patient.task(), sutazai.NewTask("patient")):
+        info = await of((await of(api.submit(new))).info())
+        assert (info.priority, info.timeout_seconds, info.max_attempts) == (8, 120, 7)
+    info = await of((await of(api.submit("patient", {}, max_attempts=1, priority=0))).info())
+    assert (info.priority, info.timeout_seconds, info.max_attempts) == (0, 120, 1)
+    for task, priority in ((patient.task(), 8), (patient.task().but(priority=3), 3)):
+        night = await of(api.schedules.create("night", task, cron="0 3 * * *"))
+        assert night.priority == priority
+        await of(api.schedules.delete(night.id))
 
 
 @check

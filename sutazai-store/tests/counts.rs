@@ -26,8 +26,11 @@ fn at(second: i64) -> DateTime<Utc> {
 }
 
 fn task(agent: &str, key: Option<&str>) -> Task {
-    let new =
-        NewTask { idempotency_key: key.map(Into::into), max_attempts: 2, ..NewTask::new(agent, json!({})) };
+    let new = NewTask {
+        idempotency_key: key.map(Into::into),
+        max_attempts: Some(2),
+        ..NewTask::new(agent, json!({}))
+    };
     Task::pending(new, None, None, at(0))
 }
 

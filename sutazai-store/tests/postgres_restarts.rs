@@ -64,7 +64,7 @@ async fn store_works_again_after_an_immediate_restart() {
     let engine = Engine::builder().task_store(store.clone()).agent(agent.clone()).workers(4).build().unwrap();
     engine.start().await.unwrap();
     let submit = |count: usize| {
-        let tasks = vec![NewTask { max_attempts: 10, ..NewTask::new("count", json!({})) }; count];
+        let tasks = vec![NewTask { max_attempts: Some(10), ..NewTask::new("count", json!({})) }; count];
         engine.submit_all_as(&Caller::System, tasks)
     };
     let mut acknowledged = submit(200).await.unwrap();

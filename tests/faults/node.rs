@@ -137,8 +137,10 @@ impl Agent for Stamp {
         // Every other parent runs again whenever one more child has ended, and counts the ended ones in its state.
         let step = if payload.n.is_multiple_of(2) { Step::wait_for_any } else { Step::wait_for_all };
         if payload.children > 0 && context.children.is_empty() {
-            let child =
-                |n| NewTask { max_attempts: 100, ..NewTask::new(AGENT, json!({ "n": n, "work_ms": 1 })) };
+            let child = |n| NewTask {
+                max_attempts: Some(100),
+                ..NewTask::new(AGENT, json!({ "n": n, "work_ms": 1 }))
+            };
             return Ok(step((0..payload.children).map(child).collect(), json!(0)));
         }
         let ended = context.children.iter().filter(|child| child.result.is_some()).count();

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::rule::RuleDescriptor;
 use super::task::NewTask;
+use crate::error::Result;
 
 /// Self-description of an agent, as its registry lists it.
 ///
@@ -42,6 +43,74 @@ pub struct AgentDescriptor {
     /// Rules by which the agent judges measured values; empty if it judges by none.
     #[serde(default)]
     pub rules: Vec<RuleDescriptor>,
+    /// Settings of the agent's tasks whose requests leave them out.
+    #[serde(default)]
+    pub defaults: TaskDefaults,
+}
+
+/// Settings of an agent's tasks whose requests leave them out, wherever these come from: Rust, HTTP, Python or a
+/// schedule.
+///
+/// # Examples
+///
+/// ```
+/// use sutazai_core::domain::{AgentDescriptor, TaskDefaults};
+///
+/// let defaults = TaskDefaults::default().timeout_seconds(3_600).max_attempts(1);
+/// let descriptor = AgentDescriptor::new("archiver", "Packs a folder.").defaults(defaults);
+/// assert_eq!((descriptor.defaults.priority, descriptor.defaults.timeout_seconds), (5, 3_600));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TaskDefaults {
+    /// Priority among the owner's tasks, 0 (lowest) to 9 (highest); 5 unless set.
+    pub priority: u8,
+    /// Time limit of one attempt in seconds, 1 to 86,400; 300 unless set.
+    pub timeout_seconds: u32,
+    /// Number of failed attempts after which a task fails, 1 to 100; 3 unless set.
+    pub max_attempts: u32,
+}
+
+impl Default for TaskDefaults {
+    fn default() -> Self {
+        Self { priority: 5, timeout_seconds: 300, max_attempts: 3 }
+    }
+}
+
+impl TaskDefaults {
+    /// Checks the bounds of every field.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the first invalid field.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let checked = NewTask::new("any", Value::Null).or_defaults(self).validate();
+        checked.map_err(|e| {
+            let field = format!("agent.defaults.{}", e.field().unwrap_or_default());
+            e.with_field(field)
+        })
+    }
+
+    /// Sets the priority, 0 (lowest) to 9 (highest).
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Sets the time limit of one attempt in seconds, 1 to 86,400.
+    #[must_use]
+    pub fn timeout_seconds(mut self, seconds: u32) -> Self {
+        self.timeout_seconds = seconds;
+        self
+    }
+
+    /// Sets the number of failed attempts after which a task fails, 1 to 100.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts;
+        self
+    }
 }
 
 impl AgentDescriptor {
@@ -56,6 +125,7 @@ impl AgentDescriptor {
             input_schema: json!({ "type": "object" }),
             output_schema: None,
             rules: Vec::new(),
+            defaults: TaskDefaults::default(),
         }
     }
 
@@ -84,6 +154,13 @@ impl AgentDescriptor {
     #[must_use]
     pub fn rules(mut self, rules: Vec<RuleDescriptor>) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// Sets the settings of the agent's tasks whose requests leave them out.
+    #[must_use]
+    pub fn defaults(mut self, defaults: TaskDefaults) -> Self {
+        self.defaults = defaults;
         self
     }
 }

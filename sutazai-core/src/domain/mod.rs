@@ -36,7 +36,7 @@ pub(crate) mod trace;
 pub(crate) mod user;
 
 pub use access::AccessPolicy;
-pub use agent::{AgentDescriptor, AgentStatus, Step, WaitUntil};
+pub use agent::{AgentDescriptor, AgentStatus, Step, TaskDefaults, WaitUntil};
 pub use agent_message::{AgentMessage, AgentMessageContent, AgentMessageType, Heartbeat};
 pub use api_key::{ApiKey, NewApiKey, Scope};
 pub use bus_message::BusMessage;

@@ -28,7 +28,7 @@ impl NewTask {
     ///     .priority(7)
     ///     .max_attempts(1);
     /// assert_eq!(new.payload["text"], "one two");
-    /// assert_eq!((new.priority, new.timeout_seconds), (7, 300));
+    /// assert_eq!((new.priority, new.timeout_seconds), (Some(7), None));
     /// # Ok::<(), sutazai_core::Error>(())
     /// ```
     pub fn from_input(agent: impl Into<String>, input: impl Serialize) -> Result<Self> {
@@ -51,24 +51,25 @@ impl NewTask {
         self
     }
 
-    /// Sets the priority among the owner's tasks, 0 (lowest) to 9 (highest); default 5.
+    /// Sets the priority among the owner's tasks, 0 (lowest) to 9 (highest); default: that of the agent.
     #[must_use]
     pub fn priority(mut self, priority: u8) -> Self {
-        self.priority = priority;
+        self.priority = Some(priority);
         self
     }
 
-    /// Sets the time limit of one attempt in seconds, 1 to 86,400; default 300.
+    /// Sets the time limit of one attempt in seconds, 1 to 86,400; default: that of the agent.
     #[must_use]
     pub fn timeout_seconds(mut self, seconds: u32) -> Self {
-        self.timeout_seconds = seconds;
+        self.timeout_seconds = Some(seconds);
         self
     }
 
-    /// Sets the number of failed attempts after which the task fails, 1 to 100; default 3.
+    /// Sets the number of failed attempts after which the task fails, 1 to 100; default: that of the
+    /// agent.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.max_attempts = attempts;
+        self.max_attempts = Some(attempts);
         self
     }
 

@@ -199,7 +199,7 @@ impl Schedules {
 pub(super) fn task(plan: &NewSchedule) -> NewTask {
     NewTask {
         title: plan.name.clone(),
-        priority: plan.priority,
+        priority: Some(plan.priority),
         ..NewTask::new(plan.agent.clone(), plan.payload.clone())
     }
 }

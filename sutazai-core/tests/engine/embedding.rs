@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sutazai_core::domain::{
     AgentDescriptor, Caller, EventKind, LOCAL_HOST, MissedRuns, NewSchedule, NewTask, OverlapPolicy,
-    PageLimit, Pressure, PressureMetrics, RetentionPolicy, SnapshotPart, Step, TaskId, TaskQuery, TaskStatus,
-    UserId, UserRole,
+    PageLimit, Pressure, PressureMetrics, RetentionPolicy, SnapshotPart, Step, Task, TaskDefaults, TaskId,
+    TaskQuery, TaskStatus, UserId, UserRole,
 };
 use sutazai_core::engine::{Engine, EngineBuilder};
 use sutazai_core::memory::{MemoryMessageBus, MemoryMetricStore, MemoryScheduleStore, MemoryTaskStore};
@@ -172,6 +172,67 @@ async fn invalid_schemas_are_rejected_when_the_engine_is_built() {
 
     let e = Engine::builder().agent(Broken).build().unwrap_err();
     assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some("agent.output_schema")), "{e}");
+}
+
+/// Has defaults of its own, and submits a part for itself.
+#[derive(Debug)]
+struct Patient(TaskDefaults);
+
+#[async_trait]
+impl Agent for Patient {
+    fn descriptor(&self) -> AgentDescriptor {
+        AgentDescriptor::new("patient", "Takes its time.").defaults(self.0)
+    }
+
+    async fn run(&self, context: &AgentContext) -> Result<Step> {
+        if context.task.parent.is_none() && context.children.is_empty() {
+            let part = NewTask::new("patient", json!({})).priority(1);
+            return Ok(Step::wait_for_all(vec![part], Value::Null));
+        }
+        Ok(Step::Done(Value::Null))
+    }
+}
+
+fn settings(task: &Task) -> (u8, u32, u32) {
+    (task.priority, task.timeout_seconds, task.max_attempts)
+}
+
+#[tokio::test]
+async fn settings_that_a_request_leaves_out_are_those_of_the_agent() {
+    let clock = Arc::new(ManualClock::new());
+    let defaults = TaskDefaults::default().priority(8).timeout_seconds(3_600).max_attempts(7);
+    let engine = builder().agent(Patient(defaults)).clock(clock.clone());
+    let engine = engine.schedule_store(Arc::new(MemoryScheduleStore::new())).start().await.unwrap();
+    assert_eq!(engine.task_defaults("patient"), defaults);
+    assert_eq!(engine.task_defaults("nobody"), TaskDefaults::default());
+
+    let task = engine.submit("patient", json!({})).await.unwrap();
+    assert_eq!(settings(&task.task().await.unwrap()), (8, 3_600, 7));
+    task.wait().await.unwrap();
+    let parts = TaskQuery { parent: Some(task.id()), ..TaskQuery::default() };
+    let part = engine.tasks(&Caller::System, parts).await.unwrap().items.remove(0);
+    assert_eq!(settings(&part), (1, 3_600, 7), "of a child");
+    let given = NewTask::new("patient", json!({})).timeout_seconds(5).max_attempts(1);
+    let task = engine.submit_task(given).await.unwrap();
+    assert_eq!(settings(&task.task().await.unwrap()), (8, 5, 1));
+
+    let plan = NewSchedule { agent: "patient".into(), payload: json!({}), priority: 2, ..hourly() };
+    let schedule = engine.schedules().unwrap().create(&Caller::System, plan).await.unwrap();
+    let task = engine.schedules().unwrap().run_now(&Caller::System, schedule.id).await.unwrap();
+    assert_eq!(settings(&task), (2, 3_600, 7), "of a schedule");
+    engine.shutdown_within(Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn invalid_defaults_are_rejected_when_the_engine_is_built() {
+    for (defaults, field) in [
+        (TaskDefaults::default().priority(10), "agent.defaults.priority"),
+        (TaskDefaults::default().timeout_seconds(0), "agent.defaults.timeout_seconds"),
+        (TaskDefaults::default().max_attempts(101), "agent.defaults.max_attempts"),
+    ] {
+        let e = Engine::builder().agent(Patient(defaults)).build().unwrap_err();
+        assert_eq!((e.kind(), e.field()), (ErrorKind::InvalidInput, Some(field)), "{e}");
+    }
 }
 
 fn pressure() -> MockMetricSource {

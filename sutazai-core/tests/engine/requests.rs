@@ -28,7 +28,7 @@ async fn invalid_request_names_the_field_and_stores_nothing() {
         (NewTask::new("actor", json!({ "depth": -1 })), "payload.depth"),
         (NewTask::new("actor", json!({ "more": 1 })), "payload.more"),
         (NewTask::new("actor", json!([])), "payload"),
-        (NewTask { priority: 10, ..NewTask::new("actor", json!({})) }, "priority"),
+        (NewTask { priority: Some(10), ..NewTask::new("actor", json!({})) }, "priority"),
     ] {
         let error =
             stage.engine.submit_all_as(&ME, vec![NewTask::new("actor", json!({})), new]).await.unwrap_err();
@@ -127,9 +127,9 @@ async fn idempotency_key_with_another_request_is_a_conflict() {
     for other in [
         NewTask { title: "x".into(), ..later.clone() },
         NewTask { description: "x".into(), ..later.clone() },
-        NewTask { priority: 6, ..later.clone() },
-        NewTask { timeout_seconds: 299, ..later.clone() },
-        NewTask { max_attempts: 2, ..later.clone() },
+        NewTask { priority: Some(6), ..later.clone() },
+        NewTask { timeout_seconds: Some(299), ..later.clone() },
+        NewTask { max_attempts: Some(2), ..later.clone() },
         NewTask { run_at: at(601), ..later.clone() },
         NewTask { run_at: None, ..later.clone() },
         NewTask { run_at: at(600), ..keyed("finish") },
@@ -142,7 +142,7 @@ async fn idempotency_key_with_another_request_is_a_conflict() {
     assert_eq!(stage.engine.submit_as(&ME, later.clone()).await.unwrap().id, known.id);
 
     // A retry changes the due time, but not the request.
-    let keyed = NewTask { idempotency_key: Some("retried".into()), max_attempts: 1, ..keyed("fail") };
+    let keyed = NewTask { idempotency_key: Some("retried".into()), max_attempts: Some(1), ..keyed("fail") };
     let task = stage.engine.submit_as(&ME, keyed.clone()).await.unwrap();
     stage.engine.start().await.unwrap();
     stage.until_ended(&task).await;

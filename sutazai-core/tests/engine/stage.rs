@@ -92,7 +92,7 @@ impl Stage {
     /// long ones.
     pub(crate) async fn filled(&self, long: usize) -> Vec<Task> {
         self.engine.submit_all_as(&ME, vec![NewTask::new("actor", json!({})); 500]).await.unwrap();
-        let hang = NewTask { priority: 1, ..NewTask::new("actor", json!({ "do": "hang" })) };
+        let hang = NewTask { priority: Some(1), ..NewTask::new("actor", json!({ "do": "hang" })) };
         let tasks = self.engine.submit_all_as(&ME, vec![hang; long]).await.unwrap();
         self.engine.start().await.unwrap();
         while self.actor.runs.load(Ordering::SeqCst) <= 500 {

@@ -21,7 +21,7 @@ async fn attempt_beyond_its_time_limit_is_a_timeout() {
     let stage = Stage::new(1);
     stage.engine.start().await.unwrap();
     let mut new = NewTask::new("actor", json!({ "do": "hang" }));
-    (new.timeout_seconds, new.max_attempts) = (7, 1);
+    (new.timeout_seconds, new.max_attempts) = (Some(7), Some(1));
     let task = stage.engine.submit_as(&ME, new).await.unwrap();
     let begun = stage.clock.now();
     let ended = stage.until_ended(&task).await;
@@ -232,7 +232,7 @@ async fn rejected_outcome_does_not_affect_others() {
     let stage = Stage::over(store, faulty, 8);
     let mut all = Vec::new();
     for what in ["finish", "finish", "poison", "finish"] {
-        all.push(NewTask { max_attempts: 1, ..NewTask::new("actor", json!({ "do": what })) });
+        all.push(NewTask { max_attempts: Some(1), ..NewTask::new("actor", json!({ "do": what })) });
     }
     let tasks = stage.engine.submit_all_as(&ME, all).await.unwrap();
     stage.engine.start().await.unwrap();

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod conversation;
 pub mod error;
+pub mod exact_json;
 pub mod model;
 pub mod page;
 pub mod payload;

@@ -5,11 +5,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::exact_json;
+
 /// Maximum number of values in a payload, nested ones included. The limit on bytes is not enough: each parsed value
 /// takes at least 32 bytes of memory, even where its text has two.
 const MAX_VALUES: usize = 20_000;
 
-/// Payload of a task with at most 20,000 values.
+/// Payload of a task with at most 20,000 values, whose integers have at most 64 bits.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Payload(
@@ -24,7 +26,7 @@ impl<'de> Deserialize<'de> for Payload {
         if values > MAX_VALUES {
             return Err(D::Error::custom(format!("expected at most {MAX_VALUES} values, got {values}")));
         }
-        serde_json::from_str(text.get()).map(Self).map_err(D::Error::custom)
+        exact_json::from_slice(text.get().as_bytes()).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -68,5 +70,12 @@ mod tests {
         let e = serde_json::from_str::<Payload>(&list(MAX_VALUES)).unwrap_err();
         assert!(e.to_string().starts_with("expected at most 20000 values, got 20001"), "{e}");
         assert!(serde_json::from_str::<Payload>(&format!("[{}]", "0,".repeat(9) + "]")).is_err());
+    }
+
+    #[test]
+    fn payload_with_an_integer_that_would_be_rounded_is_rejected() {
+        assert!(serde_json::from_str::<Payload>(r#"{"n": 18446744073709551615}"#).is_ok());
+        let e = serde_json::from_str::<Payload>(r#"{"n": 18446744073709551616}"#).unwrap_err();
+        assert!(e.to_string().starts_with("the integer 18446744073709551616 does not fit in 64 bits"), "{e}");
     }
 }

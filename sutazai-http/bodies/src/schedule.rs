@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sutazai_core::domain::{MissedRuns, NewSchedule, OverlapPolicy};
+use sutazai_core::domain::{MissedRuns, NewSchedule, OverlapPolicy, TaskDefaults};
 use utoipa::ToSchema;
 
 use crate::payload::Payload;
@@ -21,7 +21,7 @@ pub struct WriteSchedule {
     /// Payload of its tasks; must conform to the `input_schema` of the agent. Default `{}`.
     #[schema(value_type = Option<Object>, example = json!({ "use_model": false }))]
     payload: Option<Payload>,
-    /// Priority of its tasks; default 5.
+    /// Priority of its tasks; default: that of the agent.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
     /// Cron expression: minute, hour, day of month, month, day of week.
@@ -40,18 +40,20 @@ pub struct WriteSchedule {
     enabled: Option<bool>,
 }
 
-impl From<WriteSchedule> for NewSchedule {
-    fn from(body: WriteSchedule) -> Self {
-        Self {
-            name: body.name,
-            agent: body.agent,
-            payload: body.payload.map_or_else(|| Value::Object(Map::new()), |payload| payload.0),
-            priority: body.priority.unwrap_or(5),
-            cron: body.cron,
-            time_zone: body.time_zone.unwrap_or_else(|| "UTC".into()),
-            missed_runs: body.missed_runs.unwrap_or_default(),
-            overlap_policy: body.overlap_policy.unwrap_or_default(),
-            enabled: body.enabled.unwrap_or(true),
+impl WriteSchedule {
+    /// Returns the plan; `defaults` returns the settings that the named agent gives its tasks.
+    pub fn plan(self, defaults: impl FnOnce(&str) -> TaskDefaults) -> NewSchedule {
+        let priority = self.priority.unwrap_or_else(|| defaults(&self.agent).priority);
+        NewSchedule {
+            name: self.name,
+            agent: self.agent,
+            payload: self.payload.map_or_else(|| Value::Object(Map::new()), |payload| payload.0),
+            priority,
+            cron: self.cron,
+            time_zone: self.time_zone.unwrap_or_else(|| "UTC".into()),
+            missed_runs: self.missed_runs.unwrap_or_default(),
+            overlap_policy: self.overlap_policy.unwrap_or_default(),
+            enabled: self.enabled.unwrap_or(true),
         }
     }
 }

@@ -25,13 +25,13 @@ pub struct CreateTask {
     /// Description of the task, for people.
     #[schema(max_length = 4000)]
     description: Option<String>,
-    /// Priority among the tasks of this user, from 0 (lowest) to 9 (highest); default 5.
+    /// Priority among the tasks of this user, from 0 (lowest) to 9 (highest); default: that of the agent.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
-    /// Maximum duration of one attempt in seconds; default 300.
+    /// Maximum duration of one attempt in seconds; default: that of the agent.
     #[schema(minimum = 1, maximum = 86400)]
     timeout_seconds: Option<u32>,
-    /// Number of failed attempts after which the task fails; default 3.
+    /// Number of failed attempts after which the task fails; default: that of the agent.
     #[schema(minimum = 1, maximum = 100)]
     max_attempts: Option<u32>,
     /// Earliest start, with microsecond precision; default: at once.
@@ -49,20 +49,19 @@ pub struct CreateTask {
 
 impl From<CreateTask> for NewTask {
     fn from(body: CreateTask) -> Self {
-        let default = Self::new(
-            body.agent,
-            body.payload.map_or_else(|| Value::Object(Map::new()), |payload| payload.0),
-        );
         Self {
             title: body.title.unwrap_or_default(),
             description: body.description.unwrap_or_default(),
-            priority: body.priority.unwrap_or(default.priority),
-            timeout_seconds: body.timeout_seconds.unwrap_or(default.timeout_seconds),
-            max_attempts: body.max_attempts.unwrap_or(default.max_attempts),
+            priority: body.priority,
+            timeout_seconds: body.timeout_seconds,
+            max_attempts: body.max_attempts,
             run_at: body.run_at,
             idempotency_key: body.idempotency_key,
             unique_key: body.unique_key,
-            ..default
+            ..Self::new(
+                body.agent,
+                body.payload.map_or_else(|| Value::Object(Map::new()), |payload| payload.0),
+            )
         }
     }
 }

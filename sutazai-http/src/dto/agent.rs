@@ -3,11 +3,30 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sutazai_core::domain::{AgentDescriptor, AgentStatus, Task};
+use sutazai_core::domain::{AgentDescriptor, AgentStatus, Task, TaskDefaults};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::dto::task::TaskView;
+
+/// Settings of an agent's tasks whose requests leave them out.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskDefaults)]
+struct TaskDefaultsView {
+    /// Priority from 0 (lowest) to 9 (highest).
+    priority: u8,
+    /// Maximum duration of one attempt in seconds.
+    timeout_seconds: u32,
+    /// Number of failed attempts after which a task fails.
+    max_attempts: u32,
+}
+
+impl From<TaskDefaults> for TaskDefaultsView {
+    fn from(defaults: TaskDefaults) -> Self {
+        let TaskDefaults { priority, timeout_seconds, max_attempts, .. } = defaults;
+        Self { priority, timeout_seconds, max_attempts }
+    }
+}
 
 /// Agent as it describes itself, with its liveness.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,6 +43,7 @@ struct AgentView {
     /// JSON Schema (2020-12) that the `result` of its tasks fits; null if the agent promises no form.
     #[schema(value_type = Option<Object>)]
     output_schema: Option<Value>,
+    defaults: TaskDefaultsView,
     /// True if this process or another has worked for the agent within the last 60 seconds; null when
     /// unknown.
     online: Option<bool>,
@@ -48,6 +68,7 @@ impl AgentList {
             capabilities: agent.capabilities,
             input_schema: agent.input_schema,
             output_schema: agent.output_schema,
+            defaults: agent.defaults.into(),
             online: status.map(|status| status.online),
             last_seen_at: status.and_then(|status| status.last_seen_at),
         };

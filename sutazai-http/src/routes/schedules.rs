@@ -57,7 +57,8 @@ pub(crate) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<WriteSchedule>,
 ) -> Result<Reply, ApiError> {
-    let schedule = app.require_schedules()?.create(&caller, body.into()).await?;
+    let plan = body.plan(|agent| app.engine().task_defaults(agent));
+    let schedule = app.require_schedules()?.create(&caller, plan).await?;
     Ok(Reply::created(&view(&app, schedule).await?))
 }
 
@@ -97,7 +98,8 @@ pub(crate) async fn replace(
     IdPath(id): IdPath<ScheduleId>,
     Json(body): Json<WriteSchedule>,
 ) -> Result<Reply, ApiError> {
-    let schedule = app.require_schedules()?.replace(&caller, id, body.into()).await?;
+    let plan = body.plan(|agent| app.engine().task_defaults(agent));
+    let schedule = app.require_schedules()?.replace(&caller, id, plan).await?;
     Ok(Reply::ok(&view(&app, schedule).await?))
 }
 

@@ -84,10 +84,18 @@ async fn invalid_body_names_the_field() {
         let message = error["message"].as_str().unwrap();
         assert!(!message.contains(" at line "), "{message}");
     }
+    let post = async |path, body| {
+        let request = ada.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body);
+        request.send().await.unwrap()
+    };
     let twice = r#"{"agent": "worker", "agent": "worker"}"#;
-    let request =
-        ada.request(Method::POST, "/api/v1/tasks").header(CONTENT_TYPE, "application/json").body(twice);
-    names(request.send().await.unwrap(), 422, "invalid_input", "agent").await;
+    names(post("/api/v1/tasks", twice).await, 422, "invalid_input", "agent").await;
+    // Beyond 64 bits, a number in the payload would lose digits.
+    let large = r#"{"agent": "worker", "payload": {"mode": "echo", "text": 18446744073709551616}}"#;
+    names(post("/api/v1/tasks", large).await, 422, "invalid_input", "payload").await;
+    let large =
+        r#"{"name": "a", "agent": "worker", "cron": "0 * * * *", "payload": {"mode": -9223372036854775809}}"#;
+    names(post("/api/v1/schedules", large).await, 422, "invalid_input", "payload").await;
     let answer = ada.post("/api/v1/agents/hardware-optimizer/analyze", &json!({ "use_models": true })).await;
     names(answer, 422, "invalid_input", "use_models").await;
     let answer = ada.post("/api/v1/agents/hardware-optimizer/analyze", &json!({ "use_model": "no" })).await;

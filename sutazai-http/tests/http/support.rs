@@ -68,7 +68,7 @@ impl Agent for Worker {
             "break" => return Err(Error::internal("the secret plan of the disk")),
             "split" if context.children.is_empty() => {
                 let child = |mode| NewTask {
-                    max_attempts: 1,
+                    max_attempts: Some(1),
                     ..NewTask::new("worker", json!({ "mode": mode, "text": "part" }))
                 };
                 let children = ["echo", "refuse", "break"].map(child).to_vec();

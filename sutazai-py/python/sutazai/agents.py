@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overloa
 from typing_extensions import ParamSpec
 
 from .errors import InvalidInputError
-from .types import JsonIn, Seconds, seconds_of, text_of
+from .types import JsonIn, Seconds, TaskDefaults, seconds_of, text_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -30,15 +30,16 @@ _UNCHANGED: Any = object()
 
 @dataclass(frozen=True)
 class NewTask(Generic[R_co]):
-    """A task that is not submitted yet: an agent, its payload and the options of the task."""
+    """A task that is not submitted yet: an agent, its payload and the options of the task. A priority, a timeout or a
+    number of attempts that is `None` is the agent's, as the engine that gets the task knows it."""
 
     agent: str
     payload: JsonIn = field(default_factory=dict[str, JsonIn])
     title: str = ""
     description: str = ""
-    priority: int = 5
-    timeout: Seconds = 300
-    max_attempts: int = 3
+    priority: int | None = None
+    timeout: Seconds | None = None
+    max_attempts: int | None = None
     run_at: datetime | None = None
     idempotency_key: str | None = None
     unique_key: str | None = None
@@ -49,9 +50,9 @@ class NewTask(Generic[R_co]):
         *,
         title: str = _UNCHANGED,
         description: str = _UNCHANGED,
-        priority: int = _UNCHANGED,
-        timeout: Seconds = _UNCHANGED,
-        max_attempts: int = _UNCHANGED,
+        priority: int | None = _UNCHANGED,
+        timeout: Seconds | None = _UNCHANGED,
+        max_attempts: int | None = _UNCHANGED,
         run_at: datetime | None = _UNCHANGED,
         idempotency_key: str | None = _UNCHANGED,
         unique_key: str | None = _UNCHANGED,
@@ -77,12 +78,16 @@ class NewTask(Generic[R_co]):
             "title": self.title,
             "description": self.description,
             "priority": self.priority,
-            "timeout_seconds": max(1, round(seconds_of(self.timeout))),
+            "timeout_seconds": None if self.timeout is None else _whole_seconds(self.timeout),
             "max_attempts": self.max_attempts,
             "run_at": text_of(self.run_at) if self.run_at else None,
             "idempotency_key": self.idempotency_key,
             "unique_key": self.unique_key,
         }
+
+
+def _whole_seconds(duration: Seconds) -> int:
+    return max(1, round(seconds_of(duration)))
 
 
 def decoder_of(result: Any) -> Callable[[bytes], Any] | None:
@@ -168,6 +173,7 @@ class Agent(Generic[P, R]):
     capabilities: tuple[str, ...]
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any] | None
+    defaults: TaskDefaults
     is_async: bool
     uses_model: bool
     interrupt: bool
@@ -194,7 +200,7 @@ class Agent(Generic[P, R]):
         self.capabilities = tuple(capabilities)
         self.is_async = inspect.iscoroutinefunction(function)
         self.interrupt = interrupt
-        self._options: dict[str, Any] = {"timeout": timeout, "max_attempts": max_attempts, "priority": priority}
+        self.defaults = TaskDefaults(priority, _whole_seconds(timeout), max_attempts)
         self._admin_only = admin_only
         self.uses_model = uses_model
         hints = typing.get_type_hints(function, include_extras=True)
@@ -216,7 +222,7 @@ class Agent(Generic[P, R]):
         """
         decode = self._result.validate_json if self._result else None
         payload = self._payload.of_arguments(args, kwargs)
-        return NewTask(agent=self.name, payload=payload, _decode=decode, **self._options)
+        return NewTask(agent=self.name, payload=payload, _decode=decode)
 
     def arguments(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Reads the arguments of the function from the JSON of a payload."""
@@ -236,6 +242,7 @@ class Agent(Generic[P, R]):
             "capabilities": self.capabilities,
             "input_schema": self.input_schema,
             "output_schema": self.output_schema,
+            "defaults": self.defaults.to_dict(),
             "is_async": self.is_async,
             "admin_only": self._admin_only,
             "uses_model": self.uses_model,
@@ -292,7 +299,8 @@ def agent(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Makes an agent of an annotated function, or returns the decorator with these options.
 
     The parameters are the properties of the payload; one positional-only parameter is the payload itself. `timeout`,
-    `max_attempts` and `priority` are the defaults of the tasks that `Agent.task` creates. An agent with `uses_model=True` has
+    `max_attempts` and `priority` are those of its tasks that are submitted without, from Python, over HTTP or by a
+    schedule. An agent with `uses_model=True` has
     `current().model`, and its tasks need the permission to use models. With `interrupt=False` a thread that ignores its
     cancellation is not interrupted by an exception.
     """

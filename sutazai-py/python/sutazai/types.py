@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal, Union, cast
 
@@ -236,6 +236,15 @@ class AgentMessage(Value):
 
 
 @dataclass(frozen=True)
+class TaskDefaults(Value):
+    """Settings of an agent's tasks whose requests leave them out."""
+
+    priority: int = 5
+    timeout_seconds: int = 300
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True)
 class AgentInfo(Value):
     """An agent as it describes itself, and whether any process runs its tasks."""
 
@@ -246,8 +255,13 @@ class AgentInfo(Value):
     capabilities: Sequence[str]
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any] | None = None
+    defaults: TaskDefaults = field(default_factory=TaskDefaults)
     online: bool | None = None
     last_seen_at: datetime | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        return super().from_dict({**data, "defaults": TaskDefaults.from_dict(data.get("defaults", {}))})
 
 
 @dataclass(frozen=True)

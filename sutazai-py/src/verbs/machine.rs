@@ -20,6 +20,7 @@ pub(super) async fn agents(local: &Local) -> Answer {
             "capabilities": agent.capabilities,
             "input_schema": agent.input_schema,
             "output_schema": agent.output_schema,
+            "defaults": agent.defaults,
             "online": status.map(|status| status.online),
             "last_seen_at": status.and_then(|status| status.last_seen_at),
         })

@@ -152,7 +152,7 @@ fn unknown_cursor() -> Error {
 /// # Errors
 /// `InvalidInput` saying what does not fit.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    crate::json::from_slice(body).map_err(|e| Error::invalid("request", e.to_string()))
+    sutazai_bodies::exact_json::from_slice(body).map_err(|e| Error::invalid("request", e.to_string()))
 }
 
 /// Parses the id of an object.

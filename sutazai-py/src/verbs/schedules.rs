@@ -14,7 +14,8 @@ pub(super) struct Plan {
     name: String,
     agent: String,
     payload: Value,
-    priority: u8,
+    /// That of the agent if it is left out.
+    priority: Option<u8>,
     cron: String,
     time_zone: String,
     missed: MissedRuns,
@@ -22,18 +23,18 @@ pub(super) struct Plan {
     enabled: bool,
 }
 
-impl From<Plan> for NewSchedule {
-    fn from(plan: Plan) -> Self {
-        Self {
-            name: plan.name,
-            agent: plan.agent,
-            payload: plan.payload,
-            priority: plan.priority,
-            cron: plan.cron,
-            time_zone: plan.time_zone,
-            missed_runs: plan.missed,
-            overlap_policy: plan.overlap,
-            enabled: plan.enabled,
+impl Plan {
+    fn complete(self, local: &Local) -> NewSchedule {
+        NewSchedule {
+            priority: self.priority.unwrap_or_else(|| local.engine().task_defaults(&self.agent).priority),
+            name: self.name,
+            agent: self.agent,
+            payload: self.payload,
+            cron: self.cron,
+            time_zone: self.time_zone,
+            missed_runs: self.missed,
+            overlap_policy: self.overlap,
+            enabled: self.enabled,
         }
     }
 }
@@ -67,7 +68,7 @@ fn schedule_id(body: &Id) -> Result<ScheduleId> {
 }
 
 pub(super) async fn create(local: &Local, plan: Plan) -> Answer {
-    answer(&view(schedules(local)?.create(&local.caller, plan.into()).await?))
+    answer(&view(schedules(local)?.create(&local.caller, plan.complete(local)).await?))
 }
 
 pub(super) async fn list(local: &Local, body: PageBody) -> Answer {
@@ -87,7 +88,7 @@ pub(super) struct Replace {
 
 pub(super) async fn replace(local: &Local, body: Replace) -> Answer {
     let id = schedule_id(&Id { id: body.id })?;
-    answer(&view(schedules(local)?.replace(&local.caller, id, body.plan.into()).await?))
+    answer(&view(schedules(local)?.replace(&local.caller, id, body.plan.complete(local)).await?))
 }
 
 pub(super) async fn delete(local: &Local, body: Id) -> Answer {

@@ -125,7 +125,7 @@ impl<T: Value> Value for Option<T> {
     }
 
     fn from_cell(cell: Cell<'_>) -> StoreResult<Self> {
-        if cell == Cell::Null { Ok(None) } else { T::from_cell(cell).map(Some) }
+        if matches!(cell, Cell::Null) { Ok(None) } else { T::from_cell(cell).map(Some) }
     }
 }
 

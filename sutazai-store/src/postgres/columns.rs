@@ -14,6 +14,7 @@ use super::time::Times;
 use crate::columns::{Cell, Column, Entity, Kind, Row, join, names};
 
 impl Row for PgRow {
+    #[inline]
     fn cell(&self, place: usize, kind: Kind) -> StoreResult<Cell<'_>> {
         let cell = match kind {
             Kind::Id => self.try_get::<Option<Uuid>, _>(place)?.map(Cell::Id),

@@ -10,6 +10,7 @@ use super::statement::{instant, nanos};
 use crate::columns::{Cell, Column, Entity, Kind, Row, join, names};
 
 impl Row for SqliteRow {
+    #[inline]
     fn cell(&self, place: usize, kind: Kind) -> StoreResult<Cell<'_>> {
         let cell = match kind {
             Kind::Id => content::<Uuid>(self, place)?.map(Cell::Id),

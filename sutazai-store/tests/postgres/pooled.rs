@@ -94,7 +94,7 @@ async fn two_workers_drain_a_queue_while_the_pooler_is_restarted() {
         let builder = Engine::builder().task_store(stores.tasks).clock(stores.clock).agent(Arc::new(Echo));
         engines.push(builder.workers(8).lease(Duration::from_secs(3)).build().unwrap());
     }
-    let new = |n| NewTask { max_attempts: 10, ..NewTask::new("echo", json!({ "n": n })) };
+    let new = |n| NewTask { max_attempts: Some(10), ..NewTask::new("echo", json!({ "n": n })) };
     let tasks = engines[0].submit_all_as(&Caller::System, (0..2_000).map(new).collect()).await.unwrap();
     let begin = Instant::now();
     for engine in &engines {

@@ -131,7 +131,7 @@ async fn process_to_kill() {
     engine.start().await.unwrap();
     for first in (submitted..TASKS).step_by(50) {
         let batch = (first..TASKS.min(first + 50))
-            .map(|n| NewTask { max_attempts: 100, ..NewTask::new("echo", json!({ "n": n })) });
+            .map(|n| NewTask { max_attempts: Some(100), ..NewTask::new("echo", json!({ "n": n })) });
         for task in engine.submit_all_as(&Caller::System, batch.collect()).await.unwrap() {
             print(&format!("acknowledged {}", task.id));
         }

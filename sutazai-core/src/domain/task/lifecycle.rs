@@ -333,7 +333,7 @@ mod tests {
     }
 
     fn task() -> Task {
-        Task::pending(NewTask { max_attempts: 2, ..NewTask::new("echo", json!({})) }, None, None, at(0))
+        Task::pending(NewTask { max_attempts: Some(2), ..NewTask::new("echo", json!({})) }, None, None, at(0))
     }
 
     fn claim(task: &mut Task, now: DateTime<Utc>) -> ClaimKey {

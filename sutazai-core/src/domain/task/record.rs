@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::agent::TaskDefaults;
 use crate::domain::id::{InstanceId, TaskId, UserId};
 use crate::domain::status::TaskStatus;
 use crate::domain::task_error::TaskError;
@@ -35,15 +36,16 @@ pub struct NewTask {
     /// Longer description for people, at most 4,000 characters.
     #[serde(default)]
     pub description: String,
-    /// Priority among the owner's tasks, 0 (lowest) to 9 (highest), subject to [`PRIORITY_AGING`]; default 5.
-    #[serde(default = "default_priority")]
-    pub priority: u8,
-    /// Time limit of one attempt in seconds, 1 to 86,400; default 300.
-    #[serde(default = "default_timeout_seconds")]
-    pub timeout_seconds: u32,
-    /// Number of failed attempts after which the task fails, 1 to 100; default 3.
-    #[serde(default = "default_max_attempts")]
-    pub max_attempts: u32,
+    /// Priority among the owner's tasks, 0 (lowest) to 9 (highest), subject to [`PRIORITY_AGING`]; default: that of the
+    /// agent.
+    #[serde(default)]
+    pub priority: Option<u8>,
+    /// Time limit of one attempt in seconds, 1 to 86,400; default: that of the agent.
+    #[serde(default)]
+    pub timeout_seconds: Option<u32>,
+    /// Number of failed attempts after which the task fails, 1 to 100; default: that of the agent.
+    #[serde(default)]
+    pub max_attempts: Option<u32>,
     /// Earliest start, from one day ago to ten years from now; default: at once.
     #[serde(default)]
     pub run_at: Option<DateTime<Utc>>,
@@ -60,15 +62,6 @@ pub struct NewTask {
 fn empty_object() -> Value {
     Value::Object(serde_json::Map::new())
 }
-fn default_priority() -> u8 {
-    5
-}
-fn default_timeout_seconds() -> u32 {
-    300
-}
-fn default_max_attempts() -> u32 {
-    3
-}
 
 impl NewTask {
     /// Creates a request with `agent`, `payload` and the default of every other field.
@@ -78,9 +71,9 @@ impl NewTask {
             payload,
             title: String::new(),
             description: String::new(),
-            priority: default_priority(),
-            timeout_seconds: default_timeout_seconds(),
-            max_attempts: default_max_attempts(),
+            priority: None,
+            timeout_seconds: None,
+            max_attempts: None,
             run_at: None,
             idempotency_key: None,
             unique_key: None,
@@ -96,12 +89,11 @@ impl NewTask {
             n if n > max => Err(Error::invalid(field, format!("expected at most {max} characters, got {n}"))),
             _ => Ok(()),
         };
-        let within = |field: &str, n: u32, min: u32, max: u32| {
-            if (min..=max).contains(&n) {
-                Ok(())
-            } else {
+        let within = |field: &str, n: Option<u32>, min: u32, max: u32| match n {
+            Some(n) if !(min..=max).contains(&n) => {
                 Err(Error::invalid(field, format!("expected {min} to {max}, got {n}")))
             }
+            _ => Ok(()),
         };
         if self.agent.is_empty() {
             return Err(Error::invalid("agent", "expected the name of an agent, got an empty string"));
@@ -109,7 +101,7 @@ impl NewTask {
         long("agent", &self.agent, 100)?;
         long("title", &self.title, 200)?;
         long("description", &self.description, 4_000)?;
-        within("priority", u32::from(self.priority), 0, 9)?;
+        within("priority", self.priority.map(u32::from), 0, 9)?;
         within("timeout_seconds", self.timeout_seconds, 1, 86_400)?;
         within("max_attempts", self.max_attempts, 1, 100)?;
         for (field, key) in [("idempotency_key", &self.idempotency_key), ("unique_key", &self.unique_key)] {
@@ -123,6 +115,15 @@ impl NewTask {
             return Err(Error::invalid("unique_key", "expected it without an idempotency_key, got both"));
         }
         Ok(())
+    }
+
+    /// Fills in the settings that the request leaves out.
+    #[must_use]
+    pub(crate) fn or_defaults(mut self, defaults: &TaskDefaults) -> Self {
+        self.priority.get_or_insert(defaults.priority);
+        self.timeout_seconds.get_or_insert(defaults.timeout_seconds);
+        self.max_attempts.get_or_insert(defaults.max_attempts);
+        self
     }
 
     /// Checks that `run_at` lies between one day ago and ten years from now.
@@ -198,8 +199,10 @@ pub struct Task {
 }
 
 impl Task {
-    /// Creates the pending task that `new` requests; it is not yet stored.
+    /// Creates the pending task that `new` requests; it is not yet stored. Settings that the request leaves out are
+    /// those of [`TaskDefaults::default`]; an engine fills in those of the agent before.
     pub fn pending(new: NewTask, owner: Option<UserId>, parent: Option<TaskId>, now: DateTime<Utc>) -> Self {
+        let defaults = TaskDefaults::default();
         Self {
             id: TaskId::new(),
             owner,
@@ -207,9 +210,9 @@ impl Task {
             title: new.title,
             description: new.description,
             payload: new.payload,
-            priority: new.priority,
-            timeout_seconds: new.timeout_seconds,
-            max_attempts: new.max_attempts,
+            priority: new.priority.unwrap_or(defaults.priority),
+            timeout_seconds: new.timeout_seconds.unwrap_or(defaults.timeout_seconds),
+            max_attempts: new.max_attempts.unwrap_or(defaults.max_attempts),
             run_at: new.run_at.unwrap_or(now),
             idempotency_key: new.idempotency_key,
             unique_key: new.unique_key,
@@ -370,12 +373,12 @@ mod tests {
     fn invalid_field_is_named() {
         let mut task = NewTask::new("echo", json!({}));
         assert!(task.validate().is_ok());
-        task.priority = 10;
+        task.priority = Some(10);
         assert_eq!(task.validate().unwrap_err().field(), Some("priority"));
-        task.priority = 9;
-        task.max_attempts = 0;
+        task.priority = Some(9);
+        task.max_attempts = Some(0);
         assert_eq!(task.validate().unwrap_err().field(), Some("max_attempts"));
-        task.max_attempts = 1;
+        task.max_attempts = Some(1);
         task.title = "x".repeat(201);
         assert_eq!(task.validate().unwrap_err().field(), Some("title"));
         task.title.clear();

@@ -10,8 +10,8 @@ use super::builder::EngineBuilder;
 use crate::admission_control::{AdmissionControl, ModelLoad};
 use crate::domain::{
     AgentDescriptor, AgentMessage, AgentStatus, Backlog, Caller, EventOffset, InstanceId, MetricPoint, Page,
-    PageLimit, PageRequest, Permission, Snapshot, Task, TaskId, TaskQuery, TaskStatistics, TaskStatus,
-    TaskSummary, UserId,
+    PageLimit, PageRequest, Permission, Snapshot, Task, TaskDefaults, TaskId, TaskQuery, TaskStatistics,
+    TaskStatus, TaskSummary, UserId,
 };
 use crate::engine::background::agent_liveness;
 use crate::engine::background::supervisor::BackgroundTask;
@@ -283,6 +283,12 @@ impl Engine {
     /// Returns the descriptions of the registered agents.
     pub fn agents(&self) -> Vec<AgentDescriptor> {
         self.shared.parts.registry.descriptors()
+    }
+
+    /// Returns the settings of tasks of this agent whose requests leave them out; those of [`TaskDefaults::default`] if
+    /// the agent is not registered here.
+    pub fn task_defaults(&self, agent: &str) -> TaskDefaults {
+        self.shared.parts.registry.defaults(agent).unwrap_or_default()
     }
 
     /// Returns the id of this engine, under which it holds its leases.

@@ -8,7 +8,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use crate::domain::{AgentDescriptor, NewTask, Permission};
+use crate::domain::{AgentDescriptor, NewTask, Permission, TaskDefaults};
 use crate::error::{Error, Result};
 use crate::ports::Agent;
 
@@ -23,7 +23,7 @@ impl Entry {
     /// Compiles the schemas of an agent.
     ///
     /// # Errors
-    /// `InvalidInput` if the name is not in kebab case, or if a schema is invalid.
+    /// `InvalidInput` if the name is not in kebab case, or if a schema or a default is invalid.
     fn new(agent: Arc<dyn Agent>) -> Result<Self> {
         let descriptor = agent.descriptor();
         let name = &descriptor.name;
@@ -33,6 +33,7 @@ impl Entry {
                 format!("expected kebab case such as word-counter, got {name:?}"),
             ));
         }
+        descriptor.defaults.validate()?;
         let input = compiled(name, "agent.input_schema", &descriptor.input_schema)?;
         let output = descriptor.output_schema.as_ref();
         let output = output.map(|schema| compiled(name, "agent.output_schema", schema)).transpose()?;
@@ -58,7 +59,7 @@ impl AgentRegistry {
     /// Registers an agent under its name.
     ///
     /// # Errors
-    /// `InvalidInput` if the name is not in kebab case or already taken, or if a schema is invalid.
+    /// `InvalidInput` if the name is not in kebab case or already taken, or if a schema or a default is invalid.
     pub(crate) fn add(&self, agent: Arc<dyn Agent>) -> Result<()> {
         let entry = Entry::new(agent)?;
         let name = entry.descriptor.name.clone();
@@ -72,7 +73,7 @@ impl AgentRegistry {
     /// Registers an agent under its name, in the place of one that has it.
     ///
     /// # Errors
-    /// `InvalidInput` if the name is not in kebab case, or if a schema is invalid.
+    /// `InvalidInput` if the name is not in kebab case, or if a schema or a default is invalid.
     pub(crate) fn replace(&self, agent: Arc<dyn Agent>) -> Result<()> {
         self.insert(Entry::new(agent)?);
         Ok(())
@@ -112,6 +113,19 @@ impl AgentRegistry {
         let entry = self.entry(&new.agent)?;
         check_payload(&entry.input, &new.payload)?;
         Ok(entry.agent.permissions(&new.payload))
+    }
+
+    /// Returns the settings of tasks of this agent whose requests leave them out.
+    pub(crate) fn defaults(&self, agent: &str) -> Option<TaskDefaults> {
+        self.entries().get(agent).map(|entry| entry.descriptor.defaults)
+    }
+
+    /// Fills in the settings that the request leaves out with those of its agent, if that is registered here.
+    pub(crate) fn complete(&self, new: NewTask) -> NewTask {
+        match self.defaults(&new.agent) {
+            Some(defaults) => new.or_defaults(&defaults),
+            None => new,
+        }
     }
 
     /// Returns the permissions that a caller needs for a task of this agent with this validated payload.

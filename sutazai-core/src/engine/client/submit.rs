@@ -122,7 +122,8 @@ impl Engine {
     /// Creates the requested tasks without storing them.
     fn pending(&self, owner: Option<UserId>, new: Vec<NewTask>) -> Vec<Task> {
         let now = self.shared.parts.clock.now();
-        new.into_iter().map(|new| Task::pending(new, owner, None, now)).collect()
+        let registry = &self.shared.parts.registry;
+        new.into_iter().map(|new| Task::pending(registry.complete(new), owner, None, now)).collect()
     }
 
     /// Stores tasks within a span of their own.

@@ -284,8 +284,10 @@ fn children_of(shared: &Shared, task: &Task, children: Vec<NewTask>) -> Result<V
     }
     let now = shared.parts.clock.now();
     children.iter().try_for_each(|child| child.validate_times(now))?;
-    let child_of =
-        |new| Task { trace: trace::current(), ..Task::pending(new, task.owner, Some(task.id), now) };
+    let child_of = |new| Task {
+        trace: trace::current(),
+        ..Task::pending(registry.complete(new), task.owner, Some(task.id), now)
+    };
     Ok(children.into_iter().map(child_of).collect())
 }
 

@@ -16,8 +16,8 @@ impl World {
     /// Draws a task at this depth of a graph. Its keys contain the depth, so no graph has a cycle.
     pub(super) fn draw_task(&mut self, depth: u64) -> Task {
         let mut new = NewTask::new(AGENTS[self.rng.random_range(0..2)], json!({ "depth": depth }));
-        new.priority = self.rng.random_range(0..10);
-        new.max_attempts = self.rng.random_range(1..4);
+        new.priority = Some(self.rng.random_range(0..10));
+        new.max_attempts = Some(self.rng.random_range(1..4));
         let now = self.now();
         // Sometimes far in the past, so that aged tasks compete with urgent ones.
         new.run_at = self.one_in(3).then(|| {

@@ -162,7 +162,7 @@ pub async fn renew_prolongs_a_held_lease(store: Arc<dyn TaskStore>) {
 /// `reap` makes tasks with expired leases pending and counts a failure; without an attempt left it ends them as
 /// failed (kind `timeout`), with a requested cancellation as cancelled.
 pub async fn expire_takes_back_what_ran_out(store: Arc<dyn TaskStore>) {
-    let twice = claimed(&*store, task_with(|new| new.max_attempts = 2, None)).await;
+    let twice = claimed(&*store, task_with(|new| new.max_attempts = Some(2), None)).await;
     let stopped = claimed(&*store, task()).await;
     store.cancel(stopped.task.id, at(1)).await.unwrap();
     let id = twice.task.id;

@@ -20,9 +20,9 @@ pub async fn enqueued_task_is_pending(store: Arc<dyn TaskStore>) {
         |new| {
             new.title = "Title with 'quotes' and \0 inside".into();
             new.description = "日本語\n\ttext".into();
-            new.priority = 0;
-            new.timeout_seconds = 86_400;
-            new.max_attempts = 100;
+            new.priority = Some(0);
+            new.timeout_seconds = Some(86_400);
+            new.max_attempts = Some(100);
             new.run_at = Some(at(-7_000_000));
             new.idempotency_key = Some("key; DROP TABLE tasks".into());
         },
@@ -220,7 +220,7 @@ pub async fn cancel_ends_or_marks(store: Arc<dyn TaskStore>) {
 
 /// `retry` makes a failed task pending with no failures counted; any other status is `Conflict`.
 pub async fn retry_makes_a_failed_task_pending(store: Arc<dyn TaskStore>) {
-    let first = claimed(&*store, task_with(|new| new.max_attempts = 1, None)).await;
+    let first = claimed(&*store, task_with(|new| new.max_attempts = Some(1), None)).await;
     let id = first.task.id;
     record_outcomes(&*store, &first, Outcome::Failed(error("no")), 1).await.unwrap();
     let again = store.retry(id, at(7)).await.unwrap();

@@ -42,7 +42,7 @@ pub(crate) async fn handle(
     }
     let new = NewTask {
         title: "Fetching a model".into(),
-        timeout_seconds: TIMEOUT_SECONDS,
+        timeout_seconds: Some(TIMEOUT_SECONDS),
         ..NewTask::new(AGENT, json!({ "model": body.model }))
     };
     let task = app.engine().submit_as(&caller, new).await?;

@@ -1,4 +1,4 @@
-//! JSON that Python wrote, read without loss: an integer that the engine would round is rejected.
+//! JSON read without loss: an integer that the engine would round is rejected.
 
 use serde::de::{DeserializeOwned, Error as _};
 
@@ -10,7 +10,7 @@ const SAFE_DIGITS: usize = 18;
 /// # Errors
 /// The text is no JSON of this type, or has an integer below −2⁶³ or above 2⁶⁴ − 1, which the engine could keep as a
 /// floating-point number only.
-pub(crate) fn from_slice<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+pub fn from_slice<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if let Some(integer) = find_large_integer(json) {
         let message =
             format!("the integer {integer} does not fit in 64 bits; a string keeps all of its digits");
@@ -55,4 +55,26 @@ fn after_string(json: &[u8], mut place: usize) -> usize {
         }
     }
     place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_integers_of_more_than_64_bits_are_found() {
+        for (json, found) in [
+            ("18446744073709551615", None),
+            ("-9223372036854775808", None),
+            ("[0, 18446744073709551616]", Some("18446744073709551616")),
+            (r#"{"a": -9223372036854775809}"#, Some("-9223372036854775809")),
+            (r#"["99999999999999999999", "\"99999999999999999999"]"#, None),
+            ("1.00000000000000000000", None),
+            ("100000000000000000000e1", None),
+            (r#"["a\\", 100000000000000000000]"#, Some("100000000000000000000")),
+            (r#""never closed 100000000000000000000"#, None),
+        ] {
+            assert_eq!(find_large_integer(json.as_bytes()), found, "{json}");
+        }
+    }
 }
