@@ -17,7 +17,8 @@ function TaskForm({ agents }: { agents: readonly Agent[] }) {
     const name = route.value.query.get("agent") ?? agents[0]?.name ?? "";
     const agent = agents.find((one) => one.name === name);
     const [title, setTitle] = useState("");
-    const [priority, setPriority] = useState("5");
+    const [given, setPriority] = useState<string>();
+    const priority = given ?? String(agent?.defaults.priority ?? 5);
     const [runAt, setRunAt] = useState("");
     const [payload, setPayload] = useState<Record<string, unknown>>();
     const form = useForm(async () => {

@@ -41,12 +41,13 @@ function Known({ schedule, done, close, agents }: Props & { agents: readonly Age
     const [agentName, setAgent] = useState(schedule?.agent);
     const [cron, setCron] = useState<string>(schedule?.cron ?? PRESETS[0][0]);
     const [zone, setZone] = useState(schedule?.time_zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone);
-    const [priority, setPriority] = useState(String(schedule?.priority ?? 5));
+    const [given, setPriority] = useState(schedule && String(schedule.priority));
     const [missed, setMissed] = useState<string>(schedule?.missed_runs ?? "once");
     const [overlap, setOverlap] = useState<string>(schedule?.overlap_policy ?? "skip");
     const [payload, setPayload] = useState<Record<string, unknown>>();
     const chosen = agentName ?? agents[0]?.name ?? "";
     const agent = agents.find((one) => one.name === chosen);
+    const priority = given ?? String(agent?.defaults.priority ?? 5);
     const form = useForm(async () => {
         if (!payload) return;
         const body = {
