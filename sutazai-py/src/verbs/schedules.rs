@@ -14,7 +14,7 @@ pub(super) struct Plan {
     name: String,
     agent: String,
     payload: Value,
-    /// That of the agent if it is left out.
+    /// Priority of the tasks; `None` for that of the agent.
     priority: Option<u8>,
     cron: String,
     time_zone: String,
