@@ -16,38 +16,43 @@ for option in inline-8bit-counters level=4 pc-table trace-compares stack-depth; 
 done
 platform=$(rustc -vV | sed -n 's/^host: //p')
 
-# Builds the tests of the library of PACKAGE and prints the path of their program: build PACKAGE FEATURES. Only the library
-# is instrumented, because tests without a target do not link libFuzzer. Cargo keeps the flags from build scripts if a platform is named.
-build() {
-    RUSTFLAGS=$flags RUSTC_BOOTSTRAP=1 BOLERO_FUZZER=libfuzzer cargo test --lib --no-run --profile fuzz --locked \
-        --target "$platform" --target-dir "$CARGO_TARGET_DIR/fuzz" --package "$1" \
-        $([ "$2" = - ] || echo --no-default-features --features "$2") 2>&1 |
-        tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))$/\1/p'
-}
-
-# Package, its features, and its targets.
+# Packages, each with its targets.
 targets=(
-    "sutazai-core test-util domain::fuzz::schemas domain::fuzz::cron_patterns documents::fuzz::files"
-    "sutazai-agent ollama,openai,llama-cpp models::wire::fuzz::server_sent_events models::wire::fuzz::lines_of_json
+    "sutazai-core domain::fuzz::schemas domain::fuzz::cron_patterns documents::fuzz::files"
+    "sutazai-agent models::wire::fuzz::server_sent_events models::wire::fuzz::lines_of_json
         models::llama_cpp::fuzz::frames_of_the_child_and_of_its_parent"
-    "sutazai-http - fuzz::forms_with_files fuzz::cursors_and_ids fuzz::messages_of_sockets fuzz::chat_requests
+    "sutazai-http fuzz::forms_with_files fuzz::cursors_and_ids fuzz::messages_of_sockets fuzz::chat_requests
         fuzz::forwarded_addresses"
-    "sutazai sqlite,http,host-metrics config::fuzz::configuration_files config::fuzz::values_of_the_environment"
+    "sutazai config::fuzz::configuration_files config::fuzz::values_of_the_environment"
 )
+
+# Only libraries are instrumented, because tests without a target do not link libFuzzer. All are built together, so that
+# each dependency is compiled once. Cargo keeps the flags from build scripts if a platform is named.
+say "Building"
+declare -A programs
+while read -r program; do
+    name=${program##*/}
+    programs[${name%-*}]=$program
+done < <(
+    RUSTFLAGS=$flags RUSTC_BOOTSTRAP=1 BOLERO_FUZZER=libfuzzer cargo test --lib --no-run --profile fuzz --locked \
+        --target "$platform" --target-dir "$CARGO_TARGET_DIR/fuzz" --all-features \
+        $(printf -- '--package %s ' "${targets[@]%% *}") 2>&1 |
+        tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))$/\1/p'
+)
+
 failed=()
 for line in "${targets[@]}"; do
     read -r -d '' -a words <<<"$line" || true
-    package=${words[0]} features=${words[1]}
-    program=
-    for target in "${words[@]:2}"; do
+    package=${words[0]}
+    for target in "${words[@]:1}"; do
         [ $# = 0 ] || [[ " $* " == *" $target "* ]] || continue
-        program=${program:-$(build "$package" "$features")}
         corpus=$cache/fuzz/$package/$target
         mkdir -p "$corpus/corpus" "$corpus/crashes"
         say "$package $target"
         BOLERO_TEST_NAME=$target BOLERO_LIBTEST_HARNESS=1 \
             BOLERO_LIBFUZZER_ARGS="$corpus/corpus $corpus/crashes -artifact_prefix=$corpus/crashes/ -timeout=10 -max_total_time=$seconds" \
-            "$program" "$target" --exact --nocapture --quiet --test-threads 1 || failed+=("$target")
+            "${programs[${package//-/_}]:?was not built}" "$target" --exact --nocapture --quiet --test-threads 1 ||
+            failed+=("$target")
     done
 done
 [ ${#failed[@]} = 0 ] || { say "Failed: ${failed[*]}"; exit 1; }
