@@ -363,7 +363,8 @@ async def machine_is_analyzed(api: Any) -> None:
 
 @check
 async def settings_left_out_are_those_of_the_agent(api: Any) -> None:
-    for new in (patient.task(), sutazai.NewTask("patient")):
+    tasks: list[sutazai.NewTask[Any]] = [patient.task(), sutazai.NewTask("patient")]
+    for new in tasks:
         info = await of((await of(api.submit(new))).info())
         assert (info.priority, info.timeout_seconds, info.max_attempts) == (8, 120, 7)
     info = await of((await of(api.submit("patient", {}, max_attempts=1, priority=0))).info())

@@ -1,7 +1,7 @@
 /** Lines above the page about its connection. */
 import { useEffect, useState } from "preact/hooks";
 import { resumesAt } from "./api/client";
-import { live, retryNow } from "./api/live";
+import { live, online, retryNow } from "./api/live";
 import { now } from "./lib/time";
 import { coarse } from "./lib/units";
 import { announce } from "./parts/announcer";
@@ -20,16 +20,6 @@ function Connection() {
     const state = live.value;
     const [wasAway, setWasAway] = useState(false);
     const [back, setBack] = useState(false);
-    const [online, setOnline] = useState(navigator.onLine);
-    useEffect(() => {
-        const update = () => setOnline(navigator.onLine);
-        addEventListener("online", update);
-        addEventListener("offline", update);
-        return () => {
-            removeEventListener("online", update);
-            removeEventListener("offline", update);
-        };
-    }, []);
     const isAway = state.kind === "away" && now.value - state.since > QUIET_MS;
     useEffect(() => {
         if (isAway) setWasAway(true);
@@ -40,16 +30,18 @@ function Connection() {
             setTimeout(() => setBack(false), BACK_MS);
         }
     }, [isAway, state.kind, wasAway]);
-    if (!online || isAway) {
+    if (!online.value || isAway) {
         const since = state.kind === "away" ? state.since : now.value;
         return (
             <div class="banner warning" role="status">
                 <Icon name="wifi-off" />
                 <span>
-                    {online && state.kind === "away" ? T.connection.away(left(state.retryAt)) : T.connection.offline}{" "}
+                    {online.value && state.kind === "away"
+                        ? T.connection.away(left(state.retryAt))
+                        : T.connection.offline}{" "}
                     {T.connection.shownFrom} <Clock at={since} precise />.
                 </span>
-                {online && (
+                {online.value && (
                     <button type="button" class="button" onClick={retryNow}>
                         {T.connection.tryNow}
                     </button>

@@ -3,7 +3,7 @@ import { useSignalEffect } from "@preact/signals";
 import { Component, type ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Failure } from "./api/failure";
-import { live, startLive } from "./api/live";
+import { live, online, startLive } from "./api/live";
 import { access, begin, isAdmin, signOut, user } from "./api/session";
 import { startTasks, useTaskCounts } from "./api/tasks";
 import { Banners } from "./banners";
@@ -167,9 +167,9 @@ function nextTheme(): void {
 }
 
 function LiveMark() {
-    const state = live.value.kind;
+    const state = online.value ? live.value.kind : "away";
     return (
-        <span class={`live ${state}`} role="status">
+        <span class={`connection ${state}`} role="status">
             <i aria-hidden="true" /> {T.live[state]}
         </span>
     );

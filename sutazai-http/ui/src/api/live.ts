@@ -23,6 +23,14 @@ type Shared =
 
 export const live = signal<Live>({ kind: "connecting" });
 
+/** Whether the device has a network; the stream may take half a minute to notice that it has none. */
+export const online = signal(navigator.onLine);
+for (const change of ["online", "offline"]) {
+    addEventListener(change, () => {
+        online.value = navigator.onLine;
+    });
+}
+
 const followers = new Set<(event: TaskEvent) => void>();
 const resets = new Set<() => void>();
 const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("sutazai-live") : undefined;
