@@ -49,9 +49,12 @@ for line in "${targets[@]}"; do
         corpus=$cache/fuzz/$package/$target
         mkdir -p "$corpus/corpus" "$corpus/crashes"
         say "$package $target"
-        BOLERO_TEST_NAME=$target BOLERO_LIBTEST_HARNESS=1 \
+        program=${programs[${package//-/_}]:?was not built}
+        # The libraries of llama.cpp are in the folder of the program.
+        LD_LIBRARY_PATH=$(dirname "$program")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
+            BOLERO_TEST_NAME=$target BOLERO_LIBTEST_HARNESS=1 \
             BOLERO_LIBFUZZER_ARGS="$corpus/corpus $corpus/crashes -artifact_prefix=$corpus/crashes/ -timeout=10 -max_total_time=$seconds" \
-            "${programs[${package//-/_}]:?was not built}" "$target" --exact --nocapture --quiet --test-threads 1 ||
+            "$program" "$target" --exact --nocapture --quiet --test-threads 1 ||
             failed+=("$target")
     done
 done

@@ -40,7 +40,7 @@ impl<T> Baseline<T> {
 
     /// Returns the two latest readings that are at least 100 ms old at `now`, with their ages in seconds, oldest first.
     /// The last one is the baseline, so that the rates between both cover a time before that of the current rates.
-    #[cfg(any(target_os = "linux", test))]
+    #[cfg(any(target_os = "linux", all(feature = "docker-metrics", unix), test))]
     pub(super) fn readings(&self, now: Instant) -> Vec<(f64, &T)> {
         let mut readings: Vec<(f64, &T)> = self.comparable(now).take(COMPARED_READINGS).collect();
         readings.reverse();
