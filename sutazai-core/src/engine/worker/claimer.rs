@@ -382,7 +382,7 @@ impl Claimer {
     }
 
     /// Reads when something is due next, but no earlier than [`PREFETCH_WINDOW`] after the last claim: a task that was
-    /// due by then was not claimable, and polling at once would spin. What became due since waits for nothing.
+    /// due by then was not claimable, and polling at once would spin. Time that has passed since the claim counts.
     async fn read_due(&self) -> DateTime<Utc> {
         let parts = &self.shared.parts;
         let agents = parts.registry.names();
