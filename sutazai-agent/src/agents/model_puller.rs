@@ -5,13 +5,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sutazai_core::domain::Permission;
+use sutazai_core::domain::{Permission, TaskDefaults};
 use sutazai_core::ports::AgentContext;
 use sutazai_core::typed_agent::TypedAgent;
 use sutazai_core::{Error, Result};
 
 /// Minimum time between two events about the same step. Servers report many times a second, and events are stored.
 const MIN_EVENT_INTERVAL: Duration = Duration::from_secs(1);
+/// Time limit of a pull in seconds: one day, because a model may have tens of gigabytes.
+const TIMEOUT_SECONDS: u32 = 86_400;
 
 /// Model to pull, and the result of the pull.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +48,10 @@ impl TypedAgent for ModelPuller {
 
     fn permissions(&self) -> Vec<Permission> {
         vec![Permission::WriteTasks, Permission::UseModels, Permission::Administer]
+    }
+
+    fn defaults(&self) -> TaskDefaults {
+        TaskDefaults::default().timeout_seconds(TIMEOUT_SECONDS)
     }
 
     async fn run(&self, input: PulledModel, context: &AgentContext) -> Result<PulledModel> {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::schema::{input_schema, output_schema};
-use crate::domain::{AgentDescriptor, Permission, Step};
+use crate::domain::{AgentDescriptor, Permission, Step, TaskDefaults};
 use crate::error::{Error, Result};
 use crate::ports::{Agent, AgentContext};
 
@@ -84,6 +84,11 @@ pub trait TypedAgent: fmt::Debug + Send + Sync + 'static {
         vec![Permission::WriteTasks]
     }
 
+    /// Returns the settings of tasks whose requests leave them out; default: those of [`TaskDefaults::default`].
+    fn defaults(&self) -> TaskDefaults {
+        TaskDefaults::default()
+    }
+
     /// Runs a task. After a crash it may run again from the start, so its external effects must be idempotent.
     ///
     /// # Errors
@@ -103,6 +108,7 @@ impl<A: TypedAgent> Agent for A {
     fn descriptor(&self) -> AgentDescriptor {
         AgentDescriptor::new(self.name(), self.description())
             .capabilities(self.capabilities())
+            .defaults(self.defaults())
             .input_schema(input_schema::<A::Input>())
             .output_schema(output_schema::<A::Output>())
     }

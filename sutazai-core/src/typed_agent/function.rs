@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::contract::TypedAgent;
-use crate::domain::Permission;
+use crate::domain::{Permission, TaskDefaults};
 use crate::error::Result;
 use crate::ports::AgentContext;
 
@@ -54,6 +54,7 @@ where
         description: name.replace('-', " "),
         capabilities: vec![name.replace('-', "_")],
         permissions: vec![Permission::WriteTasks],
+        defaults: TaskDefaults::default(),
         name,
         run,
         types: PhantomData,
@@ -66,6 +67,7 @@ pub struct FunctionAgent<F, I, O> {
     description: String,
     capabilities: Vec<String>,
     permissions: Vec<Permission>,
+    defaults: TaskDefaults,
     run: F,
     types: PhantomData<fn(I) -> O>,
 }
@@ -98,6 +100,13 @@ impl<F, I, O> FunctionAgent<F, I, O> {
         self.permissions = permissions.into_iter().collect();
         self
     }
+
+    /// Sets the settings of tasks whose requests leave them out; default: those of [`TaskDefaults::default`].
+    #[must_use]
+    pub fn defaults(mut self, defaults: TaskDefaults) -> Self {
+        self.defaults = defaults;
+        self
+    }
 }
 
 impl<F, Run, I, O> TypedAgent for FunctionAgent<F, I, O>
@@ -124,6 +133,10 @@ where
 
     fn permissions(&self) -> Vec<Permission> {
         self.permissions.clone()
+    }
+
+    fn defaults(&self) -> TaskDefaults {
+        self.defaults
     }
 
     fn run(&self, input: I, context: &AgentContext) -> impl Future<Output = Result<O>> + Send {
@@ -185,6 +198,9 @@ mod tests {
             ("adds-numbers", "adds numbers")
         );
         assert_eq!(descriptor.capabilities, ["adds_numbers"]);
+        assert_eq!(descriptor.defaults, TaskDefaults::default());
+        let patient = TaskDefaults::default().timeout_seconds(3_600);
+        assert_eq!(agent("adds-numbers", add).defaults(patient).descriptor().defaults, patient);
         assert_eq!(Agent::permissions(&adder, &json!({})), [Permission::WriteTasks]);
         let input = &descriptor.input_schema;
         assert_eq!(input["$schema"], "https://json-schema.org/draft/2020-12/schema");

@@ -15,8 +15,6 @@ use crate::extract::Json;
 
 /// Name of the agent that downloads models.
 pub(super) const AGENT: &str = "model-puller";
-/// Time limit of a download: one day, because a model may have tens of gigabytes.
-const TIMEOUT_SECONDS: u32 = 86_400;
 
 /// Download a model.
 ///
@@ -40,11 +38,8 @@ pub(crate) async fn handle(
     if !app.engine().agents().iter().any(|agent| agent.name == AGENT) {
         return Err(Error::not_found(format!("agent {AGENT}")).into());
     }
-    let new = NewTask {
-        title: "Fetching a model".into(),
-        timeout_seconds: Some(TIMEOUT_SECONDS),
-        ..NewTask::new(AGENT, json!({ "model": body.model }))
-    };
+    let new =
+        NewTask { title: "Fetching a model".into(), ..NewTask::new(AGENT, json!({ "model": body.model })) };
     let task = app.engine().submit_as(&caller, new).await?;
     Ok(Reply::accepted(&TaskView::from(task)))
 }
